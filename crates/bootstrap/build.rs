@@ -1,0 +1,133 @@
+//! Ties the bootstrap to one CPython: links its library, notes where its standard library lies, and freezes the Python side
+//! (python/src) into bytecode of that version.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// What CPython imports from files before it can run anything, in every process. The rest of what it needs is frozen already.
+const STANDARD_LIBRARY: &[(&str, bool)] =
+    &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
+
+/// Compiles modules to marshalled code, and tells about the interpreter. Arguments: the output folder, then `module=file`; a
+/// module of the standard library has no file here and is found there.
+const FREEZE: &str = r#"
+import json, marshal, sys, sysconfig
+out, *modules = sys.argv[1:]
+for name, path in (module.split("=", 1) for module in modules):
+    with open(path or sys.modules[name].__file__, encoding="utf-8") as source:
+        code = compile(source.read(), f"<frozen {name}>", "exec", dont_inherit=True, optimize=0)
+    with open(f"{out}/{name}.code", "wb") as target:
+        target.write(marshal.dumps(code))
+paths = sysconfig.get_paths()
+print(json.dumps({
+    "version": list(sys.version_info[:2]),
+    "executable": sys.executable,
+    "prefix": sys.base_prefix,
+    "exec_prefix": sys.base_exec_prefix,
+    "search_paths": [path for path in sys.path if path],
+    "stdlib": paths["stdlib"],
+    "site_packages": paths["purelib"],
+}))
+"#;
+
+fn main() {
+    let python = pyo3_build_config::get();
+    let version = python.version();
+    assert!(
+        version >= pyo3_build_config::PythonVersion { major: 3, minor: 12 },
+        "whipsnake needs CPython 3.12 or newer, and this is {version}: run `make build PYTHON=/path/to/python3.14`"
+    );
+    pyo3_build_config::use_pyo3_cfgs();
+    link(python.lib_dir());
+
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let mut modules = python_modules(Path::new("../../python/src"));
+    modules.extend(STANDARD_LIBRARY.iter().map(|&(name, is_package)| Module {
+        name: name.into(),
+        path: PathBuf::new(),
+        is_package,
+    }));
+    let executable = python.executable().expect("the pyo3 configuration names no interpreter: run `make build`");
+    let told = Command::new(executable)
+        .args(["-I", "-S", "-c", FREEZE])
+        .arg(&out)
+        .args(modules.iter().map(|module| format!("{}={}", module.name, module.path.display())))
+        .output()
+        .unwrap_or_else(|error| panic!("could not run {executable}: {error}"));
+    assert!(
+        told.status.success(),
+        "{executable} could not compile python/src:\n{}",
+        String::from_utf8_lossy(&told.stderr)
+    );
+    let facts: serde_json::Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
+
+    fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
+    fs::write(out.join("build.rs"), constants(&facts)).expect("OUT_DIR can be written");
+}
+
+/// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
+fn link(library_folder: Option<&str>) {
+    println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags");
+    if let Some(folder) = library_folder {
+        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{folder}");
+    }
+    // Extension modules look for CPython's symbols in the executable when its library is linked in statically.
+    println!("cargo:rustc-link-arg-bins=-rdynamic");
+}
+
+struct Module {
+    name: String,
+    path: PathBuf,
+    is_package: bool,
+}
+
+/// Every module below `root`, packages before what is in them.
+fn python_modules(root: &Path) -> Vec<Module> {
+    println!("cargo:rerun-if-changed={}", root.display());
+    let mut modules = Vec::new();
+    collect(root, "", &mut modules);
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
+    modules
+}
+
+fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) {
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("a readable folder").path();
+        println!("cargo:rerun-if-changed={}", path.display());
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.join("__init__.py").is_file() {
+            let name = format!("{prefix}{stem}");
+            collect(&path, &format!("{name}."), modules);
+            modules.push(Module { name, path: path.join("__init__.py"), is_package: true });
+        } else if path.extension().is_some_and(|extension| extension == "py") && stem != "__init__" {
+            modules.push(Module { name: format!("{prefix}{stem}"), path, is_package: false });
+        }
+    }
+}
+
+fn frozen_table(modules: &[Module], out: &Path) -> String {
+    let mut table = String::from("&[\n");
+    for Module { name, is_package, .. } in modules {
+        let code = out.join(format!("{name}.code"));
+        table +=
+            &format!("    Module {{ name: c{name:?}, code: include_bytes!({code:?}), is_package: {is_package} }},\n");
+    }
+    table + "]\n"
+}
+
+fn constants(facts: &serde_json::Value) -> String {
+    let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
+    let search_paths: Vec<String> =
+        serde_json::from_value(facts["search_paths"].clone()).expect("FREEZE tells the search paths");
+    let (major, minor) = (&facts["version"][0], &facts["version"][1]);
+    format!(
+        "Build {{\n    version: \"{major}.{minor}\",\n    executable: c{:?},\n    prefix: c{:?},\n    exec_prefix: c{:?},\n    \
+         standard_library: c{:?},\n    search_paths: &{search_paths:?},\n    site_packages: {:?},\n}}\n",
+        text("executable"),
+        text("prefix"),
+        text("exec_prefix"),
+        text("stdlib"),
+        text("site_packages"),
+    )
+}

@@ -1,0 +1,105 @@
+//! Every environment variable the bootstrap reads, read once. docs/environment.md is this file's table.
+
+use crate::interpreter::BUILD;
+use std::env;
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $field:ident: $name:literal,)+) => {
+        /// The variables as they were when the process started. One that is not UTF-8 is read with replacements.
+        #[derive(Debug, Default)]
+        pub struct Environment {
+            $($(#[doc = $doc])+ pub $field: Option<String>,)+
+        }
+
+        impl Environment {
+            /// Reads them all. An empty variable counts as absent, as it does in the managed runtime.
+            pub fn read() -> Self {
+                Self { $($field: read($name),)+ }
+            }
+
+            /// Name and description of each, for the reference.
+            #[cfg(test)]
+            const REFERENCE: &[(&str, &str)] = &[$(($name, concat!($($doc),+)),)+];
+        }
+    };
+}
+
+variables! {
+    /// The handler, `module.function`; a path such as `folder/module.function` is a module in that folder.
+    handler: "_HANDLER",
+    /// Where the function's code lies, `/var/task`. First on `sys.path`; its `.pth` files are processed.
+    task_root: "LAMBDA_TASK_ROOT",
+    /// Where the runtime lies, `/var/runtime`. On `sys.path`, and the `PYTHONPATH` that child processes see.
+    runtime_dir: "LAMBDA_RUNTIME_DIR",
+    /// `host:port` of the Runtime API.
+    runtime_api: "AWS_LAMBDA_RUNTIME_API",
+    /// A program that is given the runtime's command line, to start it with a changed environment or more options.
+    exec_wrapper: "AWS_LAMBDA_EXEC_WRAPPER",
+    /// Which managed runtime this stands in for. Set to `AWS_Lambda_python3.X` when absent: third-party tools parse it.
+    execution_env: "AWS_EXECUTION_ENV",
+    /// `JSON` for log records as JSON objects; anything else is text.
+    log_format: "AWS_LAMBDA_LOG_FORMAT",
+    /// The root logger's level. `TRACE` is `DEBUG`; an unknown one leaves `WARNING`.
+    log_level: "AWS_LAMBDA_LOG_LEVEL",
+    /// A file descriptor for framed log records. Removed from the environment before the function starts.
+    telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
+    /// More folders for `sys.path`, before the layers and the standard library.
+    python_path: "PYTHONPATH",
+    /// Another standard library. CPython works out `sys.path` from it by itself.
+    python_home: "PYTHONHOME",
+    /// UTF-8 mode, on unless this is `0`.
+    python_utf8: "PYTHONUTF8",
+    /// Encoding of the standard streams, UTF-8 unless this says otherwise.
+    python_io_encoding: "PYTHONIOENCODING",
+    /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
+    whipsnake_log: "WHIPSNAKE_LOG",
+}
+
+fn read(name: &str) -> Option<String> {
+    let value = env::var_os(name)?;
+    (!value.is_empty()).then(|| value.to_string_lossy().into_owned())
+}
+
+impl Environment {
+    /// Makes the process's environment what a function of the managed runtime sees. To be called while there is one thread and
+    /// no Python: `os.environ` is a copy made when CPython starts.
+    pub fn complete(&self) {
+        // SAFETY: called from main before anything that starts a thread.
+        unsafe {
+            if self.execution_env.is_none() {
+                env::set_var("AWS_EXECUTION_ENV", format!("AWS_Lambda_python{}", BUILD.version));
+            }
+            env::remove_var("_LAMBDA_TELEMETRY_LOG_FD");
+        }
+    }
+
+    /// Whether log records are JSON objects.
+    pub fn logs_json(&self) -> bool {
+        self.log_format.as_deref().is_some_and(|format| format.eq_ignore_ascii_case("JSON"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    /// `make docs` sets `WHIPSNAKE_WRITE_DOCS` to write the page instead of checking it.
+    #[test]
+    fn the_reference_page_is_current() {
+        let mut page = String::from(
+            "# Environment variables\n\nGenerated from `crates/bootstrap/src/environment.rs` by `make docs`. All are read once, when the \
+             process starts; an empty one\ncounts as absent. Every other `PYTHON*` variable means to the embedded CPython what \
+             it means to `python3`.\n\n| variable | meaning |\n|---|---|\n",
+        );
+        for (name, meaning) in Environment::REFERENCE {
+            writeln!(page, "| `{name}` | {} |", meaning.trim()).expect("writing to memory");
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/environment.md");
+        if env::var_os("WHIPSNAKE_WRITE_DOCS").is_some() {
+            std::fs::write(path, &page).expect("docs/ can be written");
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == page, "docs/environment.md is not what environment.rs says: run `make docs`");
+    }
+}

@@ -1,0 +1,154 @@
+//! How the function finds the modules that the managed runtime has imported before it.
+//!
+//! That runtime is written in Python, so a good part of the standard library is in `sys.modules` when the function starts, and
+//! a file of the function's own that happens to be called `queue.py` or `types.py` is never seen. We import next to nothing;
+//! this finder makes those names mean the standard library all the same. It also spares them the search through the
+//! function's and the layers' folders, and it is the place where `logging` gets its handler.
+
+use crate::interpreter::BUILD;
+use crate::logging::Installer;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::sync::Mutex;
+
+/// What awslambdaric 4.2.2 has imported when it imports the function, on CPython 3.12 to 3.15 together; sorted.
+const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
+    "__future__",
+    "_collections_abc",
+    "_colorize",
+    "_decimal",
+    "_heapq",
+    "_json",
+    "_opcode_metadata",
+    "_py_warnings",
+    "_queue",
+    "_weakrefset",
+    "abc",
+    "annotationlib",
+    "ast",
+    "codecs",
+    "collections",
+    "concurrent",
+    "contextlib",
+    "copy",
+    "copyreg",
+    "dataclasses",
+    "decimal",
+    "dis",
+    "encodings",
+    "enum",
+    "functools",
+    "genericpath",
+    "heapq",
+    "importlib",
+    "inspect",
+    "io",
+    "json",
+    "keyword",
+    "linecache",
+    "logging",
+    "math",
+    "numbers",
+    "opcode",
+    "operator",
+    "os",
+    "posixpath",
+    "queue",
+    "re",
+    "reprlib",
+    "site",
+    "stat",
+    "string",
+    "textwrap",
+    "threading",
+    "token",
+    "tokenize",
+    "traceback",
+    "types",
+    "warnings",
+    "weakref",
+    "zipimport",
+];
+
+/// The finder, in `sys.meta_path` before the one that searches `sys.path`.
+#[pyclass(frozen, module = "whipsnake")]
+pub struct StandardLibraryFinder {
+    path_finder: Py<PyAny>,
+    search_paths: Py<PyList>,
+    /// Until `logging` is imported.
+    installer: Mutex<Option<Installer>>,
+}
+
+#[pymethods]
+impl StandardLibraryFinder {
+    #[pyo3(signature = (fullname, path=None, target=None))]
+    fn find_spec<'py>(
+        &self,
+        py: Python<'py>,
+        fullname: &str,
+        path: Option<&Bound<'py, PyAny>>,
+        target: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if path.is_some() || IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_err() {
+            return Ok(None);
+        }
+        let spec =
+            self.path_finder.bind(py).call_method1(intern!(py, "find_spec"), (fullname, &self.search_paths, target))?;
+        if spec.is_none() {
+            return Ok(None);
+        }
+        if fullname == "logging" {
+            if let Some(installer) = self.installer.lock().ok().and_then(|mut installer| installer.take()) {
+                after_execution(&spec.getattr("loader")?, installer)?;
+            }
+        }
+        Ok(Some(spec))
+    }
+}
+
+/// Puts the finder in its place, and the log handler where `logging` is imported already (by a `.pth` file or sitecustomize).
+pub fn set_up(py: Python<'_>, installer: Installer) -> PyResult<()> {
+    let sys = py.import("sys")?;
+    let logging = sys.getattr("modules")?.cast_into::<PyDict>()?.get_item("logging")?;
+    let installer = match logging {
+        Some(logging) => {
+            installer.install(&logging)?;
+            None
+        }
+        None => Some(installer),
+    };
+    let path_finder = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
+    let meta_path = sys.getattr("meta_path")?.cast_into::<PyList>()?;
+    let place = meta_path.index(&path_finder).unwrap_or_else(|_| meta_path.len());
+    let finder = StandardLibraryFinder {
+        path_finder: path_finder.unbind(),
+        search_paths: PyList::new(py, BUILD.search_paths)?.unbind(),
+        installer: Mutex::new(installer),
+    };
+    meta_path.insert(place, Py::new(py, finder)?)
+}
+
+/// Has `installer` run when `loader` has executed its module. The loader is one module's own; what is set on it is gone
+/// again before the module's code starts, so that nothing is left to see.
+fn after_execution(loader: &Bound<'_, PyAny>, installer: Installer) -> PyResult<()> {
+    let py = loader.py();
+    let unhooked = loader.clone().unbind();
+    let hook = pyo3::types::PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
+        let py = arguments.py();
+        let module = arguments.get_item(0)?;
+        let loader = unhooked.bind(py);
+        loader.delattr(intern!(py, "exec_module"))?;
+        loader.call_method1(intern!(py, "exec_module"), (&module,))?;
+        installer.install(&module)
+    })?;
+    loader.setattr(intern!(py, "exec_module"), hook)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_names_are_sorted_for_binary_search() {
+        assert!(super::IMPORTED_BY_THE_MANAGED_RUNTIME.is_sorted());
+    }
+}

@@ -1,0 +1,63 @@
+//! The init phase: makes the process look as the function expects it, then imports the function.
+
+use crate::context::Contexts;
+use crate::environment::Environment;
+use crate::handler::Handler;
+use crate::interpreter::BUILD;
+use crate::logging::Log;
+use crate::traceback::Failure;
+use crate::{importing, standard_streams};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use std::fs;
+use std::path::Path;
+
+/// Everything the function needs to exist before it is imported.
+pub fn prepare(py: Python<'_>, environment: &Environment, log: &Log) -> PyResult<Contexts> {
+    standard_streams::set_up(py)?;
+    set_up_paths(py, environment)?;
+    importing::set_up(py, log.installer(py, environment))?;
+    Contexts::new(py, log.sink.bind(py).as_any())
+}
+
+/// Imports the function.
+pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
+    Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+}
+
+/// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
+/// layers; here they come after it.
+fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
+    let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
+    let layers = [String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
+    if environment.python_path.is_none() {
+        path.insert(0, BUILD.site_packages)?;
+        for folder in &layers {
+            path.insert(0, folder)?;
+        }
+        if let Some(runtime_dir) = &environment.runtime_dir {
+            py.import("os")?.getattr("environ")?.set_item("PYTHONPATH", runtime_dir)?;
+        }
+    } else {
+        let standard_library = BUILD.search_paths.first().map_or(Ok(path.len()), |zip| path.index(zip))?;
+        for folder in &layers {
+            path.insert(standard_library, folder)?;
+        }
+    }
+    if let Some(task_root) = &environment.task_root {
+        path.insert(0, task_root)?;
+    }
+    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| has_path_files(folder)) {
+        py.import("site")?.call_method1("addsitedir", (folder,))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder has `.pth` files. `site.addsitedir` would find out too, at the price of looking at all of `sys.path`.
+fn has_path_files(folder: &str) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| Path::new(&entry.file_name()).extension().is_some_and(|kind| kind == "pth"))
+        })
+    })
+}

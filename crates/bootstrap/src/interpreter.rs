@@ -1,0 +1,282 @@
+//! Configures, starts and owns CPython.
+
+use crate::environment::Environment;
+use crate::frozen;
+use crate::wrapper::this_executable;
+use libc::wchar_t;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fmt, fs, ptr};
+
+/// The CPython this executable was built against.
+pub struct Build {
+    /// Such as `3.14`.
+    pub version: &'static str,
+    executable: &'static CStr,
+    prefix: &'static CStr,
+    exec_prefix: &'static CStr,
+    standard_library: &'static CStr,
+    /// The standard library's zip, folder and extension modules.
+    pub search_paths: &'static [&'static str],
+    /// Where packages are installed for this Python.
+    pub site_packages: &'static str,
+}
+
+/// What the build script found out.
+pub const BUILD: Build = include!(concat!(env!("OUT_DIR"), "/build.rs"));
+
+/// Tells Lambda which runtime this is.
+pub const USER_AGENT: &str = concat!("whipsnake/", env!("CARGO_PKG_VERSION"));
+
+/// Where the managed runtime's own files are, for functions that look at `sys.argv`.
+const RUNTIME_DIR: &str = "/var/runtime";
+
+/// What this process is to be.
+#[derive(Debug)]
+pub enum Role {
+    /// Started by Lambda.
+    Runtime,
+    /// Started by a wrapper script, as `interpreter [options] script`: the whole command line.
+    WrappedRuntime(Vec<OsString>),
+    /// Started under the name of a Python interpreter.
+    Python,
+}
+
+impl Role {
+    /// Reads it off the command line.
+    pub fn of_this_process() -> Self {
+        let arguments: Vec<OsString> = env::args_os().collect();
+        let is_self = |path: &OsString| same_file(Path::new(path));
+        let named_python = arguments
+            .first()
+            .and_then(|name| Path::new(name).file_name())
+            .is_some_and(|name| name.as_bytes().starts_with(b"python"));
+        if arguments.len() > 1 && arguments.last().is_some_and(is_self) {
+            Self::WrappedRuntime(arguments)
+        } else if named_python {
+            Self::Python
+        } else {
+            Self::Runtime
+        }
+    }
+}
+
+fn same_file(path: &Path) -> bool {
+    let Ok(this) = this_executable() else { return false };
+    fs::canonicalize(path).is_ok_and(|path| fs::canonicalize(this).is_ok_and(|this| path == this))
+}
+
+/// Runs the whole of `python3` with this process's arguments.
+pub fn run_as_python() -> ExitCode {
+    let arguments = CStrings::new(env::args_os());
+    // SAFETY: the arguments are NUL-terminated and outlive the call.
+    let code = unsafe { ffi::Py_BytesMain(arguments.len(), arguments.pointers()) };
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// A running CPython. This thread is its main thread.
+pub struct Interpreter(());
+
+impl Interpreter {
+    /// Starts CPython as the managed runtime's `python3 /var/runtime/bootstrap.py` would be, but from what this executable
+    /// knows about its Python, never from what is on `PATH`.
+    pub fn start(environment: &Environment, role: &Role) -> Result<Self, StartError> {
+        frozen::register();
+        let options = match role {
+            Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
+            Role::Runtime | Role::Python => None,
+        };
+        preconfigure(environment, options.as_ref())?;
+        let mut config = Config::new();
+        config.fill(environment, options.as_ref())?;
+        config.start()?;
+        tracing::debug!(python = BUILD.version, "CPython runs");
+        Ok(Self(()))
+    }
+
+    /// Runs `body` attached to Python, on the main thread.
+    pub fn run<T>(&self, body: impl FnOnce(Python<'_>) -> T) -> T {
+        Python::attach(body)
+    }
+
+    /// Ends CPython: atexit functions run, threads are joined, streams are flushed. False when something could not be flushed.
+    pub fn finish(self) -> bool {
+        // SAFETY: on the main thread, which holds the interpreter since it started it, and with nothing of Python borrowed.
+        unsafe { ffi::Py_FinalizeEx() == 0 }
+    }
+}
+
+/// Why CPython did not start.
+#[derive(Debug)]
+pub struct StartError {
+    doing: &'static str,
+    reason: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "could not start CPython {} of {}: {} failed: {}. If that Python has moved, run `make build` again",
+            BUILD.version,
+            BUILD.prefix.to_string_lossy(),
+            self.doing,
+            self.reason
+        )
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn check(doing: &'static str, status: ffi::PyStatus) -> Result<(), StartError> {
+    // SAFETY: PyStatus is a plain value; the functions read it.
+    if unsafe { ffi::PyStatus_Exception(status) } == 0 {
+        return Ok(());
+    }
+    // SAFETY: where set, the message is a static string of CPython's.
+    let reason =
+        (!status.err_msg.is_null()).then(|| unsafe { CStr::from_ptr(status.err_msg) }.to_string_lossy().into_owned());
+    Err(StartError { doing, reason: reason.unwrap_or_else(|| format!("exit status {}", status.exitcode)) })
+}
+
+/// What CPython decides before it can read strings: UTF-8 mode, locale, allocator.
+fn preconfigure(environment: &Environment, options: Option<&CStrings>) -> Result<(), StartError> {
+    // SAFETY: filled by the next call before anything reads it.
+    let mut preconfig: ffi::PyPreConfig = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid pointer to a configuration of ours, here and below.
+    unsafe { ffi::PyPreConfig_InitPythonConfig(&mut preconfig) };
+    if environment.python_utf8.is_none() {
+        preconfig.utf8_mode = 1;
+    }
+    let status = match options {
+        // SAFETY: as above, and the arguments outlive the call.
+        Some(options) => unsafe {
+            ffi::Py_PreInitializeFromBytesArgs(&preconfig, options.len() as _, options.pointers())
+        },
+        // SAFETY: as above.
+        None => {
+            preconfig.parse_argv = 0;
+            unsafe { ffi::Py_PreInitialize(&preconfig) }
+        }
+    };
+    check("preinitialisation", status)
+}
+
+struct Config(ffi::PyConfig);
+
+impl Config {
+    fn new() -> Self {
+        // SAFETY: filled by the next call before anything reads it.
+        let mut config = Self(unsafe { std::mem::zeroed() });
+        // SAFETY: a valid pointer to a configuration of ours.
+        unsafe { ffi::PyConfig_InitPythonConfig(&mut config.0) };
+        config
+    }
+
+    fn fill(&mut self, environment: &Environment, options: Option<&CStrings>) -> Result<(), StartError> {
+        let runtime_dir = environment.runtime_dir.as_deref().unwrap_or(RUNTIME_DIR);
+        if environment.python_home.is_none() {
+            self.locate(environment)?;
+        }
+        if environment.python_io_encoding.is_none() {
+            self.set_string("stdio_encoding", |config| &raw mut config.stdio_encoding, c"utf-8")?;
+            // UTF-8 mode would let bytes pass that are none; the managed runtime's streams are strict.
+            self.set_string("stdio_errors", |config| &raw mut config.stdio_errors, c"strict")?;
+        }
+        if let Some(options) = options {
+            self.0.parse_argv = 1;
+            // SAFETY: a configuration of ours, and arguments that outlive the call, which copies them.
+            let status =
+                unsafe { ffi::PyConfig_SetBytesArgv(&mut self.0, options.len() as _, options.pointers().cast()) };
+            check("argv", status)?;
+            // SAFETY: as above. Reads the options, so that argv can be replaced by what functions expect to see.
+            check("interpreter options", unsafe { ffi::PyConfig_Read(&mut self.0) })?;
+        }
+        self.0.parse_argv = 0;
+        // SAFETY: a list inside a configuration of ours.
+        let status = unsafe { ffi::PyConfig_SetWideStringList(&mut self.0, &raw mut self.0.argv, 0, ptr::null_mut()) };
+        check("argv", status)?;
+        self.append("argv", |config| &raw mut config.argv, &format!("{runtime_dir}/bootstrap.py"))
+    }
+
+    /// Where this Python lies, so that nothing has to be searched for.
+    fn locate(&mut self, environment: &Environment) -> Result<(), StartError> {
+        self.set_string("executable", |config| &raw mut config.executable, BUILD.executable)?;
+        self.set_string("base_executable", |config| &raw mut config.base_executable, BUILD.executable)?;
+        self.set_string("prefix", |config| &raw mut config.prefix, BUILD.prefix)?;
+        self.set_string("base_prefix", |config| &raw mut config.base_prefix, BUILD.prefix)?;
+        self.set_string("exec_prefix", |config| &raw mut config.exec_prefix, BUILD.exec_prefix)?;
+        self.set_string("base_exec_prefix", |config| &raw mut config.base_exec_prefix, BUILD.exec_prefix)?;
+        self.set_string("stdlib_dir", |config| &raw mut config.stdlib_dir, BUILD.standard_library)?;
+        let python_path = environment.python_path.as_deref().map(|path| path.split(':')).into_iter().flatten();
+        self.0.module_search_paths_set = 1;
+        for path in
+            environment.runtime_dir.as_deref().into_iter().chain(python_path).chain(BUILD.search_paths.iter().copied())
+        {
+            self.append("module_search_paths", |config| &raw mut config.module_search_paths, path)?;
+        }
+        Ok(())
+    }
+
+    fn set_string(
+        &mut self,
+        field: &'static str,
+        place: impl FnOnce(&mut ffi::PyConfig) -> *mut *mut wchar_t,
+        value: &CStr,
+    ) -> Result<(), StartError> {
+        let place = place(&mut self.0);
+        // SAFETY: the place is a field of this configuration; CPython copies the value.
+        check(field, unsafe { ffi::PyConfig_SetBytesString(&mut self.0, place, value.as_ptr()) })
+    }
+
+    fn append(
+        &mut self,
+        field: &'static str,
+        place: impl FnOnce(&mut ffi::PyConfig) -> *mut ffi::PyWideStringList,
+        value: &str,
+    ) -> Result<(), StartError> {
+        let wide: Vec<wchar_t> = value.chars().map(|character| character as wchar_t).chain([0]).collect();
+        // SAFETY: the place is a list in this configuration; CPython copies the NUL-terminated value.
+        check(field, unsafe { ffi::PyWideStringList_Append(place(&mut self.0), wide.as_ptr()) })
+    }
+
+    fn start(self) -> Result<(), StartError> {
+        // SAFETY: the one call that starts CPython, with a configuration that is filled.
+        check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&self.0) })
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `new`, and nothing points into it any more.
+        unsafe { ffi::PyConfig_Clear(&mut self.0) };
+    }
+}
+
+/// Arguments in the form C wants them.
+struct CStrings {
+    owned: Vec<CString>,
+    pointers: Vec<*mut c_char>,
+}
+
+impl CStrings {
+    fn new(arguments: impl Iterator<Item = OsString>) -> Self {
+        let owned: Vec<CString> =
+            arguments.map(|argument| CString::new(argument.into_vec()).expect("arguments have no NUL")).collect();
+        let pointers = owned.iter().map(|argument| argument.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect();
+        Self { owned, pointers }
+    }
+
+    fn len(&self) -> c_int {
+        c_int::try_from(self.owned.len()).expect("the kernel's limit on arguments is lower")
+    }
+
+    /// Ends with a null pointer. Valid as long as `self`; CPython only reads through it, whatever the type says.
+    fn pointers(&self) -> *mut *mut c_char {
+        self.pointers.as_ptr().cast_mut()
+    }
+}

@@ -1,0 +1,210 @@
+//! What goes into the log: the function's records, and the line that tells of a fault.
+//!
+//! The function's handler is Python (python/src/whipsnake/_logging.py), installed when the function imports `logging` and not
+//! before: that import costs more than all the rest of a cold start. Where lines go is decided here.
+
+use crate::environment::Environment;
+use crate::standard_streams;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use serde::Serialize;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::FromRawFd;
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+use whipsnake_runtime_api::{Fault, fault, json};
+
+/// Frame types of the log descriptor: plain text, and errors in both formats.
+const TEXT_FRAME: u32 = 0xa55a_0003;
+const TEXT_ERROR_FRAME: u32 = 0xa55a_0017;
+const JSON_ERROR_FRAME: u32 = 0xa55a_0016;
+
+/// How the lines of one error are kept together on standard output, where Lambda takes a newline for the end of an event.
+const LINE_JOINT: &str = "\r";
+const INDENTATION: &str = "\u{a0}";
+
+/// Where log records go: standard output, or the descriptor that Lambda gave for frames.
+#[pyclass(frozen, module = "whipsnake")]
+pub struct LogSink {
+    frames: Option<Mutex<File>>,
+    json: bool,
+}
+
+#[pymethods]
+impl LogSink {
+    /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
+    #[pyo3(signature = (msg, frame_type=None))]
+    fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
+        let Some(frames) = &self.frames else {
+            py.import(intern!(py, "sys"))?
+                .getattr(intern!(py, "stdout"))?
+                .call_method1(intern!(py, "write"), (msg,))?;
+            return Ok(());
+        };
+        let kind = frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(TEXT_FRAME, u32::from_be_bytes);
+        let text = msg.str()?;
+        Ok(write_frame(frames, kind, &crate::traceback::text(&text))?)
+    }
+
+    /// Whether records go out in frames, which say themselves where each ends.
+    #[getter]
+    fn framed(&self) -> bool {
+        self.frames.is_some()
+    }
+}
+
+impl LogSink {
+    fn new(environment: &Environment) -> Self {
+        Self {
+            frames: environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Mutex::new),
+            json: environment.logs_json(),
+        }
+    }
+
+    /// Tells of a fault, whatever the log level.
+    pub fn fault(&self, py: Python<'_>, fault: &Fault, request_id: &str) {
+        let record = if self.json {
+            json::to_string(&JsonRecord { timestamp: &timestamp(py), level: "ERROR", report: fault.report(request_id) })
+        } else {
+            let joint = if self.frames.is_some() { "\n" } else { LINE_JOINT };
+            text_lines(fault).join(joint)
+        };
+        match &self.frames {
+            Some(frames) => {
+                let kind = if self.json { JSON_ERROR_FRAME } else { TEXT_ERROR_FRAME };
+                if write_frame(frames, kind, &record).is_err() {
+                    standard_streams::write_out(py, &(record + "\n"));
+                }
+            }
+            None => standard_streams::write_out(py, &(record + "\n")),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonRecord<'a> {
+    timestamp: &'a str,
+    level: &'a str,
+    #[serde(flatten)]
+    report: fault::Report<'a>,
+}
+
+/// The lines of a fault in text, the first one the headline. Stack traces are indented with no-break spaces, which the log
+/// viewer does not swallow.
+fn text_lines(fault: &Fault) -> Vec<String> {
+    let mut headline = String::from("[ERROR]");
+    if !fault.error_type.is_empty() {
+        headline = headline + " " + &fault.error_type;
+    }
+    if !fault.message.is_empty() {
+        headline = headline + if fault.error_type.is_empty() { " " } else { ": " } + &fault.message;
+    }
+    let mut lines = vec![headline, String::from("Traceback (most recent call last):")];
+    for entry in &fault.stack_trace {
+        lines.extend(entry.lines().map(|line| {
+            let text = line.trim_start_matches(' ');
+            INDENTATION.repeat(line.len() - text.len()) + text
+        }));
+    }
+    lines
+}
+
+/// `2026-11-21T01:52:05Z`, from Python's `time`, which is built in and need not be found.
+fn timestamp(py: Python<'_>) -> String {
+    py.import("time")
+        .and_then(|time| time.call_method1("strftime", ("%Y-%m-%dT%H:%M:%SZ", time.call_method0("gmtime")?))?.extract())
+        .unwrap_or_default()
+}
+
+/// A frame: type, length and microseconds since the epoch, all big-endian, then the text.
+fn write_frame(frames: &Mutex<File>, kind: u32, text: &str) -> std::io::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let mut frame = Vec::with_capacity(16 + text.len());
+    frame.extend_from_slice(&kind.to_be_bytes());
+    frame.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    frame.extend_from_slice(&u64::try_from(now).unwrap_or_default().to_be_bytes());
+    frame.extend_from_slice(text.as_bytes());
+    frames.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&frame)
+}
+
+/// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard
+/// output then.
+fn open_descriptor(number: &str) -> Option<File> {
+    let descriptor: i32 = number.trim().parse().ok()?;
+    // SAFETY: asks the kernel about a number; any number will do.
+    if descriptor < 0 || unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
+        eprintln!(
+            "whipsnake: _LAMBDA_TELEMETRY_LOG_FD is {number}, which is not open; log records go to standard output"
+        );
+        return None;
+    }
+    // SAFETY: open, and handed to this process for this purpose: nobody else here closes it.
+    Some(unsafe { File::from_raw_fd(descriptor) })
+}
+
+/// Which invocation the log speaks of, for the records of all threads.
+#[pyclass(module = "whipsnake")]
+#[derive(Default)]
+pub struct CurrentInvocation {
+    /// Empty during the init phase.
+    #[pyo3(get)]
+    pub request_id: String,
+    /// None without tenants.
+    #[pyo3(get)]
+    pub tenant_id: Option<String>,
+}
+
+/// The function's log.
+pub struct Log {
+    /// Where its records go.
+    pub sink: Py<LogSink>,
+    /// Which invocation they belong to.
+    pub current: Py<CurrentInvocation>,
+}
+
+impl Log {
+    /// Opens the log that the environment asks for.
+    pub fn open(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
+        Ok(Self { sink: Py::new(py, LogSink::new(environment))?, current: Py::new(py, CurrentInvocation::default())? })
+    }
+
+    /// What installs the handler, given the `logging` module.
+    pub fn installer(&self, py: Python<'_>, environment: &Environment) -> Installer {
+        Installer {
+            sink: self.sink.clone_ref(py),
+            current: self.current.clone_ref(py),
+            json: environment.logs_json(),
+            level: environment.log_level.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Tells of a fault.
+    pub fn fault(&self, py: Python<'_>, fault: &Fault) {
+        let request_id = self.current.borrow(py).request_id.clone();
+        self.sink.get().fault(py, fault, &request_id);
+    }
+}
+
+/// Installs the Lambda handler on the root logger.
+pub struct Installer {
+    sink: Py<LogSink>,
+    current: Py<CurrentInvocation>,
+    json: bool,
+    level: String,
+}
+
+impl Installer {
+    /// Installs it in a `logging` that has just been imported.
+    pub fn install(&self, logging: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = logging.py();
+        let options = PyDict::new(py);
+        options.set_item("sink", &self.sink)?;
+        options.set_item("current", &self.current)?;
+        options.set_item("json_format", self.json)?;
+        options.set_item("level", &self.level)?;
+        py.import("whipsnake._logging")?.call_method("install", (logging,), Some(&options))?;
+        Ok(())
+    }
+}

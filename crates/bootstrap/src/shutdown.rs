@@ -1,0 +1,63 @@
+//! How the process ends, and with which exit code.
+
+use crate::interpreter::Interpreter;
+use crate::signals::die_of;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::convert::Infallible;
+use std::process::exit;
+use whipsnake_runtime_api::Error;
+
+/// Python's own exit code for "could not flush standard output".
+const FLUSH_FAILED: i32 = 120;
+
+/// What ended the loop.
+pub enum Ending {
+    /// The init phase failed and Lambda knows: exit code 1.
+    InitFailed,
+    /// An exception that is no `Exception`, or one in a signal handler: as Python ends with it.
+    Raised(PyErr),
+    /// SIGTERM without a handler of the function's: an orderly end, and the signal's own wait status.
+    Terminated,
+    /// Lambda cannot be talked to: exit code 1.
+    Lambda(Error),
+}
+
+impl Ending {
+    /// Ends the process. atexit functions run and threads are joined, as at the end of any Python program.
+    pub fn exit(self, interpreter: Interpreter) -> Result<Infallible, Box<dyn std::error::Error>> {
+        match self {
+            Self::InitFailed => finish(interpreter, 1),
+            Self::Terminated => {
+                interpreter.finish();
+                die_of(SIGTERM)
+            }
+            Self::Raised(error) => {
+                let interrupted = interpreter.run(|py| {
+                    let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
+                    error.restore(py);
+                    // SAFETY: attached, with an exception set. On SystemExit this call itself ends the process, with the
+                    // code the exception carries.
+                    unsafe { ffi::PyErr_PrintEx(0) };
+                    interrupted
+                });
+                if interrupted {
+                    interpreter.finish();
+                    die_of(SIGINT)
+                }
+                finish(interpreter, 1)
+            }
+            Self::Lambda(error) => {
+                interpreter.finish();
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn finish(interpreter: Interpreter, code: i32) -> ! {
+    let flushed = interpreter.finish();
+    exit(if flushed || code != 0 { code } else { FLUSH_FAILED })
+}

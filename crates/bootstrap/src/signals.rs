@@ -1,0 +1,163 @@
+//! Signals while the runtime waits.
+//!
+//! Python's own handlers are woken through `signal.set_wakeup_fd`: CPython's C handler writes a byte there, the wait ends, and
+//! the handler runs within milliseconds instead of at the next invocation. signal-hook covers the one signal on which Python
+//! has no say: SIGTERM when the function installed no handler. It is registered after CPython has looked (so that
+//! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use signal_hook::consts::SIGTERM;
+use std::future::Future;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use tokio::net::UnixStream as AsyncUnixStream;
+use tokio::runtime::Runtime;
+
+/// True while the function's code may run, and in every forked child: then SIGTERM without a handler ends the process at once,
+/// as it does under the managed runtime. While we wait it is false, and the end is orderly.
+static BUSY: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Why a wait was given up.
+pub enum Interruption {
+    /// A signal handler of the function's raised.
+    Raised(PyErr),
+    /// SIGTERM, and the function has no handler for it.
+    Terminated,
+}
+
+/// Waits for Lambda and for signals at once, on this thread.
+pub struct Waiter {
+    tokio: Runtime,
+    wakeups: AsyncUnixStream,
+    busy: Arc<AtomicBool>,
+    terminated: Arc<AtomicBool>,
+    set_wakeup_fd: Py<PyAny>,
+    wakeup_fd: i32,
+    options: Py<PyDict>,
+    /// The end CPython and signal-hook write to. Held, not used.
+    _sender: UnixStream,
+}
+
+impl Waiter {
+    /// Takes charge of the signals. To be called after CPython has started and before the function's code runs.
+    pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let (receiver, sender) = UnixStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        sender.set_nonblocking(true)?;
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let wakeups = {
+            let _inside = tokio.enter();
+            AsyncUnixStream::from_std(receiver)?
+        };
+        let (busy, terminated) = watch_sigterm(&sender)?;
+        let options = PyDict::new(py);
+        options.set_item("warn_on_full_buffer", false)?;
+        Ok(Self {
+            tokio,
+            wakeups,
+            busy,
+            terminated,
+            // The C module under `signal`, which itself imports enum.
+            set_wakeup_fd: py.import("_signal")?.getattr("set_wakeup_fd")?.unbind(),
+            wakeup_fd: sender.as_raw_fd(),
+            options: options.unbind(),
+            _sender: sender,
+        })
+    }
+
+    /// Waits for `future` without holding Python, and runs the function's signal handlers meanwhile. Given up when one of them
+    /// raises, and on SIGTERM without one.
+    pub fn wait<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        // Again at each wait: asyncio takes the descriptor for itself and leaves none behind.
+        self.set_wakeup_fd
+            .bind(py)
+            .call((self.wakeup_fd,), Some(self.options.bind(py)))
+            .map_err(Interruption::Raised)?;
+        let _idle = self.idle();
+        let mut future = pin!(future);
+        loop {
+            let outcome = py.detach(|| {
+                self.tokio.block_on(async {
+                    tokio::select! {
+                        // Signals first: one that came before must be served before the future does anything.
+                        biased;
+                        _ = self.wakeups.readable() => None,
+                        output = future.as_mut() => Some(output),
+                    }
+                })
+            });
+            if let Some(output) = outcome {
+                return Ok(output);
+            }
+            self.drain();
+            if self.terminated.load(Ordering::SeqCst) {
+                return Err(Interruption::Terminated);
+            }
+            py.check_signals().map_err(Interruption::Raised)?;
+        }
+    }
+
+    /// Runs `future` to its end without holding Python. Signals are kept for the next wait: an answer that is on its way must
+    /// arrive.
+    pub fn complete<F>(&self, py: Python<'_>, future: F) -> F::Output
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        let _idle = self.idle();
+        py.detach(|| self.tokio.block_on(future))
+    }
+
+    /// Until the guard is dropped, SIGTERM is ours to note. Afterwards a second one is not ours to delay.
+    fn idle(&self) -> impl Drop {
+        struct Idle<'a>(&'a AtomicBool);
+        impl Drop for Idle<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        self.busy.store(false, Ordering::SeqCst);
+        Idle(&self.busy)
+    }
+
+    /// Takes what the handlers wrote. How many wrote does not matter, CPython keeps count itself.
+    fn drain(&self) {
+        let mut bytes = [0; 64];
+        while self.wakeups.try_read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+    }
+}
+
+/// SIGTERM without a handler of the function's: the default while it is busy, a note and a wake-up while we wait.
+fn watch_sigterm(wakeup: &UnixStream) -> io::Result<(Arc<AtomicBool>, Arc<AtomicBool>)> {
+    let busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
+    let terminated = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_default(SIGTERM, Arc::clone(&busy))?;
+    signal_hook::flag::register(SIGTERM, Arc::clone(&terminated))?;
+    signal_hook::low_level::pipe::register(SIGTERM, wakeup.try_clone()?)?;
+    // A child that a background thread forked while we waited must die of SIGTERM, and must not wake us.
+    // SAFETY: the function only stores to an atomic, which is allowed after fork.
+    unsafe { libc::pthread_atfork(None, None, Some(busy_after_fork)) };
+    Ok((busy, terminated))
+}
+
+extern "C" fn busy_after_fork() {
+    if let Some(busy) = BUSY.get() {
+        busy.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Ends this process as an unhandled `signal` would have.
+pub fn die_of(signal: i32) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    // Only a signal whose default is not to end the process comes back.
+    std::process::exit(128 + signal)
+}

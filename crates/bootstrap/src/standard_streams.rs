@@ -1,0 +1,43 @@
+//! `sys.stdout` and `sys.stderr`.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::io::Write;
+
+/// Makes standard output write each line as it ends. The managed runtime flushes every single write, so that one `print` with
+/// two arguments is four pieces for other threads and processes to cut into; what has no line end yet goes out before the answer.
+pub fn set_up(py: Python<'_>) -> PyResult<()> {
+    let options = PyDict::new(py);
+    options.set_item("line_buffering", true)?;
+    for name in ["stdout", "stderr"] {
+        let stream = py.import("sys")?.getattr(name)?;
+        if !stream.is_none() {
+            stream.call_method("reconfigure", (), Some(&options))?;
+        }
+    }
+    Ok(())
+}
+
+/// Flushes what the function left. Its streams may be closed, replaced or gone: that is no reason to fail.
+pub fn flush(py: Python<'_>) {
+    let Ok(sys) = py.import(intern!(py, "sys")) else { return };
+    for name in [intern!(py, "stdout"), intern!(py, "stderr")] {
+        if let Ok(stream) = sys.getattr(name) {
+            let _ = stream.call_method0(intern!(py, "flush"));
+        }
+    }
+}
+
+/// Writes to what the function has as `sys.stdout` now, so that a redirection catches our lines as it catches its own; to the
+/// process's standard output where that does not work.
+pub fn write_out(py: Python<'_>, text: &str) {
+    let written = py.import(intern!(py, "sys")).and_then(|sys| {
+        let stdout = sys.getattr(intern!(py, "stdout"))?;
+        stdout.call_method1(intern!(py, "write"), (text,))?;
+        stdout.call_method0(intern!(py, "flush"))
+    });
+    if written.is_err() {
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+}

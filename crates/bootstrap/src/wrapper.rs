@@ -1,0 +1,43 @@
+//! `AWS_LAMBDA_EXEC_WRAPPER`: on managed runtimes Lambda runs this program in place of the runtime; on OS-only runtimes the
+//! runtime has to do it.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, io, process};
+
+/// Replaces this process by the wrapper, which is given `interpreter script` as its arguments and is expected to run them, with
+/// interpreter options between the two if it likes. Both are this executable: run with itself as its last argument it knows
+/// that the wrapper has had its turn. Returns only when that failed.
+pub fn exec(wrapper: &str) -> io::Result<String> {
+    let path = Path::new(wrapper);
+    if !path.is_file() {
+        refuse(wrapper, "does not exist", 127);
+    }
+    if !is_executable(path) {
+        refuse(wrapper, "is not an executable", 126);
+    }
+    let this = this_executable()?;
+    tracing::debug!(wrapper, interpreter = %this.display(), "handing over to AWS_LAMBDA_EXEC_WRAPPER");
+    let error = Command::new(path).arg(&this).arg(&this).exec();
+    Ok(format!(
+        "could not run AWS_LAMBDA_EXEC_WRAPPER {wrapper}: {error}. A script needs a first line such as #!/bin/bash"
+    ))
+}
+
+/// This program's own file.
+pub fn this_executable() -> io::Result<PathBuf> {
+    env::current_exe()
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o111 != 0)
+}
+
+/// The managed runtime's text, stream and exit codes, which are the shell's.
+fn refuse(wrapper: &str, why: &str, code: i32) -> ! {
+    let _ = writeln!(io::stdout(), "{wrapper}: {why}");
+    process::exit(code)
+}

@@ -1,0 +1,359 @@
+//! What a handler returned to JSON text, by the rules of the managed runtime's simplejson.
+
+use crate::recursion::deeper;
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple, PyType};
+use std::collections::HashSet;
+use std::io::Write;
+
+/// Encodes a handler's result: unescaped Unicode, `", "` and `": "` between items, floats as `repr` writes them.
+///
+/// # Errors
+/// `TypeError`, `ValueError` or `RecursionError` with simplejson's text where a value has no JSON form, and whatever code of
+/// the function's own raises on the way (`_asdict`, `__str__` of a Decimal).
+pub fn encode(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let mut encoder = Encoder { out: Vec::with_capacity(256), path: Vec::new() };
+    encoder.value(value)?;
+    Ok(encoder.out)
+}
+
+struct Encoder {
+    out: Vec<u8>,
+    /// The containers that enclose the current value, outermost first. Compared, never followed.
+    path: Vec<*mut ffi::PyObject>,
+}
+
+impl Encoder {
+    fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(text) = value.cast::<PyString>() {
+            self.string(text)
+        } else if value.is_none() {
+            self.literal("null")
+        } else if let Ok(truth) = value.cast::<PyBool>() {
+            self.literal(if truth.is_true() { "true" } else { "false" })
+        } else if let Ok(number) = value.cast::<PyInt>() {
+            self.integer(number)
+        } else if let Ok(number) = value.cast::<PyFloat>() {
+            self.float(number.value());
+            Ok(())
+        } else if let Ok(object) = value.cast_exact::<PyDict>() {
+            self.object(object)
+        } else if let Ok(array) = value.cast_exact::<PyList>() {
+            self.list(array)
+        } else {
+            self.less_common(value)
+        }
+    }
+
+    /// Everything that a JSON document does not decode to.
+    fn less_common(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            return self.string(&text_of(bytes)?);
+        }
+        // A named tuple, and anything else that can give itself as a dict, before its base class is looked at.
+        if let Some(as_dict) = method(value, intern!(py, "_asdict"))? {
+            let given = as_dict.call0()?;
+            let Ok(object) = given.cast::<PyDict>() else {
+                return Err(PyTypeError::new_err(format!("_asdict() must return a dict, not {}", type_name(&given)?)));
+            };
+            return self.nested(value, |encoder| encoder.object(object));
+        }
+        if let Ok(object) = value.cast::<PyDict>() {
+            self.object(object)
+        } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+            self.iterable(value)
+        } else {
+            self.other(value)
+        }
+    }
+
+    fn object(&mut self, object: &Bound<'_, PyDict>) -> PyResult<()> {
+        if object.is_empty() {
+            return self.literal("{}");
+        }
+        self.nested(object.as_any(), |encoder| {
+            encoder.out.push(b'{');
+            let mut separator: &[u8] = b"";
+            let mut item = |encoder: &mut Self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>| {
+                encoder.out.extend_from_slice(separator);
+                separator = b", ";
+                encoder.key(key)?;
+                encoder.out.extend_from_slice(b": ");
+                encoder.value(value)
+            };
+            if object.is_exact_instance_of::<PyDict>() {
+                for_each_item(object, |key, value| item(encoder, key, value))?;
+            } else {
+                // A subclass may list its items as it likes.
+                for pair in object.as_any().call_method0(intern!(object.py(), "items"))?.try_iter()? {
+                    let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+                        pair?.extract().map_err(|_| PyValueError::new_err("items must return 2-tuples"))?;
+                    item(encoder, &key, &value)?;
+                }
+            }
+            encoder.out.push(b'}');
+            Ok(())
+        })
+    }
+
+    fn list(&mut self, list: &Bound<'_, PyList>) -> PyResult<()> {
+        self.nested(list.as_any(), |encoder| encoder.items(list.iter().map(Ok)))
+    }
+
+    fn iterable(&mut self, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.nested(iterable, |encoder| encoder.items(PyIterator::from_object(iterable)?))
+    }
+
+    fn items<'py>(&mut self, items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) -> PyResult<()> {
+        self.out.push(b'[');
+        let mut separator: &[u8] = b"";
+        for item in items {
+            self.out.extend_from_slice(separator);
+            separator = b", ";
+            self.value(&item?)?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn key(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(text) = key.cast::<PyString>() {
+            return self.string(text);
+        }
+        if let Ok(bytes) = key.cast::<PyBytes>() {
+            return self.string(&text_of(bytes)?);
+        }
+        self.out.push(b'"');
+        if let Ok(number) = key.cast::<PyFloat>() {
+            self.float(number.value());
+        } else if key.is_none() {
+            self.literal("null")?;
+        } else if let Ok(truth) = key.cast::<PyBool>() {
+            self.literal(if truth.is_true() { "true" } else { "false" })?;
+        } else if let Ok(number) = key.cast::<PyInt>() {
+            self.integer(number)?;
+        } else {
+            let found = type_name(key)?;
+            return Err(PyTypeError::new_err(format!("keys must be str, int, float, bool or None, not {found:.100}")));
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn string(&mut self, text: &Bound<'_, PyString>) -> PyResult<()> {
+        self.out.push(b'"');
+        match text.to_str() {
+            Ok(text) => self.escaped(text.as_bytes()),
+            // Lone surrogates: the managed runtime's process dies on them. As escapes they are valid JSON, and what its
+            // older versions wrote.
+            Err(_) => {
+                let bytes = text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?;
+                self.escaped_with_surrogates(bytes.cast::<PyBytes>()?.as_bytes());
+            }
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    /// Appends text, escaping only what JSON requires: quotes, backslashes and control characters.
+    fn escaped(&mut self, text: &[u8]) {
+        let mut plain = 0;
+        for (position, &byte) in text.iter().enumerate() {
+            if byte >= b' ' && byte != b'"' && byte != b'\\' {
+                continue;
+            }
+            self.out.extend_from_slice(&text[plain..position]);
+            plain = position + 1;
+            match byte {
+                b'"' => self.out.extend_from_slice(b"\\\""),
+                b'\\' => self.out.extend_from_slice(b"\\\\"),
+                b'\n' => self.out.extend_from_slice(b"\\n"),
+                b'\r' => self.out.extend_from_slice(b"\\r"),
+                b'\t' => self.out.extend_from_slice(b"\\t"),
+                0x08 => self.out.extend_from_slice(b"\\b"),
+                0x0c => self.out.extend_from_slice(b"\\f"),
+                control => self.unicode_escape(u16::from(control)),
+            }
+        }
+        self.out.extend_from_slice(&text[plain..]);
+    }
+
+    /// Appends text in which a surrogate stands as the three bytes UTF-8 would give it, `0xed` and two more.
+    fn escaped_with_surrogates(&mut self, text: &[u8]) {
+        let mut plain = 0;
+        let mut position = 0;
+        while position < text.len() {
+            if text[position] == 0xed && text[position + 1] >= 0xa0 {
+                self.escaped(&text[plain..position]);
+                self.unicode_escape(
+                    0xd000 | u16::from(text[position + 1] & 0x3f) << 6 | u16::from(text[position + 2] & 0x3f),
+                );
+                position += 3;
+                plain = position;
+            } else {
+                position += 1;
+            }
+        }
+        self.escaped(&text[plain..]);
+    }
+
+    fn unicode_escape(&mut self, code: u16) {
+        write!(self.out, "\\u{code:04x}").expect("writing to memory");
+    }
+
+    fn integer(&mut self, number: &Bound<'_, PyInt>) -> PyResult<()> {
+        if let Ok(small) = number.extract::<i64>() {
+            write!(self.out, "{small}").expect("writing to memory");
+            return Ok(());
+        }
+        // Python's own digits, with its limit on how many. int() first: a subclass may print itself otherwise.
+        let digits = number.py().get_type::<PyInt>().call1((number,))?.str()?;
+        self.out.extend_from_slice(digits.to_str()?.as_bytes());
+        Ok(())
+    }
+
+    /// Appends a float as Python's `repr` writes it: the shortest digits that read back the same, with an exponent below
+    /// 1e-4 and from 1e16 on.
+    fn float(&mut self, value: f64) {
+        if value.is_nan() {
+            return self.out.extend_from_slice(b"NaN");
+        }
+        if value.is_infinite() {
+            return self.out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+        }
+        let magnitude = value.abs();
+        if value == 0.0 || (1e-4..1e16).contains(&magnitude) {
+            write!(self.out, "{value:?}").expect("writing to memory");
+            return;
+        }
+        // Rust writes 1e-7 and 1e16 where Python writes 1e-07 and 1e+16.
+        let start = self.out.len();
+        write!(self.out, "{value:e}").expect("writing to memory");
+        let Some(letter) = self.out[start..].iter().position(|&byte| byte == b'e') else { return };
+        let exponent = start + letter + 1;
+        if self.out[exponent] != b'-' {
+            self.out.insert(exponent, b'+');
+        }
+        if self.out.len() == exponent + 2 {
+            self.out.insert(exponent + 1, b'0');
+        }
+    }
+
+    /// A Decimal is a number written as it prints itself. simplejson's RawJSON is what it holds. All else has no JSON form.
+    fn other(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if is_decimal(value)? {
+            let text = value.str()?;
+            let text = text.to_str()?;
+            let unsigned = text.trim_start_matches('-');
+            let is_nan = unsigned.starts_with("NaN") || unsigned.starts_with("sNaN");
+            return self.literal(if is_nan { "NaN" } else { text });
+        }
+        if let Some(encoded) = raw_json(value)? {
+            return self.literal(encoded.to_str()?);
+        }
+        Err(PyTypeError::new_err(format!("Object of type {} is not JSON serializable", value.get_type().name()?)))
+    }
+
+    fn literal(&mut self, text: &str) -> PyResult<()> {
+        self.out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    /// Encodes what is inside `container`.
+    ///
+    /// Containers within themselves are looked for only when the depth reaches a power of two: a cycle is found before the
+    /// document has doubled its depth, and ordinary values pay one comparison.
+    fn nested(&mut self, container: &Bound<'_, PyAny>, inside: impl FnOnce(&mut Self) -> PyResult<()>) -> PyResult<()> {
+        self.path.push(container.as_ptr());
+        let depth = self.path.len();
+        if depth >= 16 && depth.is_power_of_two() {
+            let mut seen = HashSet::with_capacity(depth);
+            if !self.path.iter().all(|container| seen.insert(*container)) {
+                return Err(PyValueError::new_err("Circular reference detected"));
+            }
+        }
+        deeper(container.py(), c" while encoding a JSON object", || inside(self))?;
+        self.path.pop();
+        Ok(())
+    }
+}
+
+/// Calls `visit` with each item of a dict in order, without a list of them in between.
+fn for_each_item(
+    dict: &Bound<'_, PyDict>,
+    mut visit: impl FnMut(&Bound<'_, PyAny>, &Bound<'_, PyAny>) -> PyResult<()>,
+) -> PyResult<()> {
+    let changed =
+        |what| PyErr::new::<pyo3::exceptions::PyRuntimeError, _>(format!("dictionary {what} during iteration"));
+    let size = dict.len();
+    let mut remaining = size;
+    let mut position: ffi::Py_ssize_t = 0;
+    let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+    pyo3::sync::critical_section::with_critical_section(dict.as_any(), || {
+        // SAFETY: attached to the interpreter and, where there is no GIL, inside the dict's critical section. Encoding a value
+        // can run code of the function's that changes the dict: PyDict_Next checks its position against the dict as it is
+        // at each call, and both references are made our own before anything else runs.
+        while unsafe { ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) } != 0 {
+            // SAFETY: PyDict_Next has just set both to live objects.
+            let (key, value) =
+                unsafe { (Bound::from_borrowed_ptr(dict.py(), key), Bound::from_borrowed_ptr(dict.py(), value)) };
+            if remaining == 0 {
+                return Err(changed("keys changed"));
+            }
+            remaining -= 1;
+            visit(&key, &value)?;
+            if dict.len() != size {
+                return Err(changed("changed size"));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// `bytes` inside a value are UTF-8 text.
+fn text_of<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyString>> {
+    Ok(bytes.call_method1(intern!(bytes.py(), "decode"), ("utf-8",))?.cast_into::<PyString>()?)
+}
+
+/// A callable attribute, if there is one.
+fn method<'py>(value: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match value.getattr(name) {
+        Ok(method) => Ok(method.is_callable().then_some(method)),
+        Err(error) if error.is_instance_of::<PyAttributeError>(value.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn type_name(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(value.get_type().name()?.to_string())
+}
+
+/// Whether this is a Decimal. Nobody can hold one without having imported `decimal`, so it is not imported for the question.
+fn is_decimal(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = value.py();
+    if DECIMAL.get(py).is_none() {
+        let Some(decimal) = imported(py, "decimal")? else { return Ok(false) };
+        let class = decimal.getattr(intern!(py, "Decimal"))?.cast_into::<PyType>()?;
+        let _ = DECIMAL.set(py, class.unbind());
+    }
+    DECIMAL.get(py).map_or(Ok(false), |class| value.is_instance(class.bind(py)))
+}
+
+/// The text of simplejson's RawJSON, if the function uses that.
+fn raw_json<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    let Some(module) = imported(value.py(), "simplejson.raw_json")? else { return Ok(None) };
+    if !value.is_instance(&module.getattr("RawJSON")?)? {
+        return Ok(None);
+    }
+    Ok(Some(value.getattr("encoded_json")?.cast_into::<PyString>()?))
+}
+
+fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
+}

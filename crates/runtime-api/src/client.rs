@@ -1,0 +1,171 @@
+//! The Runtime API's calls, one method each.
+
+use crate::error::{Call, Error, Kind};
+use crate::invocation::{Invocation, Ticket};
+use crate::{Fault, Response, json};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::request::Builder;
+use http::{Request, StatusCode, Uri};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use lambda_runtime_api_client::body::Body;
+use lambda_runtime_api_client::{BoxError, PooledClient};
+
+const VERSION: &str = "/2018-06-01/runtime";
+const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
+const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
+
+/// How much of an answer that reports an error is kept, in bytes.
+const LONGEST_COMPLAINT: usize = 1024;
+
+/// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
+#[derive(Debug)]
+pub struct Client {
+    http: PooledClient,
+    user_agent: HeaderValue,
+}
+
+impl Client {
+    /// `endpoint` is `host:port`, from `AWS_LAMBDA_RUNTIME_API`. `user_agent` tells Lambda which runtime this is.
+    ///
+    /// # Errors
+    /// When the endpoint cannot be one.
+    pub fn new(endpoint: &str, user_agent: &str) -> Result<Self, Error> {
+        let bad_endpoint = || Error { call: Call::Connect, kind: Kind::Endpoint(endpoint.to_owned()) };
+        let uri: Uri = endpoint.parse().map_err(|_| bad_endpoint())?;
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(bad_endpoint());
+        }
+        let mut connector = HttpConnector::new();
+        // A small response must not wait for the acknowledgement of the packet before it.
+        connector.set_nodelay(true);
+        let http = PooledClient::builder().with_connector(connector).with_endpoint(uri).build();
+        Ok(Self { http, user_agent: header_value(user_agent) })
+    }
+
+    /// Waits for the next invocation, as long as it takes.
+    ///
+    /// # Errors
+    /// Any error here ends the execution environment: there is nothing to go on with.
+    pub async fn next(&self) -> Result<Invocation, Error> {
+        let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
+        let (parts, body) = self.call(Call::Next, request.body(Body::empty())).await?.into_parts();
+        let payload = collect(body).await.map_err(|source| no_answer(Call::Next, source))?;
+        if parts.status != StatusCode::OK {
+            return Err(refused(Call::Next, parts.status, &payload, 0));
+        }
+        Invocation::read(&parts.headers, payload).ok_or(Error { call: Call::Next, kind: Kind::NoRequestId })
+    }
+
+    /// Answers an invocation.
+    ///
+    /// # Errors
+    /// See [`Error::concerns_one_invocation`] for what to do about one.
+    pub async fn respond(&self, ticket: &Ticket, response: Response) -> Result<(), Error> {
+        let sent = response.body.len();
+        let request =
+            self.answer(ticket, "response").header(CONTENT_TYPE, response.content_type).body(Body::from(response.body));
+        self.post(Call::Respond, request, sent).await
+    }
+
+    /// Reports that the function failed. `working_directory` goes into the X-Ray cause.
+    ///
+    /// # Errors
+    /// See [`Error::concerns_one_invocation`] for what to do about one.
+    pub async fn fail(&self, ticket: &Ticket, fault: &Fault, working_directory: &str) -> Result<(), Error> {
+        let body = json::to_string(&fault.report(&ticket.request_id));
+        let sent = body.len();
+        let request = self
+            .answer(ticket, "error")
+            .header(CONTENT_TYPE, "application/json")
+            .header(XRAY_CAUSE, header_value(&fault.xray_cause(working_directory)))
+            .body(Body::from(body));
+        self.post(Call::Fail, request, sent).await
+    }
+
+    /// Reports that the init phase failed; the process is expected to exit afterwards.
+    ///
+    /// # Errors
+    /// When Lambda did not take the report.
+    pub async fn fail_init(&self, fault: &Fault) -> Result<(), Error> {
+        let body = json::to_string(&fault.report(""));
+        let sent = body.len();
+        let request = self
+            .request(Request::post(format!("{VERSION}/init/error")))
+            .header(ERROR_TYPE, header_value(&fault.error_type))
+            .body(Body::from(body));
+        self.post(Call::FailInit, request, sent).await
+    }
+
+    fn request(&self, builder: Builder) -> Builder {
+        builder.header(USER_AGENT, self.user_agent.clone())
+    }
+
+    fn answer(&self, ticket: &Ticket, path: &str) -> Builder {
+        let request = self.request(Request::post(format!("{VERSION}/invocation/{}/{path}", ticket.request_id)));
+        match &ticket.invocation_id {
+            Some(id) => request.header(INVOCATION_ID, header_value(id)),
+            None => request,
+        }
+    }
+
+    async fn post(&self, call: Call, request: http::Result<Request<Body>>, sent: usize) -> Result<(), Error> {
+        let (parts, body) = self.call(call, request).await?.into_parts();
+        // Read to the end, or the connection cannot be used again.
+        let complaint = collect(body).await.map_err(|source| no_answer(call, source))?;
+        if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
+    }
+
+    async fn call(
+        &self,
+        call: Call,
+        request: http::Result<Request<Body>>,
+    ) -> Result<http::Response<hyper::body::Incoming>, Error> {
+        let request = request.map_err(|source| Error { call, kind: Kind::Request(source) })?;
+        self.http.call(request).await.map_err(|source| no_answer(call, source))
+    }
+}
+
+async fn collect(body: hyper::body::Incoming) -> Result<Bytes, BoxError> {
+    Ok(body.collect().await?.to_bytes())
+}
+
+fn no_answer(call: Call, source: BoxError) -> Error {
+    Error { call, kind: Kind::Transport(source) }
+}
+
+fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
+    let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]).trim().to_owned();
+    Error { call, kind: Kind::Status { status, body, sent } }
+}
+
+/// A header value of whatever the function chose: bytes above ASCII go as UTF-8, what HTTP forbids is dropped. In JSON text
+/// that can only be a raw DEL, whose loss changes no structure.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).or_else(|_| HeaderValue::from_bytes(text.as_bytes())).unwrap_or_else(|_| {
+        let legal: Vec<u8> = text.bytes().filter(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)).collect();
+        HeaderValue::from_bytes(&legal).expect("control characters are what HTTP forbids, and they are gone")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_host_and_a_port() {
+        assert!(Client::new("127.0.0.1:9001", "test").is_ok());
+        assert!(Client::new("localhost:9001", "test").is_ok());
+        for bad in ["", "not a host", "/path"] {
+            let error = Client::new(bad, "test").expect_err(bad).to_string();
+            assert!(error.contains("AWS_LAMBDA_RUNTIME_API"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_header_value_keeps_utf_8_and_drops_what_http_forbids() {
+        assert_eq!(header_value("é\u{7f}\r\nx: y").as_bytes(), "éx: y".as_bytes());
+    }
+}

@@ -1,0 +1,119 @@
+//! What can go wrong between us and Lambda. Never a fault of the function: see [`crate::Fault`] for those.
+
+use http::StatusCode;
+use std::fmt;
+
+/// A failed exchange with the Runtime API.
+#[derive(Debug)]
+pub struct Error {
+    /// What we were doing.
+    pub call: Call,
+    /// What happened.
+    pub kind: Kind,
+}
+
+/// Which request failed. `Display` completes "could not …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Before any request: reading the endpoint.
+    Connect,
+    /// GET `/runtime/invocation/next`
+    Next,
+    /// POST `/runtime/invocation/{id}/response`
+    Respond,
+    /// POST `/runtime/invocation/{id}/error`
+    Fail,
+    /// POST `/runtime/init/error`
+    FailInit,
+}
+
+/// What happened to the request.
+#[derive(Debug)]
+pub enum Kind {
+    /// The endpoint is no `host:port`.
+    Endpoint(String),
+    /// The request cannot be written as HTTP, for instance because of its request id.
+    Request(http::Error),
+    /// No answer: connection refused, reset, or closed half-way.
+    Transport(Box<dyn std::error::Error + Send + Sync>),
+    /// An answer other than success. `body` is the beginning of what Lambda said.
+    Status {
+        /// Its code.
+        status: StatusCode,
+        /// Its text, cropped.
+        body: String,
+        /// Bytes that we had sent.
+        sent: usize,
+    },
+    /// An answer to `/next` that names no request.
+    NoRequestId,
+}
+
+impl Error {
+    /// Whether Lambda refused this one answer (too large, too late, of the wrong invocation) while the environment itself
+    /// goes on. A 5xx asks the runtime to exit; without an answer nobody knows.
+    #[must_use]
+    pub fn concerns_one_invocation(&self) -> bool {
+        matches!(&self.kind, Kind::Status { status, .. } if status.is_client_error())
+            && matches!(self.call, Call::Respond | Call::Fail)
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Connect => "reach the Runtime API",
+            Call::Next => "get the next invocation",
+            Call::Respond => "post the response",
+            Call::Fail => "post the error",
+            Call::FailInit => "post the init error",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}: ", self.call)?;
+        match &self.kind {
+            Kind::Endpoint(endpoint) => {
+                write!(f, "AWS_LAMBDA_RUNTIME_API is {endpoint:?}, and should be host:port such as 127.0.0.1:9001")
+            }
+            Kind::Request(source) => write!(f, "it cannot be written as HTTP: {source}"),
+            Kind::Transport(source) => {
+                write!(f, "no answer from the Runtime API: {source}")?;
+                let mut cause = source.source();
+                while let Some(inner) = cause {
+                    write!(f, ": {inner}")?;
+                    cause = inner.source();
+                }
+                Ok(())
+            }
+            Kind::Status { status, body, sent } => {
+                write!(f, "the Runtime API answered {}", status.as_u16())?;
+                if let Some(reason) = status.canonical_reason() {
+                    write!(f, " {reason}")?;
+                }
+                if *sent > 0 {
+                    write!(f, " to {sent} bytes")?;
+                }
+                match status.as_u16() {
+                    413 => f.write_str("; Lambda takes at most 6291556")?,
+                    410 => f.write_str("; the invocation had timed out")?,
+                    _ => {}
+                }
+                if body.is_empty() { Ok(()) } else { write!(f, ": {body}") }
+            }
+            Kind::NoRequestId => f.write_str("the Runtime API's answer has no Lambda-Runtime-Aws-Request-Id header"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            Kind::Transport(source) => Some(source.as_ref()),
+            Kind::Request(source) => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is reported when a function fails: to the caller as JSON, to X-Ray as a header.
+
+use crate::json;
+use serde::Serialize;
+
+/// Lambda crops a longer cause, and a header near 1 MiB is refused by HTTP stacks on the way: ours stays below.
+const LONGEST_CAUSE: usize = 64 * 1024;
+
+/// The X-Ray type of every fault that is not an exception of the function's own.
+const VALIDATION_ERROR: &str = "LambdaValidationError";
+
+/// One entry of a stack, as X-Ray wants it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// The function's name.
+    pub label: String,
+    /// Its file.
+    pub path: String,
+    /// The line in it; absent where Python knows none.
+    pub line: Option<u32>,
+}
+
+/// A failure of the function: reported to Lambda, after which the loop goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The exception's class name, or one of the `Runtime.*` types.
+    pub error_type: String,
+    /// The exception's text.
+    pub message: String,
+    /// One string per frame, formatted as Python formats tracebacks.
+    pub stack_trace: Vec<String>,
+    /// The same frames for X-Ray. `None` for faults that the runtime itself states (`Runtime.*`).
+    pub frames: Option<Vec<Frame>>,
+}
+
+impl Fault {
+    /// A fault that the runtime itself states: no stack, and no exception of the function behind it.
+    pub fn stated(error_type: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { error_type: error_type.into(), message: message.into(), stack_trace: Vec::new(), frames: None }
+    }
+
+    /// The body of `/error` and `/init/error`; `request_id` is empty during init.
+    #[must_use]
+    pub fn report<'a>(&'a self, request_id: &'a str) -> Report<'a> {
+        Report {
+            error_message: &self.message,
+            error_type: &self.error_type,
+            request_id,
+            stack_trace: &self.stack_trace,
+        }
+    }
+
+    /// The X-Ray cause, JSON text for `Lambda-Runtime-Function-XRay-Error-Cause`.
+    #[must_use]
+    pub fn xray_cause(&self, working_directory: &str) -> String {
+        let frames = self.frames.as_deref().unwrap_or_default();
+        let whole = self.cause_of(working_directory, &self.message, frames);
+        if whole.len() <= LONGEST_CAUSE {
+            return whole;
+        }
+        // Most of the room goes to the message's beginning and to the frames nearest to the failure. Escapes can make a
+        // character six bytes long, so the cut is made well inside the limit.
+        let message: String = self.message.chars().take(LONGEST_CAUSE / 16).collect();
+        let nearest = &frames[frames.len().saturating_sub(32)..];
+        let cropped = self.cause_of(working_directory, &message, nearest);
+        if cropped.len() <= LONGEST_CAUSE { cropped } else { self.cause_of(working_directory, &message, &[]) }
+    }
+
+    fn cause_of(&self, working_directory: &str, message: &str, stack: &[Frame]) -> String {
+        let mut paths: Vec<&str> = Vec::new();
+        for frame in stack {
+            if !paths.contains(&frame.path.as_str()) {
+                paths.push(&frame.path);
+            }
+        }
+        let error_type = if self.frames.is_some() { self.error_type.as_str() } else { VALIDATION_ERROR };
+        json::to_string(&Cause { working_directory, exceptions: [Exception { message, error_type, stack }], paths })
+    }
+}
+
+/// [`Fault`]'s JSON, in the managed runtime's order of keys.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report<'a> {
+    error_message: &'a str,
+    error_type: &'a str,
+    request_id: &'a str,
+    stack_trace: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Cause<'a> {
+    working_directory: &'a str,
+    exceptions: [Exception<'a>; 1],
+    paths: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Exception<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    error_type: &'a str,
+    stack: &'a [Frame],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault() -> Fault {
+        let frame =
+            |label: &str, line| Frame { label: label.into(), path: "/var/task/app.py".into(), line: Some(line) };
+        Fault {
+            error_type: "ZeroDivisionError".into(),
+            message: "division by zero".into(),
+            stack_trace: vec!["  File \"/var/task/app.py\", line 2, in handler\n    return 1/0\n".into()],
+            frames: Some(vec![frame("handler", 2), frame("divide", 5)]),
+        }
+    }
+
+    #[test]
+    fn the_report_is_the_managed_runtimes_to_the_byte() {
+        assert_eq!(
+            json::to_string(&fault().report("rid-1")),
+            r#"{"errorMessage": "division by zero", "errorType": "ZeroDivisionError", "requestId": "rid-1", "stackTrace": ["  File \"/var/task/app.py\", line 2, in handler\n    return 1/0\n"]}"#
+        );
+    }
+
+    #[test]
+    fn the_cause_names_each_file_once() {
+        assert_eq!(
+            fault().xray_cause("/var/task"),
+            r#"{"working_directory": "/var/task", "exceptions": [{"message": "division by zero", "type": "ZeroDivisionError", "stack": [{"label": "handler", "path": "/var/task/app.py", "line": 2}, {"label": "divide", "path": "/var/task/app.py", "line": 5}]}], "paths": ["/var/task/app.py"]}"#
+        );
+    }
+
+    #[test]
+    fn a_fault_that_the_runtime_states_is_a_validation_error_without_a_stack() {
+        let fault = Fault::stated("Runtime.MarshalError", "Unable to marshal response: x");
+        assert_eq!(
+            fault.xray_cause("/"),
+            r#"{"working_directory": "/", "exceptions": [{"message": "Unable to marshal response: x", "type": "LambdaValidationError", "stack": []}], "paths": []}"#
+        );
+    }
+
+    #[test]
+    fn a_cause_that_no_header_could_carry_is_cropped() {
+        let mut long = fault();
+        long.message = "\u{1}".repeat(2_000_000);
+        long.frames = Some(vec![Frame { label: "f".into(), path: "p".repeat(3_000), line: Some(1) }; 1000]);
+        assert!(long.xray_cause("/var/task").len() <= LONGEST_CAUSE);
+    }
+}

@@ -1,0 +1,138 @@
+//! One invocation, as `/next` delivers it.
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+/// What has to come back with an answer: which invocation it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The request id, from `Lambda-Runtime-Aws-Request-Id`.
+    pub request_id: String,
+    /// From `Lambda-Runtime-Invocation-Id`. Echoed with the answer so that Lambda can refuse one that comes too late,
+    /// instead of giving it to the wrong caller.
+    pub invocation_id: Option<String>,
+}
+
+/// One invocation. Every header but the request id is optional, and an empty one counts as absent: Lambda Managed
+/// Instances send empty values where classic Lambda omits the header.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Which invocation this is.
+    pub ticket: Ticket,
+    /// Milliseconds since the epoch, from `Lambda-Runtime-Deadline-Ms`. Absent when missing or not a number.
+    pub deadline: Option<i64>,
+    /// From `Lambda-Runtime-Invoked-Function-Arn`.
+    pub function_arn: Option<String>,
+    /// The X-Ray trace, from `Lambda-Runtime-Trace-Id`.
+    pub trace_id: Option<String>,
+    /// From `Lambda-Runtime-Aws-Tenant-Id`.
+    pub tenant_id: Option<String>,
+    /// JSON text as the caller sent it, from `Lambda-Runtime-Client-Context`. Not checked here.
+    pub client_context: Option<String>,
+    /// JSON text, from `Lambda-Runtime-Cognito-Identity`. Not checked here.
+    pub identity: Option<String>,
+    /// From `Content-Type`.
+    pub content_type: Option<String>,
+    /// The body, untouched.
+    pub payload: Bytes,
+}
+
+impl Invocation {
+    /// Reads the headers of an answer to `/next`; `None` when it names no request id.
+    pub(crate) fn read(headers: &HeaderMap, payload: Bytes) -> Option<Self> {
+        let ticket = Ticket {
+            request_id: text(headers, "lambda-runtime-aws-request-id")?,
+            invocation_id: text(headers, "lambda-runtime-invocation-id"),
+        };
+        Some(Self {
+            ticket,
+            deadline: text(headers, "lambda-runtime-deadline-ms").and_then(|ms| leading_integer(&ms)),
+            function_arn: text(headers, "lambda-runtime-invoked-function-arn"),
+            trace_id: text(headers, "lambda-runtime-trace-id"),
+            tenant_id: text(headers, "lambda-runtime-aws-tenant-id"),
+            client_context: text(headers, "lambda-runtime-client-context"),
+            identity: text(headers, "lambda-runtime-cognito-identity"),
+            content_type: text(headers, "content-type"),
+            payload,
+        })
+    }
+
+    /// Whether the payload is to be decoded as JSON. A missing content type counts as JSON, as in Lambda's other
+    /// runtimes; anything but exactly `application/json` does not, and the handler gets the bytes themselves.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.content_type.as_deref().is_none_or(|kind| kind == "application/json")
+    }
+}
+
+/// A header as text; absent when missing or empty, the first when repeated. Bytes that are not UTF-8 are replaced: one odd
+/// header must not cost the invocation.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.as_bytes().trim_ascii();
+    (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+/// The number that `text` begins with, as C's `strtol` reads it: the managed runtime takes `123abc` for 123.
+fn leading_integer(text: &str) -> Option<i64> {
+    let sign = usize::from(text.starts_with('-'));
+    let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    text[..sign + digits].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read(pairs: &[(&'static str, &[u8])]) -> Option<Invocation> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_bytes(value).expect("a legal header value"));
+        }
+        Invocation::read(&headers, Bytes::new())
+    }
+
+    #[test]
+    fn a_request_id_is_all_that_is_needed() {
+        let invocation = read(&[("lambda-runtime-aws-request-id", b"rid-1")]).expect("an invocation");
+        assert_eq!(invocation.ticket.request_id, "rid-1");
+        assert_eq!(invocation.deadline, None);
+        assert!(invocation.is_json(), "no content type counts as JSON");
+        assert!(read(&[("lambda-runtime-aws-request-id", b"")]).is_none());
+    }
+
+    #[test]
+    fn an_empty_header_counts_as_absent_and_the_first_of_two_wins() {
+        let invocation = read(&[
+            ("lambda-runtime-aws-request-id", b"first"),
+            ("lambda-runtime-aws-request-id", b"second"),
+            ("lambda-runtime-trace-id", b""),
+            ("lambda-runtime-aws-tenant-id", b" blue "),
+        ])
+        .expect("an invocation");
+        assert_eq!(invocation.ticket.request_id, "first");
+        assert_eq!(invocation.trace_id, None);
+        assert_eq!(invocation.tenant_id.as_deref(), Some("blue"));
+    }
+
+    #[test]
+    fn an_odd_deadline_never_costs_the_invocation() {
+        for (text, deadline) in [
+            ("1700000000000", Some(1_700_000_000_000)),
+            ("0", Some(0)),
+            ("-5", Some(-5)),
+            ("123abc", Some(123)),
+            ("soon", None),
+            ("-", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(leading_integer(text), deadline, "{text}");
+        }
+    }
+
+    #[test]
+    fn header_bytes_that_are_not_utf_8_are_replaced() {
+        let invocation = read(&[("lambda-runtime-aws-request-id", b"r"), ("lambda-runtime-trace-id", b"a\xffb")]);
+        assert_eq!(invocation.and_then(|i| i.trace_id).as_deref(), Some("a\u{fffd}b"));
+    }
+}

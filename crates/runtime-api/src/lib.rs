@@ -1,0 +1,27 @@
+//! The wire between a custom runtime and Lambda: the Runtime API, version 2018-06-01.
+//!
+//! ```text
+//! Client::next ──► Invocation { id, deadline, .., payload }
+//! Client::respond ◄── Response          Client::fail, Client::fail_init ◄── Fault
+//! ```
+//!
+//! Nothing here knows Python. What the Runtime API's headers mean is in [`invocation`], what a function's failure looks
+//! like on the wire in [`fault`], what can go wrong between us and Lambda in [`error`].
+//!
+//! The HTTP client is `lambda_runtime_api_client`, and no other crate of the workspace imports it: `lambda_runtime::run`
+//! itself is not used because it refuses invocations that the managed Python runtime serves (docs/architecture.md).
+
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod error;
+pub mod fault;
+pub mod invocation;
+pub mod json;
+pub mod response;
+
+pub use client::Client;
+pub use error::Error;
+pub use fault::{Fault, Frame};
+pub use invocation::{Invocation, Ticket};
+pub use response::Response;

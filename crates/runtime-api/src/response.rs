@@ -1,0 +1,26 @@
+//! What a function answers.
+
+use bytes::Bytes;
+
+/// A buffered response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The body, sent as it is.
+    pub body: Bytes,
+    /// Its `Content-Type`, which Lambda passes on to the caller.
+    pub content_type: &'static str,
+}
+
+impl Response {
+    /// A JSON text.
+    #[must_use]
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), content_type: "application/json" }
+    }
+
+    /// Bytes that the handler returned as they are, labelled as the managed runtime labels them.
+    #[must_use]
+    pub fn raw(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), content_type: "application/unknown" }
+    }
+}

@@ -1,0 +1,126 @@
+"""The context object of an invocation, with the managed runtime's classes, attributes and texts."""
+
+import os
+import sys
+import time
+
+#: The fields of a W3C trace context that `LambdaContext.w3c` gives out.
+W3C_ALLOWED_FIELDS = ("traceparent", "tracestate", "baggage")
+
+# Where `LambdaContext.log` writes while the function has not imported `logging`. Set by the bootstrap.
+_log_sink = None
+
+
+class LambdaContext:
+    def __init__(
+        self,
+        invoke_id,
+        client_context,
+        cognito_identity,
+        epoch_deadline_time_in_ms,
+        invoked_function_arn=None,
+        tenant_id=None,
+    ):
+        environ = os.environ
+        self.aws_request_id = invoke_id
+        self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.invoked_function_arn = invoked_function_arn
+        self.tenant_id = tenant_id
+        self._w3c_fields = _take_w3c(client_context)
+        self.client_context = _filled(ClientContext, client_context)
+        if self.client_context is not None:
+            self.client_context.client = _filled(Client, self.client_context.client)
+        self.identity = CognitoIdentity()
+        identity = {} if cognito_identity is None else cognito_identity
+        self.identity.cognito_identity_id = identity.get("cognitoIdentityId")
+        self.identity.cognito_identity_pool_id = identity.get("cognitoIdentityPoolId")
+        self._epoch_deadline_time_in_ms = epoch_deadline_time_in_ms
+
+    def get_remaining_time_in_millis(self):
+        """Milliseconds until Lambda ends the invocation; 0 when it is over or no deadline is known."""
+        return max(0, self._epoch_deadline_time_in_ms - int(time.time() * 1000))
+
+    def w3c(self):
+        """The W3C trace context that came with the invocation."""
+        return dict(self._w3c_fields)
+
+    def log(self, msg):
+        """Writes `msg` to the function's log as it is, without a line end."""
+        logging = sys.modules.get("logging")
+        if logging is None:
+            sink = _log_sink
+        else:
+            handlers = logging.getLogger().handlers
+            sink = next((handler.log_sink for handler in handlers if hasattr(handler, "log_sink")), None)
+        if sink is None:
+            sys.stdout.write(str(msg))
+        else:
+            sink.log(str(msg))
+
+    def __repr__(self):
+        return (
+            f"{self.__class__.__name__}(["
+            f"aws_request_id={self.aws_request_id},"
+            f"log_group_name={self.log_group_name},"
+            f"log_stream_name={self.log_stream_name},"
+            f"function_name={self.function_name},"
+            f"memory_limit_in_mb={self.memory_limit_in_mb},"
+            f"function_version={self.function_version},"
+            f"invoked_function_arn={self.invoked_function_arn},"
+            f"client_context={self.client_context},"
+            f"identity={self.identity},"
+            f"tenant_id={self.tenant_id}"
+            "])"
+        )
+
+
+class _Slotted:
+    """A class whose text lists its slots."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        slots = ",".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
+        return f"{self.__class__.__name__}([{slots}])"
+
+
+class CognitoIdentity(_Slotted):
+    __slots__ = ["cognito_identity_id", "cognito_identity_pool_id"]
+
+
+class Client(_Slotted):
+    __slots__ = [
+        "installation_id",
+        "app_title",
+        "app_version_name",
+        "app_version_code",
+        "app_package_name",
+    ]
+
+
+class ClientContext(_Slotted):
+    __slots__ = ["custom", "env", "client"]
+
+
+def _filled(cls, values):
+    """An instance with the values of those slots that there are values for; None for no values at all."""
+    if values is None:
+        return None
+    instance = cls()
+    for name in cls.__slots__:
+        setattr(instance, name, values.get(name))
+    return instance
+
+
+def _take_w3c(client_context):
+    """Takes the trace context out of the client context: functions do not see it there."""
+    if not isinstance(client_context, dict):
+        return {}
+    fields = client_context.pop("w3c", None)
+    if not isinstance(fields, dict):
+        return {}
+    return {name: fields[name] for name in W3C_ALLOWED_FIELDS if isinstance(fields.get(name), str)}

@@ -1,0 +1,117 @@
+"""The Lambda handler on the root logger. Imported when the function has imported `logging`, and not before."""
+
+import json
+import logging
+import time
+import traceback
+
+_TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
+_TEXT_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
+_JSON_DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+# What tells Lambda a record's level and format, on the descriptor for framed records. Four bytes, big-endian.
+_TEXT_FRAMES = {level: (0xA55A0003 | offset).to_bytes(4, "big") for level, offset in zip(range(0, 60, 10), (0, 8, 12, 16, 20, 24))}
+_JSON_FRAMES = {level: (0xA55A0002 | offset).to_bytes(4, "big") for level, offset in zip(range(0, 60, 10), (0, 8, 12, 16, 20, 24))}
+
+# What a record has by itself, and what the handler puts there: all else came from the caller's `extra`.
+_STANDARD_ATTRIBUTES = frozenset({
+    "name", "msg", "args", "levelname", "levelno", "pathname", "filename", "module", "exc_info", "exc_text", "stack_info",
+    "lineno", "funcName", "created", "msecs", "relativeCreated", "thread", "threadName", "processName", "process",
+    "aws_request_id", "tenant_id", "_frame_type",
+})  # fmt: skip
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def install(module, sink, current, json_format, level):
+    """Puts the handler on the root logger of `module`, which is `logging`."""
+    module.Formatter.converter = time.gmtime
+    if json_format or level:
+        handler = LambdaLoggerHandlerWithFrameType(sink)
+    else:
+        handler = LambdaLoggerHandler(sink)
+    handler.setFormatter(JsonFormatter() if json_format else logging.Formatter(_TEXT_FORMAT, _TEXT_DATE_FORMAT))
+    handler.addFilter(LambdaLoggerFilter(current))
+    root = module.getLogger()
+    level = "DEBUG" if level == "TRACE" else level.upper()
+    if level in module.getLevelNamesMapping():
+        root.setLevel(level)
+    root.addHandler(handler)
+
+
+class LambdaLoggerHandler(logging.Handler):
+    """Writes records to Lambda's log. Third-party tools know it by its class name and by `log_sink`."""
+
+    def __init__(self, log_sink):
+        super().__init__()
+        self.log_sink = log_sink
+
+    def emit(self, record):
+        try:
+            text = self.format(record)
+            # A frame says where the record ends; on standard output only a newline does, and a traceback has none.
+            if not self.log_sink.framed and not text.endswith("\n"):
+                text += "\n"
+            self.log_sink.log(text, self.frame_type(record))
+        except Exception:
+            self.handleError(record)
+
+    def frame_type(self, record):
+        return None
+
+
+class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
+    """The same where records have levels that Lambda filters by."""
+
+    def frame_type(self, record):
+        return getattr(record, "_frame_type", None) or _TEXT_FRAMES.get(_rounded_level(record))
+
+
+class LambdaLoggerFilter(logging.Filter):
+    """Tells records which invocation they belong to."""
+
+    def __init__(self, current):
+        super().__init__()
+        self._current = current
+
+    def filter(self, record):
+        record.aws_request_id = self._current.request_id
+        record.tenant_id = self._current.tenant_id
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record, with Lambda's keys first and the caller's `extra` after them."""
+
+    def __init__(self):
+        super().__init__(datefmt=_JSON_DATE_FORMAT)
+
+    def format(self, record):
+        record.levelno = _rounded_level(record)
+        record.levelname = logging.getLevelName(record.levelno)
+        record._frame_type = _JSON_FRAMES[record.levelno]
+        is_object = isinstance(record.msg, dict) and not record.args
+        exception_type, exception, stack = record.exc_info or (None, None, None)
+        has_exception = exception_type is not None
+        fields = {
+            "timestamp": self.formatTime(record, self.datefmt),
+            "level": record.levelname,
+            "message": record.msg if is_object else record.getMessage(),
+            "logger": record.name,
+            "stackTrace": traceback.format_tb(stack) if has_exception else None,
+            "errorType": exception_type.__name__ if has_exception else None,
+            "errorMessage": str(exception) if has_exception else None,
+            "requestId": getattr(record, "aws_request_id", None),
+            "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if record.exc_info else None,
+        }
+        if getattr(record, "tenant_id", None) is not None:
+            fields["tenantId"] = record.tenant_id
+        for name, value in vars(record).items():
+            if name not in _STANDARD_ATTRIBUTES:
+                fields.setdefault(name, value)
+        return _encode({name: value for name, value in fields.items() if value is not None}) + "\n"
+
+
+def _rounded_level(record):
+    """The standard level at or below the record's."""
+    return min(50, max(0, record.levelno)) // 10 * 10
