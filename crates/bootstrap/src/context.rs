@@ -1,5 +1,6 @@
 //! The context object, and the invocation's traces in the process.
 
+use crate::logging::Log;
 use crate::traceback::{self, Failure};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,9 +15,10 @@ pub struct Contexts {
 
 impl Contexts {
     /// Loads the class, and gives it the log for `context.log`.
-    pub fn new(py: Python<'_>, sink: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub fn new(log: &Bound<'_, Log>) -> PyResult<Self> {
+        let py = log.py();
         let module = py.import("awslambdaric.lambda_context")?;
-        module.setattr("_log_sink", sink)?;
+        module.setattr("_log_sink", log)?;
         Ok(Self { class: module.getattr("LambdaContext")?.unbind(), os: py.import("os")?.unbind() })
     }
 

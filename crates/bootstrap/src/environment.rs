@@ -47,6 +47,11 @@ variables! {
     python_path: "PYTHONPATH",
     /// Another standard library. CPython works out `sys.path` from it by itself.
     python_home: "PYTHONHOME",
+    /// Character set of C code. Set to `C.UTF-8` when neither this nor `LC_ALL` is set, as CPython itself does on Lambda, where
+    /// the locale that `LANG` names is not installed.
+    lc_ctype: "LC_CTYPE",
+    /// Overrides `LC_CTYPE`.
+    lc_all: "LC_ALL",
     /// UTF-8 mode, on unless this is `0`.
     python_utf8: "PYTHONUTF8",
     /// Encoding of the standard streams, UTF-8 unless this says otherwise.
@@ -68,6 +73,10 @@ impl Environment {
         unsafe {
             if self.execution_env.is_none() {
                 env::set_var("AWS_EXECUTION_ENV", format!("AWS_Lambda_python{}", BUILD.version));
+            }
+            if self.lc_ctype.is_none() && self.lc_all.is_none() {
+                // Spares the search for LANG's locale in a dozen places.
+                env::set_var("LC_CTYPE", "C.UTF-8");
             }
             env::remove_var("_LAMBDA_TELEMETRY_LOG_FD");
         }

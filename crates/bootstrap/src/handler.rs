@@ -7,40 +7,12 @@ use whipsnake_runtime_api::{Fault, Frame};
 
 /// The modules that are part of the interpreter itself in the managed runtime's builds. Another build may have more; a
 /// function's `math.py` is no conflict for that.
+#[rustfmt::skip]
 const BUILT_IN: &[&str] = &[
-    "_abc",
-    "_ast",
-    "_codecs",
-    "_collections",
-    "_functools",
-    "_imp",
-    "_io",
-    "_locale",
-    "_operator",
-    "_signal",
-    "_sre",
-    "_stat",
-    "_string",
-    "_suggestions",
-    "_symtable",
-    "_sysconfig",
-    "_thread",
-    "_tokenize",
-    "_tracemalloc",
-    "_typing",
-    "_warnings",
-    "_weakref",
-    "atexit",
-    "builtins",
-    "errno",
-    "faulthandler",
-    "gc",
-    "itertools",
-    "marshal",
-    "posix",
-    "pwd",
-    "sys",
-    "time",
+    "_abc", "_ast", "_codecs", "_collections", "_functools", "_imp", "_io", "_locale", "_operator", "_signal", "_sre",
+    "_stat", "_string", "_suggestions", "_symtable", "_sysconfig", "_thread", "_tokenize", "_tracemalloc", "_typing",
+    "_warnings", "_weakref", "atexit", "builtins", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd",
+    "sys", "time",
 ];
 
 /// The function: any callable.

@@ -6,69 +6,21 @@
 //! function's and the layers' folders, and it is the place where `logging` gets its handler.
 
 use crate::interpreter::BUILD;
-use crate::logging::Installer;
+use crate::logging::{self, Log};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::sync::Mutex;
 
 /// What awslambdaric 4.2.2 has imported when it imports the function, on CPython 3.12 to 3.15 together; sorted.
+#[rustfmt::skip]
 const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
-    "__future__",
-    "_collections_abc",
-    "_colorize",
-    "_decimal",
-    "_heapq",
-    "_json",
-    "_opcode_metadata",
-    "_py_warnings",
-    "_queue",
-    "_weakrefset",
-    "abc",
-    "annotationlib",
-    "ast",
-    "codecs",
-    "collections",
-    "concurrent",
-    "contextlib",
-    "copy",
-    "copyreg",
-    "dataclasses",
-    "decimal",
-    "dis",
-    "encodings",
-    "enum",
-    "functools",
-    "genericpath",
-    "heapq",
-    "importlib",
-    "inspect",
-    "io",
-    "json",
-    "keyword",
-    "linecache",
-    "logging",
-    "math",
-    "numbers",
-    "opcode",
-    "operator",
-    "os",
-    "posixpath",
-    "queue",
-    "re",
-    "reprlib",
-    "site",
-    "stat",
-    "string",
-    "textwrap",
-    "threading",
-    "token",
-    "tokenize",
-    "traceback",
-    "types",
-    "warnings",
-    "weakref",
-    "zipimport",
+    "__future__", "_collections_abc", "_colorize", "_decimal", "_heapq", "_json", "_opcode_metadata", "_py_warnings",
+    "_queue", "_weakrefset", "abc", "annotationlib", "ast", "codecs", "collections", "concurrent", "contextlib", "copy",
+    "copyreg", "dataclasses", "decimal", "dis", "encodings", "enum", "functools", "genericpath", "heapq", "importlib",
+    "inspect", "io", "json", "keyword", "linecache", "logging", "math", "numbers", "opcode", "operator", "os", "posixpath",
+    "queue", "re", "reprlib", "site", "stat", "string", "textwrap", "threading", "token", "tokenize", "traceback", "types",
+    "warnings", "weakref", "zipimport",
 ];
 
 /// The finder, in `sys.meta_path` before the one that searches `sys.path`.
@@ -76,8 +28,8 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
 pub struct StandardLibraryFinder {
     path_finder: Py<PyAny>,
     search_paths: Py<PyList>,
-    /// Until `logging` is imported.
-    installer: Mutex<Option<Installer>>,
+    /// What `logging` is to be given, until it is imported.
+    log: Mutex<Option<Py<Log>>>,
 }
 
 #[pymethods]
@@ -98,40 +50,37 @@ impl StandardLibraryFinder {
         if spec.is_none() {
             return Ok(None);
         }
-        if fullname == "logging" {
-            if let Some(installer) = self.installer.lock().ok().and_then(|mut installer| installer.take()) {
-                after_execution(&spec.getattr("loader")?, installer)?;
-            }
+        if fullname == "logging"
+            && let Some(log) = self.log.lock().ok().and_then(|mut log| log.take())
+        {
+            install_after_execution(&spec.getattr("loader")?, log)?;
         }
         Ok(Some(spec))
     }
 }
 
 /// Puts the finder in its place, and the log handler where `logging` is imported already (by a `.pth` file or sitecustomize).
-pub fn set_up(py: Python<'_>, installer: Installer) -> PyResult<()> {
+pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
+    let py = log.py();
     let sys = py.import("sys")?;
-    let logging = sys.getattr("modules")?.cast_into::<PyDict>()?.get_item("logging")?;
-    let installer = match logging {
-        Some(logging) => {
-            installer.install(&logging)?;
-            None
-        }
-        None => Some(installer),
-    };
+    let imported = sys.getattr("modules")?.cast_into::<PyDict>()?.get_item("logging")?;
+    if let Some(logging) = &imported {
+        logging::install(log, logging)?;
+    }
     let path_finder = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
     let meta_path = sys.getattr("meta_path")?.cast_into::<PyList>()?;
     let place = meta_path.index(&path_finder).unwrap_or_else(|_| meta_path.len());
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
         search_paths: PyList::new(py, BUILD.search_paths)?.unbind(),
-        installer: Mutex::new(installer),
+        log: Mutex::new(imported.is_none().then(|| log.clone().unbind())),
     };
     meta_path.insert(place, Py::new(py, finder)?)
 }
 
-/// Has `installer` run when `loader` has executed its module. The loader is one module's own; what is set on it is gone
-/// again before the module's code starts, so that nothing is left to see.
-fn after_execution(loader: &Bound<'_, PyAny>, installer: Installer) -> PyResult<()> {
+/// Has the log handler installed when `loader` has executed `logging`. The loader is one module's own; what is set on it is
+/// gone again before the module's code starts, so that nothing is left to see.
+fn install_after_execution(loader: &Bound<'_, PyAny>, log: Py<Log>) -> PyResult<()> {
     let py = loader.py();
     let unhooked = loader.clone().unbind();
     let hook = pyo3::types::PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
@@ -140,7 +89,7 @@ fn after_execution(loader: &Bound<'_, PyAny>, installer: Installer) -> PyResult<
         let loader = unhooked.bind(py);
         loader.delattr(intern!(py, "exec_module"))?;
         loader.call_method1(intern!(py, "exec_module"), (&module,))?;
-        installer.install(&module)
+        logging::install(log.bind(py), &module)
     })?;
     loader.setattr(intern!(py, "exec_module"), hook)
 }

@@ -13,11 +13,12 @@ use std::fs;
 use std::path::Path;
 
 /// Everything the function needs to exist before it is imported.
-pub fn prepare(py: Python<'_>, environment: &Environment, log: &Log) -> PyResult<Contexts> {
+pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Contexts> {
+    let py = log.py();
     standard_streams::set_up(py)?;
     set_up_paths(py, environment)?;
-    importing::set_up(py, log.installer(py, environment))?;
-    Contexts::new(py, log.sink.bind(py).as_any())
+    importing::set_up(log)?;
+    Contexts::new(log)
 }
 
 /// Imports the function.

@@ -157,9 +157,9 @@ fn preconfigure(environment: &Environment, options: Option<&CStrings>) -> Result
         Some(options) => unsafe {
             ffi::Py_PreInitializeFromBytesArgs(&preconfig, options.len() as _, options.pointers())
         },
-        // SAFETY: as above.
         None => {
             preconfig.parse_argv = 0;
+            // SAFETY: as above.
             unsafe { ffi::Py_PreInitialize(&preconfig) }
         }
     };

@@ -38,14 +38,14 @@ struct Server {
     client: Client,
     waiter: Waiter,
     contexts: Contexts,
-    log: Log,
+    log: Py<Log>,
 }
 
 impl Server {
     fn new(py: Python<'_>, environment: &Environment, client: Client) -> PyResult<Self> {
-        let log = Log::open(py, environment)?;
-        let contexts = init::prepare(py, environment, &log)?;
-        Ok(Self { client, waiter: Waiter::new(py)?, contexts, log })
+        let log = Bound::new(py, Log::open(environment))?;
+        let contexts = init::prepare(environment, &log)?;
+        Ok(Self { client, waiter: Waiter::new(py)?, contexts, log: log.unbind() })
     }
 
     fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
@@ -58,7 +58,7 @@ impl Server {
                 self.waiter.complete(py, self.client.respond(&invocation.ticket, response))
             }
             Err(Failure::Fault(fault)) => {
-                self.log.fault(py, &fault);
+                self.log.get().fault(py, &fault);
                 standard_streams::flush(py);
                 self.waiter.complete(py, self.client.fail(&invocation.ticket, &fault, &working_directory()))
             }
@@ -70,10 +70,7 @@ impl Server {
     /// Makes the invocation the current one, for the log and for tracing.
     fn begin(&self, py: Python<'_>, invocation: &Invocation) {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
-        let mut current = self.log.current.borrow_mut(py);
-        current.request_id.clone_from(&invocation.ticket.request_id);
-        current.tenant_id.clone_from(&invocation.tenant_id);
-        drop(current);
+        self.log.get().begin(invocation);
         self.contexts.trace(py, invocation.trace_id.as_deref());
     }
 
@@ -89,13 +86,13 @@ impl Server {
         if !error.concerns_one_invocation() {
             return Err(Ending::Lambda(error));
         }
-        self.log.fault(py, &Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string()));
+        self.log.get().fault(py, &Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string()));
         Ok(())
     }
 
     /// Reports a failed init phase, after which Lambda expects the process to end.
     fn fail_init(&self, py: Python<'_>, fault: &Fault) -> Ending {
-        self.log.fault(py, fault);
+        self.log.get().fault(py, fault);
         standard_streams::flush(py);
         match self.waiter.complete(py, self.client.fail_init(fault)) {
             Ok(()) => Ending::InitFailed,

@@ -4,17 +4,17 @@
 //! before: that import costs more than all the rest of a cold start. Where lines go is decided here.
 
 use crate::environment::Environment;
-use crate::standard_streams;
+use crate::{standard_streams, traceback};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyBytes;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use whipsnake_runtime_api::{Fault, fault, json};
+use whipsnake_runtime_api::{Fault, Invocation, fault, json};
 
 /// Frame types of the log descriptor: plain text, and errors in both formats.
 const TEXT_FRAME: u32 = 0xa55a_0003;
@@ -25,15 +25,26 @@ const JSON_ERROR_FRAME: u32 = 0xa55a_0016;
 const LINE_JOINT: &str = "\r";
 const INDENTATION: &str = "\u{a0}";
 
-/// Where log records go: standard output, or the descriptor that Lambda gave for frames.
+/// The function's log: where its records go, and which invocation they speak of, for all threads.
 #[pyclass(frozen, module = "whipsnake")]
-pub struct LogSink {
+pub struct Log {
+    /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
     frames: Option<Mutex<File>>,
     json: bool,
+    level: String,
+    current: Mutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    /// Empty during the init phase.
+    request_id: String,
+    /// None without tenants.
+    tenant_id: Option<String>,
 }
 
 #[pymethods]
-impl LogSink {
+impl Log {
     /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
@@ -44,8 +55,7 @@ impl LogSink {
             return Ok(());
         };
         let kind = frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(TEXT_FRAME, u32::from_be_bytes);
-        let text = msg.str()?;
-        Ok(write_frame(frames, kind, &crate::traceback::text(&text))?)
+        Ok(write_frame(frames, kind, &traceback::text(&msg.str()?))?)
     }
 
     /// Whether records go out in frames, which say themselves where each ends.
@@ -53,34 +63,67 @@ impl LogSink {
     fn framed(&self) -> bool {
         self.frames.is_some()
     }
+
+    #[getter]
+    fn request_id(&self) -> String {
+        lock(&self.current).request_id.clone()
+    }
+
+    #[getter]
+    fn tenant_id(&self) -> Option<String> {
+        lock(&self.current).tenant_id.clone()
+    }
 }
 
-impl LogSink {
-    fn new(environment: &Environment) -> Self {
+impl Log {
+    /// Opens the log that the environment asks for.
+    pub fn open(environment: &Environment) -> Self {
         Self {
             frames: environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Mutex::new),
             json: environment.logs_json(),
+            level: environment.log_level.clone().unwrap_or_default(),
+            current: Mutex::default(),
         }
     }
 
+    /// Makes an invocation the one that records belong to.
+    pub fn begin(&self, invocation: &Invocation) {
+        let mut current = lock(&self.current);
+        current.request_id.clone_from(&invocation.ticket.request_id);
+        current.tenant_id.clone_from(&invocation.tenant_id);
+    }
+
     /// Tells of a fault, whatever the log level.
-    pub fn fault(&self, py: Python<'_>, fault: &Fault, request_id: &str) {
+    pub fn fault(&self, py: Python<'_>, fault: &Fault) {
+        let request_id = self.request_id();
         let record = if self.json {
-            json::to_string(&JsonRecord { timestamp: &timestamp(py), level: "ERROR", report: fault.report(request_id) })
+            json::to_string(&JsonRecord {
+                timestamp: &timestamp(py),
+                level: "ERROR",
+                report: fault.report(&request_id),
+            })
         } else {
             let joint = if self.frames.is_some() { "\n" } else { LINE_JOINT };
             text_lines(fault).join(joint)
         };
-        match &self.frames {
-            Some(frames) => {
-                let kind = if self.json { JSON_ERROR_FRAME } else { TEXT_ERROR_FRAME };
-                if write_frame(frames, kind, &record).is_err() {
-                    standard_streams::write_out(py, &(record + "\n"));
-                }
-            }
-            None => standard_streams::write_out(py, &(record + "\n")),
+        let kind = if self.json { JSON_ERROR_FRAME } else { TEXT_ERROR_FRAME };
+        let framed = self.frames.as_ref().is_some_and(|frames| write_frame(frames, kind, &record).is_ok());
+        if !framed {
+            standard_streams::write_out(py, &(record + "\n"));
         }
     }
+}
+
+/// Installs the Lambda handler on the root logger of `logging`, which has just been imported.
+pub fn install(log: &Bound<'_, Log>, logging: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = log.py();
+    let Log { json, level, .. } = log.get();
+    py.import("whipsnake._logging")?.call_method1("install", (logging, log, json, level))?;
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Serialize)]
@@ -126,7 +169,7 @@ fn write_frame(frames: &Mutex<File>, kind: u32, text: &str) -> std::io::Result<(
     frame.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
     frame.extend_from_slice(&u64::try_from(now).unwrap_or_default().to_be_bytes());
     frame.extend_from_slice(text.as_bytes());
-    frames.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&frame)
+    lock(frames).write_all(&frame)
 }
 
 /// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard
@@ -142,69 +185,4 @@ fn open_descriptor(number: &str) -> Option<File> {
     }
     // SAFETY: open, and handed to this process for this purpose: nobody else here closes it.
     Some(unsafe { File::from_raw_fd(descriptor) })
-}
-
-/// Which invocation the log speaks of, for the records of all threads.
-#[pyclass(module = "whipsnake")]
-#[derive(Default)]
-pub struct CurrentInvocation {
-    /// Empty during the init phase.
-    #[pyo3(get)]
-    pub request_id: String,
-    /// None without tenants.
-    #[pyo3(get)]
-    pub tenant_id: Option<String>,
-}
-
-/// The function's log.
-pub struct Log {
-    /// Where its records go.
-    pub sink: Py<LogSink>,
-    /// Which invocation they belong to.
-    pub current: Py<CurrentInvocation>,
-}
-
-impl Log {
-    /// Opens the log that the environment asks for.
-    pub fn open(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
-        Ok(Self { sink: Py::new(py, LogSink::new(environment))?, current: Py::new(py, CurrentInvocation::default())? })
-    }
-
-    /// What installs the handler, given the `logging` module.
-    pub fn installer(&self, py: Python<'_>, environment: &Environment) -> Installer {
-        Installer {
-            sink: self.sink.clone_ref(py),
-            current: self.current.clone_ref(py),
-            json: environment.logs_json(),
-            level: environment.log_level.clone().unwrap_or_default(),
-        }
-    }
-
-    /// Tells of a fault.
-    pub fn fault(&self, py: Python<'_>, fault: &Fault) {
-        let request_id = self.current.borrow(py).request_id.clone();
-        self.sink.get().fault(py, fault, &request_id);
-    }
-}
-
-/// Installs the Lambda handler on the root logger.
-pub struct Installer {
-    sink: Py<LogSink>,
-    current: Py<CurrentInvocation>,
-    json: bool,
-    level: String,
-}
-
-impl Installer {
-    /// Installs it in a `logging` that has just been imported.
-    pub fn install(&self, logging: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = logging.py();
-        let options = PyDict::new(py);
-        options.set_item("sink", &self.sink)?;
-        options.set_item("current", &self.current)?;
-        options.set_item("json_format", self.json)?;
-        options.set_item("level", &self.level)?;
-        py.import("whipsnake._logging")?.call_method("install", (logging,), Some(&options))?;
-        Ok(())
-    }
 }

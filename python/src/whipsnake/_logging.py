@@ -23,15 +23,15 @@ _STANDARD_ATTRIBUTES = frozenset({
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
-def install(module, sink, current, json_format, level):
-    """Puts the handler on the root logger of `module`, which is `logging`."""
+def install(module, log, json_format, level):
+    """Puts the handler on the root logger of `module`, which is `logging`. `log` is the bootstrap's."""
     module.Formatter.converter = time.gmtime
     if json_format or level:
-        handler = LambdaLoggerHandlerWithFrameType(sink)
+        handler = LambdaLoggerHandlerWithFrameType(log)
     else:
-        handler = LambdaLoggerHandler(sink)
+        handler = LambdaLoggerHandler(log)
     handler.setFormatter(JsonFormatter() if json_format else logging.Formatter(_TEXT_FORMAT, _TEXT_DATE_FORMAT))
-    handler.addFilter(LambdaLoggerFilter(current))
+    handler.addFilter(LambdaLoggerFilter(log))
     root = module.getLogger()
     level = "DEBUG" if level == "TRACE" else level.upper()
     if level in module.getLevelNamesMapping():
@@ -70,13 +70,13 @@ class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
 class LambdaLoggerFilter(logging.Filter):
     """Tells records which invocation they belong to."""
 
-    def __init__(self, current):
+    def __init__(self, log):
         super().__init__()
-        self._current = current
+        self._log = log
 
     def filter(self, record):
-        record.aws_request_id = self._current.request_id
-        record.tenant_id = self._current.tenant_id
+        record.aws_request_id = self._log.request_id
+        record.tenant_id = self._log.tenant_id
         return True
 
 
