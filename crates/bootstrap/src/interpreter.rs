@@ -95,7 +95,11 @@ impl Interpreter {
         config.fill(environment, options.as_ref())?;
         config.start()?;
         tracing::debug!(python = BUILD.version, "CPython runs");
-        Ok(Self(()))
+        let interpreter = Self(());
+        // pyo3 makes this type when it takes its first exception. Where that is a RecursionError, the making fails with another
+        // one, which pyo3 then waits for itself to take.
+        interpreter.run(|py| drop(py.get_type::<pyo3::panic::PanicException>()));
+        Ok(interpreter)
     }
 
     /// Runs `body` attached to Python, on the main thread.

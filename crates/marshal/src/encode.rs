@@ -28,6 +28,8 @@ struct Encoder {
 }
 
 impl Encoder {
+    /// Calls itself for what is inside a container. What a level takes of the stack bounds the depth that can be written, so
+    /// the code for plain values is kept out of it.
     fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(text) = value.cast::<PyString>() {
             self.string(text)
@@ -50,6 +52,7 @@ impl Encoder {
     }
 
     /// Everything that a JSON document does not decode to.
+    #[inline(never)]
     fn less_common(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = value.py();
         if let Ok(bytes) = value.cast::<PyBytes>() {
@@ -121,6 +124,7 @@ impl Encoder {
         Ok(())
     }
 
+    #[inline(never)]
     fn key(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(text) = key.cast::<PyString>() {
             return self.string(text);
@@ -206,6 +210,7 @@ impl Encoder {
         write!(self.out, "\\u{code:04x}").expect("writing to memory");
     }
 
+    #[inline(never)]
     fn integer(&mut self, number: &Bound<'_, PyInt>) -> PyResult<()> {
         if let Ok(small) = number.extract::<i64>() {
             write!(self.out, "{small}").expect("writing to memory");
@@ -219,6 +224,7 @@ impl Encoder {
 
     /// Appends a float as Python's `repr` writes it: the shortest digits that read back the same, with an exponent below
     /// 1e-4 and from 1e16 on.
+    #[inline(never)]
     fn float(&mut self, value: f64) {
         if value.is_nan() {
             return self.out.extend_from_slice(b"NaN");
