@@ -1,0 +1,84 @@
+//! `whipsnake invoke`: one event, one response.
+
+use std::{
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use serde::de::IgnoredAny;
+use whipsnake_emulator::{Emulator, Invocation};
+
+use crate::{display::Readable, failure::Failure, function::FunctionArguments, signals};
+
+/// Invokes a function once: its response goes to standard output, its log to standard error.
+///
+/// Exits with 0 when the function responded, with 1 when it failed (what went wrong is then the response), and with 2
+/// when it could not be run.
+#[derive(clap::Args)]
+pub struct Invoke {
+    #[command(flatten)]
+    function: FunctionArguments,
+    /// The event, a file of JSON; - reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// The function's name
+    #[arg(long, value_name = "NAME", default_value = "function")]
+    function_name: String,
+    /// The client context a mobile client would send
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    client_context: Option<String>,
+    /// The Cognito identity of the caller
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    identity: Option<String>,
+    /// The tenant, for functions with tenant isolation
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+}
+
+impl Invoke {
+    /// Invokes the function and prints what comes back.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let event = self.read_event()?;
+        let function = self.function.function(self.function_name)?;
+        let mut invocation =
+            Invocation::new(event).map_err(|error| Failure::new(format!("making a request id: {error}")))?;
+        invocation.client_context = self.client_context;
+        invocation.identity = self.identity;
+        invocation.tenant = self.tenant;
+
+        let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
+        signals::shut_down_on_signal(&emulator)?;
+        let outcome = emulator.invoke(&invocation).map_err(|error| Failure::new(error.to_string()))?;
+        emulator.shut_down();
+
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(&outcome.payload)
+            .and_then(|()| stdout.write_all(b"\n"))
+            .and_then(|()| stdout.flush())
+            .map_err(|error| Failure::new(format!("writing the response to standard output: {error}")))?;
+        Ok(ExitCode::from(u8::from(outcome.is_fault)))
+    }
+
+    fn read_event(&self) -> Result<Vec<u8>, Failure> {
+        let (name, read) = if self.event.as_os_str() == "-" {
+            let mut event = Vec::new();
+            let read = io::stdin().lock().read_to_end(&mut event).map(|_| event);
+            ("standard input".to_owned(), read)
+        } else {
+            (self.event.display().to_string(), std::fs::read(&self.event))
+        };
+        let event = read.map_err(|error| Failure::new(format!("reading the event from {name}: {error}")))?;
+        serde_json::from_slice::<IgnoredAny>(&event)
+            .map_err(|error| Failure::new(format!("the event in {name} is not JSON: {error}")))?;
+        Ok(event)
+    }
+}
+
+/// JSON on one line, as a header needs it.
+fn json(text: &str) -> Result<String, String> {
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("not JSON: {error}"))?;
+    Ok(text.replace(['\r', '\n'], " "))
+}

@@ -1,0 +1,45 @@
+//! The `whipsnake` command.
+
+#![forbid(unsafe_code)]
+
+mod display;
+mod emulate;
+mod failure;
+mod function;
+mod invoke;
+mod play;
+mod python;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs Python functions on whipsnake, the AWS Lambda runtime, without AWS.
+#[derive(Parser)]
+#[command(name = "whipsnake", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Invoke(invoke::Invoke),
+    Emulate(emulate::Emulate),
+    Play(play::Play),
+    Python(python::Python),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Invoke(invoke) => invoke.run(),
+        Verb::Emulate(emulate) => emulate.run(),
+        Verb::Play(play) => play.run(),
+        Verb::Python(python) => python.run(),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("whipsnake: {failure}");
+        ExitCode::from(2)
+    })
+}

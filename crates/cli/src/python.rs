@@ -1,0 +1,128 @@
+//! `whipsnake python`: the CPython to build a bootstrap against.
+
+mod interpreter;
+mod pyo3_config;
+mod search;
+
+use std::{
+    cmp::Reverse,
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use crate::failure::Failure;
+use interpreter::{Interpreter, Version};
+
+/// What is installed when nothing is.
+const INSTALLED_BY_UV: &str = "3.14";
+const WHAT_TO_DO: &str =
+    "install one with `uv python install 3.14` (https://docs.astral.sh/uv), or name one with --python";
+
+/// Finds the CPython to build against, and prints the path of its interpreter.
+///
+/// Without --python, $PYTHON is taken, or else the newest CPython 3.12 or later that comes with its library: among uv's,
+/// those on PATH, pyenv's, those in /opt and those in ~/.cache/whipsnake. When there is none, uv is asked to install one.
+#[derive(clap::Args)]
+pub struct Python {
+    /// An interpreter, or a version such as 3.14 or 3.14t
+    #[arg(long, value_name = "PATH|VERSION")]
+    python: Option<String>,
+    /// Writes what pyo3 has to know to this file, for PYO3_CONFIG_FILE
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Python {
+    /// Finds the interpreter, writes the configuration, prints the path.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let named = self.python.or_else(|| env::var("PYTHON").ok()).filter(|named| !named.is_empty());
+        let interpreter = match named {
+            None => newest()?,
+            Some(named) => match Version::parse(&named) {
+                Some(version) => of_version(&version)?,
+                None => at(&named).or_else(|failure| elsewhere(&named).ok_or(failure))?,
+            },
+        };
+        if let Some(config) = &self.config {
+            pyo3_config::write(config, &interpreter).map_err(|error| {
+                Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
+            })?;
+        }
+        eprintln!("{interpreter}");
+        println!("{}", interpreter.executable.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The interpreter at a path, or of that name on PATH.
+fn at(named: &str) -> Result<Interpreter, Failure> {
+    let path = if named.contains('/') {
+        PathBuf::from(named)
+    } else {
+        search::on_path(named).ok_or_else(|| Failure::new(format!("there is no {named} on PATH: {WHAT_TO_DO}")))?
+    };
+    Interpreter::ask(&path).map_err(|problem| Failure::new(format!("{problem}; {WHAT_TO_DO}")))
+}
+
+/// What `python3.13` means where the one on PATH is pyenv's shim for a version that is not active.
+fn elsewhere(named: &str) -> Option<Interpreter> {
+    let version = Version::parse(named.strip_prefix("python")?)?;
+    best(search::all().0, |interpreter| version.matches(interpreter))
+}
+
+/// The newest interpreter that can be built against; free-threaded ones only by name, they are another runtime.
+fn newest() -> Result<Interpreter, Failure> {
+    let (found, problems) = search::all();
+    best(found, |interpreter| !interpreter.is_free_threaded)
+        .map(Ok)
+        .or_else(|| install_with_uv(INSTALLED_BY_UV))
+        .unwrap_or_else(|| Err(not_found("CPython 3.12 or later with its library", &problems)))
+}
+
+fn of_version(version: &Version) -> Result<Interpreter, Failure> {
+    let (found, problems) = search::all();
+    best(found, |interpreter| version.matches(interpreter))
+        .map(Ok)
+        .or_else(|| install_with_uv(&version.to_string()))
+        .unwrap_or_else(|| Err(not_found(&format!("CPython {version} with its library"), &problems)))
+}
+
+/// The newest of those; of equals the one found first. Alphas and candidates come after every release.
+fn best(found: Vec<Interpreter>, wanted: impl Fn(&Interpreter) -> bool) -> Option<Interpreter> {
+    found.into_iter().filter(wanted).min_by_key(|interpreter| Reverse((interpreter.is_release, interpreter.version)))
+}
+
+fn not_found(what: &str, problems: &[String]) -> Failure {
+    let mut sentence = format!("there is no {what} here: {WHAT_TO_DO}");
+    for problem in problems {
+        sentence.push_str("\n  ");
+        sentence.push_str(problem);
+    }
+    Failure::new(sentence)
+}
+
+/// Has uv install a version. None when there is no uv.
+fn install_with_uv(version: &str) -> Option<Result<Interpreter, Failure>> {
+    let uv = search::on_path("uv")?;
+    eprintln!("whipsnake: installing CPython {version} with uv");
+    Some(install(&uv, version))
+}
+
+fn install(uv: &Path, version: &str) -> Result<Interpreter, Failure> {
+    let failed = |doing: &str| Failure::new(format!("`uv python {doing} {version}` failed: {WHAT_TO_DO}"));
+    let installed = Command::new(uv).args(["python", "install", version]).stdout(Stdio::null()).status();
+    if !installed.is_ok_and(|status| status.success()) {
+        return Err(failed("install"));
+    }
+    let output = Command::new(uv)
+        .args(["python", "find", "--no-project", "--managed-python", version])
+        .stderr(Stdio::inherit())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .ok_or_else(|| failed("find"))?;
+    let path = String::from_utf8_lossy(&output.stdout);
+    Interpreter::ask(Path::new(OsStr::new(path.trim()))).map_err(Failure::new)
+}

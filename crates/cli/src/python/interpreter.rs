@@ -1,0 +1,186 @@
+//! One CPython, as it describes itself.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::Deserialize;
+
+/// The oldest minor version of Python 3 that is supported.
+pub const OLDEST: u8 = 12;
+
+/// Run by the interpreter; written so that every Python 3 understands it.
+const QUESTIONS: &str = "
+import json, struct, sys, sysconfig
+variable = sysconfig.get_config_var
+print(json.dumps({
+    'implementation': sys.implementation.name,
+    'version': list(sys.version_info[:3]),
+    'release': sys.version_info[3] == 'final',
+    'executable': getattr(sys, '_base_executable', None) or sys.executable,
+    'base_prefix': sys.base_prefix,
+    'ldversion': variable('LDVERSION') or variable('VERSION'),
+    'directories': [d for d in (variable('LIBDIR'), variable('LIBPL')) if d],
+    'multiarch': variable('MULTIARCH') or '',
+    'free_threaded': bool(variable('Py_GIL_DISABLED')),
+    'debug': bool(variable('Py_DEBUG')),
+    'pointer_width': struct.calcsize('P') * 8,
+}))
+";
+
+/// A CPython that a bootstrap can be built against.
+#[derive(Debug)]
+pub struct Interpreter {
+    /// The interpreter itself, never a shim or a virtual environment's.
+    pub executable: PathBuf,
+    /// Major, minor, patch.
+    pub version: (u8, u8, u8),
+    /// False for alphas, betas and candidates.
+    pub is_release: bool,
+    /// Whether it was built without the GIL.
+    pub is_free_threaded: bool,
+    /// Whether it was built with Py_DEBUG.
+    pub is_debug: bool,
+    /// Whether the library is a shared one.
+    pub is_shared: bool,
+    /// The library's name, as the linker wants it.
+    pub library: String,
+    /// Where the library really is.
+    pub library_directory: PathBuf,
+    /// 32 or 64.
+    pub pointer_width: u8,
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    implementation: String,
+    version: (u8, u8, u8),
+    release: bool,
+    executable: PathBuf,
+    base_prefix: PathBuf,
+    ldversion: String,
+    directories: Vec<PathBuf>,
+    multiarch: String,
+    free_threaded: bool,
+    debug: bool,
+    pointer_width: u8,
+}
+
+impl Interpreter {
+    /// Asks the interpreter at `path` about itself; or says in a sentence why it cannot be used.
+    pub fn ask(path: &Path) -> Result<Interpreter, String> {
+        let name = path.display();
+        let output = Command::new(path)
+            .args(["-I", "-S", "-c", QUESTIONS])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("{name} does not run: {error}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            // A traceback says it in its last line, everybody else in the first.
+            let traceback = said.starts_with("Traceback");
+            let line = if traceback { said.trim().lines().last() } else { said.trim().lines().next() };
+            let line = line.unwrap_or("it says nothing");
+            return Err(format!("{name} does not run as a Python 3: {line}"));
+        }
+        let answers: Answers = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{name} does not answer as a Python 3 does: {error}"))?;
+        let (major, minor, patch) = answers.version;
+        if answers.implementation != "cpython" {
+            return Err(format!("{name} is {}, not CPython", answers.implementation));
+        }
+        if (major, minor) < (3, OLDEST) {
+            return Err(format!("{name} is CPython {major}.{minor}.{patch}, older than 3.{OLDEST}"));
+        }
+        let library = format!("python{}", answers.ldversion);
+        let (library_directory, is_shared) = find_library(&answers, &library).ok_or_else(|| {
+            format!(
+                "{name} is CPython {major}.{minor}.{patch} without its library: there is no lib{library}.so and no \
+                 lib{library}.a under {}",
+                answers.base_prefix.display()
+            )
+        })?;
+        Ok(Interpreter {
+            executable: fs::canonicalize(&answers.executable).unwrap_or(answers.executable),
+            version: answers.version,
+            is_release: answers.release,
+            is_free_threaded: answers.free_threaded,
+            is_debug: answers.debug,
+            is_shared,
+            library,
+            library_directory,
+            pointer_width: answers.pointer_width,
+        })
+    }
+}
+
+/// The directory that has the library, and whether it is the shared one, which is preferred wherever it is.
+///
+/// The prefix comes before LIBDIR: a build that was moved still names the place it was built for.
+fn find_library(answers: &Answers, library: &str) -> Option<(PathBuf, bool)> {
+    let lib = answers.base_prefix.join("lib");
+    let mut directories = vec![lib.join(&answers.multiarch), answers.base_prefix.join("lib64"), lib];
+    // With no multiarch the first is lib itself.
+    directories.reverse();
+    directories.extend(answers.directories.iter().cloned());
+    let holding = |file: String| directories.iter().find(|directory| directory.join(&file).is_file());
+    let shared = holding(format!("lib{library}.so")).map(|directory| (directory.clone(), true));
+    shared.or_else(|| holding(format!("lib{library}.a")).map(|directory| (directory.clone(), false)))
+}
+
+impl fmt::Display for Interpreter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor, patch) = self.version;
+        let threads = if self.is_free_threaded { ", free-threaded" } else { "" };
+        let library = if self.is_shared { "shared" } else { "static" };
+        let path = self.executable.display();
+        write!(formatter, "CPython {major}.{minor}.{patch} ({library}{threads}) {path}")
+    }
+}
+
+/// A version as people name it: 3.14, 3.14.2, 3.14t.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Version {
+    numbers: Vec<u8>,
+    is_free_threaded: bool,
+}
+
+impl Version {
+    /// Reads a version; None when `text` is none, and so a path or a command.
+    pub fn parse(text: &str) -> Option<Version> {
+        let digits = text.strip_suffix('t').unwrap_or(text);
+        let numbers: Vec<u8> = digits.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        (numbers.len() <= 3).then_some(Version { numbers, is_free_threaded: digits.len() < text.len() })
+    }
+
+    /// Whether `interpreter` is of this version.
+    pub fn matches(&self, interpreter: &Interpreter) -> bool {
+        let (major, minor, patch) = interpreter.version;
+        [major, minor, patch].starts_with(&self.numbers) && interpreter.is_free_threaded == self.is_free_threaded
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.numbers.iter().map(u8::to_string).collect();
+        let threads = if self.is_free_threaded { "t" } else { "" };
+        write!(formatter, "{}{threads}", numbers.join("."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Version;
+
+    #[test]
+    fn a_version_is_told_from_a_path() {
+        for version in ["3", "3.14", "3.14.2", "3.14t"] {
+            assert_eq!(Version::parse(version).map(|parsed| parsed.to_string()).as_deref(), Some(version));
+        }
+        for path in ["python3.14", "./3.14", "", "t", "3.14.2.1", "/opt/python"] {
+            assert_eq!(Version::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A function and its execution environment: started when needed, replaced when it ends.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::{
+    execution_environment::{Ending, ExecutionEnvironment},
+    function::Function,
+    invocation::Invocation,
+    log::Log,
+    process::Exit,
+    report::{self, Report, Status},
+    runtime_api::Reply,
+};
+
+/// What an invocation came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The function's response, or the JSON of what went wrong.
+    pub payload: Vec<u8>,
+    /// Whether something went wrong.
+    pub is_fault: bool,
+    /// The last 4 KB of the invocation's log.
+    pub log_tail: Vec<u8>,
+}
+
+/// Runs one function. Invocations wait for each other; there is one execution environment.
+pub struct Emulator {
+    function: Function,
+    log: Arc<Log>,
+    /// Held by whoever runs an invocation.
+    turn: Mutex<()>,
+    /// Here from its start on, so that a shutdown reaches it in whatever phase it is.
+    environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
+}
+
+/// What became of a phase, ready to be reported.
+struct Verdict {
+    payload: Vec<u8>,
+    /// What REPORT says went wrong.
+    status: Option<Status>,
+    is_fault: bool,
+}
+
+impl Emulator {
+    /// Prepares to run `function`; its log, as Lambda would write it, goes to `log`.
+    pub fn new(function: Function, log: Box<dyn Write + Send>) -> Self {
+        Emulator { function, log: Arc::new(Log::new(log)), turn: Mutex::new(()), environment: Mutex::new(None) }
+    }
+
+    /// The function that is run.
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// Runs the init phase now instead of at the first invocation. One that fails is in the log, and is run again then.
+    pub fn start(&self) -> io::Result<()> {
+        let _turn = self.turn();
+        self.running("").map(drop)
+    }
+
+    /// Runs the function once.
+    pub fn invoke(&self, invocation: &Invocation) -> io::Result<Outcome> {
+        let _turn = self.turn();
+        let first = self.attempt(invocation)?;
+        match first {
+            Some(outcome) => Ok(outcome),
+            // The process ended between two invocations, after this one had come in: the event is not lost with it.
+            None => match self.attempt(invocation)? {
+                Some(outcome) => Ok(outcome),
+                None => Err(io::Error::other(format!(
+                    "{} ends after its init phase, without taking an event",
+                    self.function.bootstrap.display()
+                ))),
+            },
+        }
+    }
+
+    /// Writes a line into the function's log, for want of a caller to tell.
+    pub(crate) fn note(&self, line: &str) {
+        self.log.line(line);
+    }
+
+    /// Runs the function; None when the process ended before it saw the event.
+    fn attempt(&self, invocation: &Invocation) -> io::Result<Option<Outcome>> {
+        let id = invocation.request_id.as_str();
+        self.log.begin();
+        let environment = match self.running(id)? {
+            Ok(environment) => environment,
+            Err((duration, verdict)) => {
+                self.log.line(&report::start(id));
+                return Ok(Some(self.finish(id, duration, None, None, verdict)));
+            }
+        };
+        self.log.line(&report::start(id));
+        let memory = environment.memory_used();
+        let (duration, ending) = environment.invoke(invocation);
+        let memory = environment.memory_used().or(memory);
+        let mut verdict = self.verdict(&ending, id);
+        match ending {
+            // The function answered: what it answered is the caller's business, not REPORT's.
+            Ending::Reply(_) => verdict.status = None,
+            Ending::Exited { delivered: false, .. } => {
+                self.replace(None);
+                return Ok(None);
+            }
+            Ending::Exited { exit, .. } => {
+                self.replace(None);
+                let message = exit_message(exit);
+                self.log.line(&format!("RequestId: {id} Error: {message}\nRuntime.ExitError"));
+            }
+            Ending::TimedOut => self.replace(None),
+        }
+        let init = environment.unreported_init();
+        Ok(Some(self.finish(id, duration, init, memory, verdict)))
+    }
+
+    /// Ends the process as Lambda does; an invocation that runs meanwhile fails.
+    pub fn shut_down(&self) {
+        let environment = self.environment().take();
+        if let Some(environment) = environment {
+            environment.shut_down();
+        }
+    }
+
+    /// The environment that runs, or a new one; or how long its init phase took and how it failed.
+    fn running(&self, request_id: &str) -> io::Result<Result<Arc<ExecutionEnvironment>, (Duration, Verdict)>> {
+        let present = self.environment().clone();
+        if let Some(environment) = present {
+            if !environment.has_ended() {
+                return Ok(Ok(environment));
+            }
+            environment.shut_down();
+        }
+        let environment = ExecutionEnvironment::start(&self.function, &self.log).map_err(|error| {
+            let (bootstrap, task) = (self.function.bootstrap.display(), self.function.task.display());
+            io::Error::new(error.kind(), format!("starting {bootstrap} in {task}: {error}"))
+        })?;
+        let environment = Arc::new(environment);
+        self.replace(Some(Arc::clone(&environment)));
+        let Err((duration, ending)) = environment.initialise() else {
+            return Ok(Ok(environment));
+        };
+        self.replace(None);
+        let verdict = self.verdict(&ending, request_id);
+        if let Some(status) = &verdict.status {
+            self.log.line(&report::init(duration, status));
+        }
+        Ok(Err((duration, verdict)))
+    }
+
+    fn finish(
+        &self,
+        request_id: &str,
+        duration: Duration,
+        init_duration: Option<Duration>,
+        memory: Option<u64>,
+        verdict: Verdict,
+    ) -> Outcome {
+        self.log.line(&report::end(request_id));
+        let report = Report {
+            request_id,
+            duration,
+            memory: self.function.memory,
+            memory_used: memory.unwrap_or_default(),
+            init_duration,
+            status: verdict.status,
+        };
+        self.log.line(&report.line());
+        Outcome { payload: verdict.payload, is_fault: verdict.is_fault, log_tail: self.log.tail() }
+    }
+
+    /// Says an ending in Lambda's words.
+    fn verdict(&self, ending: &Ending, request_id: &str) -> Verdict {
+        let failed = |error_type: &str, message: String, status: Status| {
+            let message = format!("RequestId: {request_id} Error: {message}");
+            Verdict {
+                payload: json!({"errorType": error_type, "errorMessage": message}).to_string().into(),
+                status: Some(status),
+                is_fault: true,
+            }
+        };
+        match ending {
+            Ending::Reply(Reply::Response(payload)) => {
+                Verdict { payload: payload.clone(), status: None, is_fault: false }
+            }
+            Ending::Reply(Reply::Error { payload, error_type }) => Verdict {
+                payload: payload.clone(),
+                status: Some(Status::Error { error_type: error_type.clone() }),
+                is_fault: true,
+            },
+            Ending::Exited { exit, .. } => {
+                let error_type = "Runtime.ExitError".to_owned();
+                failed("Runtime.ExitError", exit_message(*exit), Status::Error { error_type })
+            }
+            Ending::TimedOut => {
+                let seconds = self.function.timeout.as_secs_f64();
+                failed("Sandbox.Timedout", format!("Task timed out after {seconds:.2} seconds"), Status::Timeout)
+            }
+        }
+    }
+
+    fn replace(&self, environment: Option<Arc<ExecutionEnvironment>>) {
+        *self.environment() = environment;
+    }
+
+    fn environment(&self) -> MutexGuard<'_, Option<Arc<ExecutionEnvironment>>> {
+        self.environment.lock().expect("nobody panics while replacing an environment")
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().expect("nobody panics during an invocation")
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// How a process ended, in the words of the Go library that Lambda is written with.
+fn exit_message(exit: Exit) -> String {
+    let signal = match exit {
+        Exit::Code(0) => return "Runtime exited without providing a reason".to_owned(),
+        Exit::Code(code) => return format!("Runtime exited with error: exit status {code}"),
+        Exit::Signal(1) => "hangup",
+        Exit::Signal(2) => "interrupt",
+        Exit::Signal(3) => "quit",
+        Exit::Signal(4) => "illegal instruction",
+        Exit::Signal(5) => "trace/breakpoint trap",
+        Exit::Signal(6) => "aborted",
+        Exit::Signal(7) => "bus error",
+        Exit::Signal(8) => "floating point exception",
+        Exit::Signal(9) => "killed",
+        Exit::Signal(10) => "user defined signal 1",
+        Exit::Signal(11) => "segmentation fault",
+        Exit::Signal(12) => "user defined signal 2",
+        Exit::Signal(13) => "broken pipe",
+        Exit::Signal(14) => "alarm clock",
+        Exit::Signal(15) => "terminated",
+        Exit::Signal(other) => return format!("Runtime exited with error: signal: signal {other}"),
+    };
+    format!("Runtime exited with error: signal: {signal}")
+}

@@ -1,0 +1,179 @@
+//! One process of the function, from its start to its end.
+
+use std::{
+    io,
+    process::{Command, Stdio},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    function::Function,
+    invocation::Invocation,
+    log::{Log, Output},
+    process::{Exit, Process},
+    runtime_api::{Reply, RuntimeApi},
+};
+
+/// What the runtime gets of the shutdown phase's two seconds.
+const SHUTDOWN: Duration = Duration::from_millis(600);
+/// Lambda's limit for the init phase; functions with a longer time-out get that.
+const INIT: Duration = Duration::from_secs(10);
+
+/// How a phase ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// By a POST of the runtime's; of an init phase, by the first /next.
+    Reply(Reply),
+    /// The process ended. `delivered` is false when it did so without ever seeing the event.
+    Exited { exit: Exit, delivered: bool },
+    /// Time was up, and the process was killed.
+    TimedOut,
+}
+
+/// A running `bootstrap` and the Runtime API it talks to.
+pub(crate) struct ExecutionEnvironment {
+    function: Function,
+    process: Arc<Process>,
+    runtime_api: Arc<RuntimeApi>,
+    output: Arc<Output>,
+    started: Instant,
+    /// Known once the init phase went well.
+    init_duration: OnceLock<Duration>,
+    /// Whether a REPORT has shown this environment's init duration.
+    reported_init: AtomicBool,
+}
+
+impl ExecutionEnvironment {
+    /// Starts the process with the environment it would have on Lambda.
+    pub(crate) fn start(function: &Function, log: &Arc<Log>) -> io::Result<Self> {
+        let runtime_api = Arc::new(RuntimeApi::start()?);
+        let (reader, writer) = io::pipe()?;
+        let mut command = Command::new(&function.bootstrap);
+        command
+            .current_dir(&function.task)
+            .env_clear()
+            .envs(function.process_environment(runtime_api.address())?)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer);
+        let started = Instant::now();
+        let process = Arc::new(Process::spawn(command, Vec::new())?);
+        let output = Output::forward(reader, Arc::clone(log))?;
+
+        let (waited, desk) = (Arc::clone(&process), Arc::clone(&runtime_api));
+        thread::spawn(move || {
+            // It fails only if somebody else reaped our child; how it ended is then lost.
+            desk.process_ended(waited.wait().unwrap_or(Exit::Code(-1)));
+        });
+        Ok(ExecutionEnvironment {
+            function: function.clone(),
+            process,
+            runtime_api,
+            output,
+            started,
+            init_duration: OnceLock::new(),
+            reported_init: AtomicBool::new(false),
+        })
+    }
+
+    /// Waits for the runtime's first /next; or says how long the init phase took and how it failed.
+    pub(crate) fn initialise(&self) -> Result<(), (Duration, Ending)> {
+        let deadline = self.started + INIT.max(self.function.timeout);
+        let state = self
+            .runtime_api
+            .wait_for(deadline, |state| state.is_initialised() || state.init_error.is_some() || state.exit.is_some());
+        let duration = self.started.elapsed();
+        if state.is_initialised() {
+            drop(state);
+            self.output.drain();
+            // Each environment is initialised once.
+            let _ = self.init_duration.set(duration);
+            return Ok(());
+        }
+        let ending = if let Some(reply) = &state.init_error {
+            Ending::Reply(reply.clone())
+        } else if let Some(exit) = state.exit {
+            Ending::Exited { exit, delivered: false }
+        } else {
+            Ending::TimedOut
+        };
+        drop(state);
+        if let Ending::Reply(_) = ending {
+            // After /init/error it exits by itself, and what it still has to say belongs to the init phase.
+            self.wait_for_exit();
+        }
+        self.kill();
+        Err((duration, ending))
+    }
+
+    /// The duration of the init phase, the first time it is asked.
+    pub(crate) fn unreported_init(&self) -> Option<Duration> {
+        let first = !self.reported_init.swap(true, Ordering::Relaxed);
+        self.init_duration.get().copied().filter(|_| first)
+    }
+
+    /// Gives the runtime one event and waits for the end of it.
+    pub(crate) fn invoke(&self, invocation: &Invocation) -> (Duration, Ending) {
+        let begun = Instant::now();
+        let deadline = SystemTime::now() + self.function.timeout;
+        self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
+        let state = self
+            .runtime_api
+            .wait_for(begun + self.function.timeout, |state| state.reply.is_some() || state.exit.is_some());
+        let duration = begun.elapsed();
+        let ending = if let Some(reply) = &state.reply {
+            Ending::Reply(reply.clone())
+        } else if let Some(exit) = state.exit {
+            let delivered = state.was_delivered();
+            Ending::Exited { exit, delivered }
+        } else {
+            Ending::TimedOut
+        };
+        drop(state);
+        match ending {
+            Ending::Reply(_) => _ = self.output.drain(),
+            Ending::Exited { .. } | Ending::TimedOut => self.kill(),
+        }
+        (duration, ending)
+    }
+
+    /// Peak memory of the process in megabytes, if it still runs.
+    pub(crate) fn memory_used(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = peak.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes.div_ceil(1024))
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.runtime_api.wait_for(Instant::now(), |_| true).exit.is_some()
+    }
+
+    /// Asks the process to end, as Lambda does in the shutdown phase, and kills it when it does not.
+    pub(crate) fn shut_down(&self) {
+        self.process.signal_group(Signal::TERM);
+        self.wait_for_exit();
+        self.kill();
+    }
+
+    fn kill(&self) {
+        self.process.signal_group(Signal::KILL);
+        self.wait_for_exit();
+        self.output.drain();
+        self.process.reap();
+        self.runtime_api.stop();
+    }
+
+    fn wait_for_exit(&self) {
+        let limit = Instant::now() + SHUTDOWN;
+        drop(self.runtime_api.wait_for(limit, |state| state.exit.is_some()));
+    }
+}

@@ -1,0 +1,265 @@
+//! HTTP/1.1 as bytes: a request kept exactly as it came, a response written exactly as told.
+
+use std::{
+    borrow::Cow,
+    io::{self, Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+/// A header's name as it was written, and its value.
+pub(crate) type Header = (String, Vec<u8>);
+
+/// More headers than this in one request is taken for garbage.
+const MAX_HEADERS: usize = 256;
+
+/// One request, nothing normalised.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) version: &'static str,
+    pub(crate) headers: Vec<Header>,
+    /// The body without its framing.
+    pub(crate) body: Vec<u8>,
+    /// What followed the last chunk.
+    pub(crate) trailers: Vec<Header>,
+    /// When the end of the head was read.
+    pub(crate) arrived: Instant,
+    /// When each chunk of a chunked body was complete, and its size.
+    pub(crate) chunks: Vec<(Instant, usize)>,
+    /// False when the client hung up before the end of the body.
+    pub(crate) complete: bool,
+}
+
+impl Request {
+    /// The first header of that name, in whatever case, without bytes that are not UTF-8.
+    pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        find(&self.headers, name).map(String::from_utf8_lossy)
+    }
+}
+
+/// The first value of the header called `name`, in whatever case.
+pub(crate) fn find<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|(written, _)| written.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+}
+
+/// One client's connection, kept alive from request to request.
+pub(crate) struct Connection {
+    /// Counted from 1 in the order of arrival.
+    pub(crate) number: usize,
+    stream: TcpStream,
+    /// What was read and not yet used.
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn new(number: usize, stream: TcpStream) -> io::Result<Self> {
+        // Without this a response in two writes waits for the client's delayed acknowledgement.
+        stream.set_nodelay(true)?;
+        Ok(Connection { number, stream, buffer: Vec::new() })
+    }
+
+    /// Waits for one whole request. None when the client is gone or speaks something that is not HTTP/1.
+    pub(crate) fn read_request(&mut self) -> Option<Request> {
+        let mut request = self.read_head().ok()??;
+        let expects_continue = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
+        if expects_continue && self.write(b"HTTP/1.1 100 Continue\r\n\r\n").is_err() {
+            return None;
+        }
+        // A client that hangs up, or a chunk size that is none, leaves an incomplete request: worth recording.
+        request.complete = self.read_body(&mut request).unwrap_or(false);
+        Some(request)
+    }
+
+    fn read_head(&mut self) -> io::Result<Option<Request>> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            let mut head = httparse::Request::new(&mut headers);
+            match head.parse(&self.buffer).map_err(io::Error::other)? {
+                httparse::Status::Complete(length) => {
+                    let request = Request {
+                        method: head.method.unwrap_or_default().to_owned(),
+                        path: head.path.unwrap_or_default().to_owned(),
+                        version: if head.version == Some(0) { "HTTP/1.0" } else { "HTTP/1.1" },
+                        headers: owned(head.headers),
+                        body: Vec::new(),
+                        trailers: Vec::new(),
+                        arrived: Instant::now(),
+                        chunks: Vec::new(),
+                        complete: false,
+                    };
+                    self.buffer.drain(..length);
+                    return Ok(Some(request));
+                }
+                httparse::Status::Partial => {
+                    if !self.fill()? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_body(&mut self, request: &mut Request) -> io::Result<bool> {
+        let chunked =
+            request.header("transfer-encoding").is_some_and(|value| value.trim().eq_ignore_ascii_case("chunked"));
+        if chunked {
+            return self.read_chunks(request);
+        }
+        let Some(length) = request.header("content-length") else {
+            return Ok(true);
+        };
+        let length = length.trim().parse().map_err(io::Error::other)?;
+        self.take(length, &mut request.body)
+    }
+
+    fn read_chunks(&mut self, request: &mut Request) -> io::Result<bool> {
+        loop {
+            let Some(size) = self.read_chunk_size()? else {
+                return Ok(false);
+            };
+            if size == 0 {
+                return self.read_trailers(request);
+            }
+            let mut line_end = Vec::new();
+            if !self.take(size, &mut request.body)? || !self.take(2, &mut line_end)? || line_end != b"\r\n" {
+                return Ok(false);
+            }
+            request.chunks.push((Instant::now(), size));
+        }
+    }
+
+    fn read_chunk_size(&mut self) -> io::Result<Option<usize>> {
+        loop {
+            match httparse::parse_chunk_size(&self.buffer) {
+                Ok(httparse::Status::Complete((length, size))) => {
+                    self.buffer.drain(..length);
+                    return usize::try_from(size).map(Some).map_err(io::Error::other);
+                }
+                Ok(httparse::Status::Partial) => {
+                    if !self.fill()? {
+                        return Ok(None);
+                    }
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn read_trailers(&mut self, request: &mut Request) -> io::Result<bool> {
+        loop {
+            let mut trailers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            match httparse::parse_headers(&self.buffer, &mut trailers).map_err(io::Error::other)? {
+                httparse::Status::Complete((length, trailers)) => {
+                    request.trailers = owned(trailers);
+                    self.buffer.drain(..length);
+                    return Ok(true);
+                }
+                httparse::Status::Partial => {
+                    if !self.fill()? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves exactly `length` bytes into `target`. False when the client hung up before.
+    fn take(&mut self, length: usize, target: &mut Vec<u8>) -> io::Result<bool> {
+        let buffered = length.min(self.buffer.len());
+        target.extend(self.buffer.drain(..buffered));
+        let missing = length - buffered;
+        let read = (&self.stream).take(missing as u64).read_to_end(target)?;
+        Ok(read == missing)
+    }
+
+    /// Reads some more. False at the end of the stream.
+    fn fill(&mut self) -> io::Result<bool> {
+        let mut more = [0; 16 * 1024];
+        let read = self.stream.read(&mut more)?;
+        self.buffer.extend_from_slice(&more[..read]);
+        Ok(read > 0)
+    }
+
+    /// Writes these bytes and nothing else.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Hangs up so that the client sees a reset instead of an orderly end.
+    pub(crate) fn reset(self) -> io::Result<()> {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
+        Ok(())
+    }
+}
+
+fn owned(headers: &[httparse::Header<'_>]) -> Vec<Header> {
+    headers.iter().map(|header| (header.name.to_owned(), header.value.to_vec())).collect()
+}
+
+/// A response, right or wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// The words after the status; the usual ones when None.
+    pub(crate) reason: Option<String>,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// Status and body, with `Content-Type: application/json`.
+    pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Response {
+            status,
+            reason: None,
+            headers: vec![("Content-Type".to_owned(), b"application/json".to_vec())],
+            body: body.into(),
+        }
+    }
+
+    /// The status line and the headers. `Content-Length: length` is added unless the headers say how the body is framed.
+    pub(crate) fn head(&self, length: u64) -> Vec<u8> {
+        let reason = self.reason.as_deref().unwrap_or_else(|| usual_reason(self.status));
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status).into_bytes();
+        for (name, value) in &self.headers {
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
+        }
+        let framed = find(&self.headers, "content-length").is_some()
+            || find(&self.headers, "transfer-encoding").is_some()
+            || self.status == 204;
+        if !framed {
+            head.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// The whole response.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head(self.body.len() as u64);
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+fn usual_reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        202 => "Accepted",
+        204 => "No Content",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        410 => "Gone",
+        413 => "Request Entity Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        _ => "",
+    }
+}

@@ -1,0 +1,216 @@
+//! The Invoke API: what boto3's `lambda` client and `aws lambda invoke` talk to.
+
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Instant};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use crate::{
+    emulator::Emulator,
+    http::{Connection, Request, Response},
+    invocation::Invocation,
+    server::Server,
+};
+
+/// Limits of a request's payload, in bytes: of one that waits for the response, and of one that does not.
+const MAX_REQUEST: usize = 6 * 1024 * 1024;
+const MAX_EVENT: usize = 1024 * 1024;
+
+/// An Invoke API for one function, listening until it is stopped or dropped.
+pub struct InvokeApi {
+    server: Server,
+}
+
+impl InvokeApi {
+    /// Listens on `address`.
+    pub fn start(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<InvokeApi> {
+        let server = Server::start(address, move |connection| serve(&emulator, connection))?;
+        Ok(InvokeApi { server })
+    }
+
+    /// Where it listens, with the port that was chosen for port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Accepts no more connections.
+    pub fn stop(self) {
+        self.server.stop(Instant::now());
+    }
+}
+
+fn serve(emulator: &Arc<Emulator>, mut connection: Connection) {
+    while let Some(request) = connection.read_request() {
+        if !request.complete {
+            return;
+        }
+        let response = answer(emulator, &request).unwrap_or_else(|refusal| refusal.into_response());
+        if connection.write(&response.to_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// An error of the Invoke API's, as boto3 turns it into an exception.
+struct Refusal {
+    status: u16,
+    error_type: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: u16, error_type: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Refusal { status, error_type, message }
+    }
+
+    fn into_response(self) -> Response {
+        let fault = if self.status < 500 { "User" } else { "Service" };
+        let body = json!({"Type": fault, "Message": self.message, "message": self.message});
+        let response = Response::json(self.status, body.to_string());
+        with_header(response, "x-amzn-errortype", self.error_type)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Refusal::new(500, "ServiceException", error.to_string())
+    }
+}
+
+fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refusal> {
+    check_function(emulator, request)?;
+    let kind = request.header("x-amz-invocation-type").unwrap_or_default();
+    let limit = if kind == "Event" { MAX_EVENT } else { MAX_REQUEST };
+    let invocation = invocation(request, limit)?;
+    let (id, trace) = (invocation.request_id.clone(), invocation.trace_id.clone());
+    let response = match kind.as_ref() {
+        "" | "RequestResponse" => run(emulator, request, &invocation)?,
+        "Event" => {
+            let emulator = Arc::clone(emulator);
+            thread::spawn(move || {
+                // Nobody waits for the outcome; the log has it.
+                if let Err(error) = emulator.invoke(&invocation) {
+                    emulator.note(&error.to_string());
+                }
+            });
+            Response::json(202, "")
+        }
+        "DryRun" => Response::json(204, ""),
+        other => {
+            let message = format!("{other} is no invocation type: RequestResponse, Event and DryRun are");
+            return Err(Refusal::new(400, "InvalidParameterValueException", message));
+        }
+    };
+    let response = with_header(response, "x-amzn-RequestId", &id);
+    Ok(with_header(response, "X-Amzn-Trace-Id", &trace))
+}
+
+fn run(emulator: &Emulator, request: &Request, invocation: &Invocation) -> Result<Response, Refusal> {
+    let outcome = emulator.invoke(invocation)?;
+    let mut response = Response::json(200, outcome.payload);
+    response = with_header(response, "X-Amz-Executed-Version", "$LATEST");
+    if outcome.is_fault {
+        response = with_header(response, "X-Amz-Function-Error", "Unhandled");
+    }
+    if request.header("x-amz-log-type").as_deref() == Some("Tail") {
+        response = with_header(response, "X-Amz-Log-Result", &BASE64_STANDARD.encode(outcome.log_tail));
+    }
+    Ok(response)
+}
+
+/// Whether the path is an invocation of our function, by its name, its ARN, or RIE's `function`.
+fn check_function(emulator: &Emulator, request: &Request) -> Result<(), Refusal> {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let named = path
+        .strip_prefix("/2015-03-31/functions/")
+        .and_then(|rest| rest.strip_suffix("/invocations"))
+        .filter(|_| request.method == "POST");
+    let Some(named) = named else {
+        let message = format!(
+            "{} {path} is not served here; POST /2015-03-31/functions/{}/invocations is",
+            request.method,
+            emulator.function().name
+        );
+        return Err(Refusal::new(404, "UnknownOperationException", message));
+    };
+    let named = named.replace("%3A", ":").replace("%3a", ":").replace("%24", "$");
+    let name = function_name(&named);
+    if name == emulator.function().name || name == "function" {
+        return Ok(());
+    }
+    let arn = emulator.function().arn();
+    let (before, _) = arn.rsplit_once(':').unwrap_or_default();
+    Err(Refusal::new(404, "ResourceNotFoundException", format!("Function not found: {before}:{name}")))
+}
+
+/// The name in NAME, NAME:QUALIFIER, ACCOUNT:function:NAME or an ARN.
+fn function_name(named: &str) -> &str {
+    let after_function = named.split(':').skip_while(|part| *part != "function").nth(1);
+    after_function.or_else(|| named.split(':').next()).unwrap_or(named)
+}
+
+fn invocation(request: &Request, limit: usize) -> Result<Invocation, Refusal> {
+    if request.body.len() > limit {
+        let message = format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
+        return Err(Refusal::new(413, "RequestEntityTooLargeException", message));
+    }
+    let payload = if request.body.is_empty() { b"{}".to_vec() } else { request.body.clone() };
+    check_json(&payload)
+        .map_err(|error| format!("Could not parse request body into json: Could not parse payload into json: {error}"))
+        .map_err(|message| Refusal::new(400, "InvalidRequestContentException", message))?;
+    let mut invocation = Invocation::new(payload)?;
+    if let Some(trace) = request.header("x-amzn-trace-id") {
+        invocation.trace_id = trace.into_owned();
+    }
+    if let Some(context) = request.header("x-amz-client-context") {
+        invocation.client_context = Some(client_context(&context)?);
+    }
+    invocation.tenant = request.header("x-amz-tenant-id").map(String::from);
+    Ok(invocation)
+}
+
+fn client_context(encoded: &str) -> Result<String, Refusal> {
+    BASE64_STANDARD
+        .decode(encoded)
+        .ok()
+        .filter(|json| serde_json::from_slice::<IgnoredAny>(json).is_ok())
+        .and_then(|json| String::from_utf8(json).ok())
+        // A header cannot hold line breaks, and JSON does not need them.
+        .map(|json| json.replace(['\r', '\n'], " "))
+        .ok_or_else(|| {
+            let message = "Client context must be a valid Base64-encoded JSON object.";
+            Refusal::new(400, "InvalidRequestContentException", message)
+        })
+}
+
+/// Lambda takes no event that is not JSON. Its meaning is the runtime's business: nothing is built from it here.
+fn check_json(payload: &[u8]) -> Result<(), String> {
+    std::str::from_utf8(payload).map_err(|error| error.to_string())?;
+    serde_json::from_slice::<IgnoredAny>(payload).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+fn with_header(mut response: Response, name: &str, value: &str) -> Response {
+    response.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::function_name;
+
+    #[test]
+    fn a_function_is_named_in_four_ways() {
+        for named in [
+            "hello",
+            "hello:$LATEST",
+            "012345678912:function:hello",
+            "arn:aws:lambda:us-east-1:012345678912:function:hello:prod",
+        ] {
+            assert_eq!(function_name(named), "hello", "{named}");
+        }
+        assert_eq!(function_name("function"), "function");
+    }
+}

@@ -1,0 +1,39 @@
+//! The other end of the wire, for a laptop: a Runtime API that a `bootstrap` can be run against.
+//!
+//! No Python, no async, and no code shared with `whipsnake-runtime-api`: two independent readings of the protocol check
+//! each other. Sockets block and every connection has its thread, so that answering wrongly, byte by byte, stays as easy
+//! to write as answering rightly.
+//!
+//! [`play`] runs a runtime against scripted answers and records what it does: the instrument of the test suites.
+//! [`Emulator`] runs a function as Lambda does, and [`InvokeApi`] lets boto3 call it.
+
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod conversation;
+mod delivery;
+mod emulator;
+mod execution_environment;
+mod function;
+mod http;
+mod identifiers;
+mod invocation;
+mod invoke_api;
+mod log;
+mod play;
+mod process;
+mod recording;
+mod report;
+mod runtime_api;
+mod script;
+mod server;
+mod stage;
+
+pub use bytes::Bytes;
+pub use emulator::{Emulator, Outcome};
+pub use function::Function;
+pub use invocation::Invocation;
+pub use invoke_api::InvokeApi;
+pub use play::{PlayError, play};
+pub use recording::{Chunk, RecordedRequest, Recording};
+pub use script::{Script, ScriptError, Scripts};

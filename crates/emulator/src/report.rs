@@ -1,0 +1,123 @@
+//! The lines Lambda writes into a function's log, character by character.
+
+use std::time::Duration;
+
+/// How a phase that went wrong is called in its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Timeout,
+    Error { error_type: String },
+}
+
+impl Status {
+    fn text(&self) -> String {
+        match self {
+            Status::Timeout => "Status: timeout".to_owned(),
+            Status::Error { error_type } => format!("Status: error\tError Type: {error_type}"),
+        }
+    }
+}
+
+/// The line before a function's own.
+pub(crate) fn start(request_id: &str) -> String {
+    format!("START RequestId: {request_id} Version: $LATEST")
+}
+
+/// The line after a function's own.
+pub(crate) fn end(request_id: &str) -> String {
+    format!("END RequestId: {request_id}")
+}
+
+/// What REPORT reports.
+pub(crate) struct Report<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) duration: Duration,
+    /// Megabytes the function may use.
+    pub(crate) memory: u32,
+    /// Megabytes it used at its peak.
+    pub(crate) memory_used: u64,
+    /// Only in an execution environment's first invocation.
+    pub(crate) init_duration: Option<Duration>,
+    /// Only when the invocation did not end by an answer.
+    pub(crate) status: Option<Status>,
+}
+
+impl Report<'_> {
+    /// The last line of an invocation. OS-only runtimes are billed for their init phase too.
+    pub(crate) fn line(&self) -> String {
+        let billed = milliseconds(self.duration + self.init_duration.unwrap_or_default()).ceil();
+        let mut line = format!(
+            "REPORT RequestId: {}\tDuration: {:.2} ms\tBilled Duration: {billed} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
+            self.request_id,
+            milliseconds(self.duration),
+            self.memory,
+            self.memory_used,
+        );
+        if let Some(init) = self.init_duration {
+            line.push_str(&format!("Init Duration: {:.2} ms\t", milliseconds(init)));
+        }
+        if let Some(status) = &self.status {
+            line.push_str(&status.text());
+        }
+        line
+    }
+}
+
+/// The line of an init phase that failed.
+pub(crate) fn init(duration: Duration, status: &Status) -> String {
+    format!("INIT_REPORT Init Duration: {:.2} ms\tPhase: init\t{}", milliseconds(duration), status.text())
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Report, Status, end, init, start};
+
+    fn report() -> Report<'static> {
+        Report {
+            request_id: "id",
+            duration: Duration::from_micros(1_530),
+            memory: 128,
+            memory_used: 36,
+            init_duration: None,
+            status: None,
+        }
+    }
+
+    #[test]
+    fn start_and_end_frame_an_invocation() {
+        assert_eq!(start("id"), "START RequestId: id Version: $LATEST");
+        assert_eq!(end("id"), "END RequestId: id");
+    }
+
+    #[test]
+    fn a_warm_invocation_has_no_init_duration() {
+        assert_eq!(
+            report().line(),
+            "REPORT RequestId: id\tDuration: 1.53 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\t"
+        );
+    }
+
+    #[test]
+    fn a_cold_one_is_billed_for_its_init() {
+        let report = Report { init_duration: Some(Duration::from_micros(12_340)), ..report() };
+        assert_eq!(
+            report.line(),
+            "REPORT RequestId: id\tDuration: 1.53 ms\tBilled Duration: 14 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tInit Duration: 12.34 ms\t"
+        );
+    }
+
+    #[test]
+    fn what_went_wrong_comes_last() {
+        let timed_out = Report { status: Some(Status::Timeout), ..report() };
+        assert!(timed_out.line().ends_with("Max Memory Used: 36 MB\tStatus: timeout"));
+        let status = Status::Error { error_type: "Runtime.ImportModuleError".to_owned() };
+        assert_eq!(
+            init(Duration::from_micros(12_340), &status),
+            "INIT_REPORT Init Duration: 12.34 ms\tPhase: init\tStatus: error\tError Type: Runtime.ImportModuleError"
+        );
+    }
+}

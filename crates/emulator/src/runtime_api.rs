@@ -1,0 +1,327 @@
+//! The Runtime API of one execution environment, behaving as Lambda's does.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+use crate::{
+    http::{self, Connection, Header, Request, Response},
+    invocation::Invocation,
+    process::Exit,
+    server::Server,
+};
+
+/// A response's limit: 6 MiB and 100 bytes for the envelope.
+pub(crate) const MAX_RESPONSE: usize = 6 * 1024 * 1024 + 100;
+
+const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
+
+/// How far the runtime is, by the names Lambda uses when a request does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Started,
+    InitError,
+    /// Waits in /next, or works on an event.
+    Ready,
+    ResponseSent,
+}
+
+/// What the runtime posted.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    Response(Vec<u8>),
+    Error { payload: Vec<u8>, error_type: String },
+}
+
+/// Everything the waiting side may look at.
+pub(crate) struct State {
+    phase: Phase,
+    /// The latest invocation; kept after its answer, to know a second one.
+    current: Option<Current>,
+    /// What /init/error said.
+    pub(crate) init_error: Option<Reply>,
+    /// The answer to the current invocation.
+    pub(crate) reply: Option<Reply>,
+    /// How the process ended.
+    pub(crate) exit: Option<Exit>,
+}
+
+struct Current {
+    invocation: Invocation,
+    deadline: SystemTime,
+    function_arn: String,
+    /// Whether /next has given it out.
+    delivered: bool,
+}
+
+impl State {
+    /// Whether the runtime has asked for its first event.
+    pub(crate) fn is_initialised(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::ResponseSent)
+    }
+
+    /// Whether the runtime was given the current event.
+    pub(crate) fn was_delivered(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.delivered)
+    }
+}
+
+/// A listening Runtime API. Each process gets its own: a late request of a killed one reaches nobody.
+pub(crate) struct RuntimeApi {
+    server: Mutex<Option<Server>>,
+    address: SocketAddr,
+    desk: Arc<Desk>,
+}
+
+/// Where the runtime's requests and the caller's invocation meet.
+struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl RuntimeApi {
+    pub(crate) fn start() -> io::Result<RuntimeApi> {
+        let desk = Arc::new(Desk {
+            state: Mutex::new(State {
+                phase: Phase::Started,
+                current: None,
+                init_error: None,
+                reply: None,
+                exit: None,
+            }),
+            changed: Condvar::new(),
+        });
+        let served = Arc::clone(&desk);
+        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), move |connection| {
+            served.serve(connection);
+        })?;
+        Ok(RuntimeApi { address: server.address(), server: Mutex::new(Some(server)), desk })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Puts an event where the next poll finds it.
+    pub(crate) fn submit(&self, invocation: Invocation, function_arn: String, deadline: SystemTime) {
+        let mut state = self.desk.state();
+        state.reply = None;
+        state.current = Some(Current { invocation, deadline, function_arn, delivered: false });
+        drop(state);
+        self.desk.changed.notify_all();
+    }
+
+    /// The process has ended: whoever waits for it stops waiting.
+    pub(crate) fn process_ended(&self, exit: Exit) {
+        self.desk.state().exit = Some(exit);
+        self.desk.changed.notify_all();
+    }
+
+    /// Blocks until `done`, at most until `deadline`, and hands the state over.
+    pub(crate) fn wait_for(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let waited = self.desk.changed.wait_timeout_while(self.desk.state(), limit, |state| !done(state));
+        waited.expect("nobody panics at the desk").0
+    }
+
+    /// Closes the socket. The connections end with their process.
+    pub(crate) fn stop(&self) {
+        let server = self.server.lock().expect("nobody panics while stopping").take();
+        if let Some(server) = server {
+            server.stop(Instant::now() + Duration::from_millis(200));
+        }
+    }
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics at the desk")
+    }
+
+    fn serve(&self, mut connection: Connection) {
+        while let Some(request) = connection.read_request() {
+            // A request that breaks off counts for nothing, as a truncated one does on Lambda.
+            if !request.complete {
+                return;
+            }
+            let Some(response) = self.answer(&request) else {
+                return;
+            };
+            if connection.write(&response.to_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer, or None when the process has ended and nobody reads it.
+    fn answer(&self, request: &Request) -> Option<Response> {
+        let path = request.path.as_str();
+        let answered = path.strip_prefix(INVOCATION).and_then(|rest| rest.split_once('/'));
+        Some(match (request.method.as_str(), answered) {
+            ("GET", _) if path.strip_prefix(INVOCATION) == Some("next") => return self.next(),
+            ("POST", Some((id, "response"))) => self.response(id, request),
+            ("POST", Some((id, "error"))) => self.error(id, request),
+            ("POST", _) if path == "/2018-06-01/runtime/init/error" => self.init_error(request),
+            _ => refusal(404, "NotFound", format!("{} {path} is not in the Runtime API", request.method)),
+        })
+    }
+
+    fn next(&self) -> Option<Response> {
+        let mut state = self.state();
+        match state.phase {
+            Phase::InitError => return Some(wrong_transition(state.phase, "Ready")),
+            // The same event again, when it was given out and not answered.
+            Phase::Ready => {}
+            Phase::Started | Phase::ResponseSent => {
+                state.phase = Phase::Ready;
+                if state.reply.is_some() {
+                    state.current = None;
+                }
+                self.changed.notify_all();
+            }
+        }
+        let waited = self.changed.wait_while(state, |state| state.current.is_none() && state.exit.is_none());
+        let mut state = waited.expect("nobody panics at the desk");
+        let current = state.current.as_mut()?;
+        current.delivered = true;
+        Some(event(current))
+    }
+
+    fn response(&self, id: &str, request: &Request) -> Response {
+        let mode = request.header("lambda-runtime-function-response-mode").unwrap_or_default();
+        let streaming = mode.eq_ignore_ascii_case("streaming");
+        let mut state = self.state();
+        if let Some(refused) = refused(&state, id, request, "InvocationResponse") {
+            return refused;
+        }
+        if !streaming && !mode.is_empty() {
+            return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode".to_owned());
+        }
+        let too_large = !streaming && request.body.len() > MAX_RESPONSE;
+        let reply = if too_large {
+            let error_type = "Function.ResponseSizeTooLarge".to_owned();
+            let message =
+                format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
+            Reply::Error {
+                payload: json!({"errorMessage": message, "errorType": error_type}).to_string().into(),
+                error_type,
+            }
+        } else {
+            broken_stream(request).unwrap_or_else(|| Reply::Response(request.body.clone()))
+        };
+        self.close_invocation(&mut state, reply);
+        if too_large {
+            let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
+            return refusal(413, "RequestEntityTooLarge", message);
+        }
+        accepted()
+    }
+
+    fn error(&self, id: &str, request: &Request) -> Response {
+        let mut state = self.state();
+        if let Some(refused) = refused(&state, id, request, "InvocationErrorResponse") {
+            return refused;
+        }
+        self.close_invocation(&mut state, reported(request, "Function.Unknown"));
+        accepted()
+    }
+
+    fn init_error(&self, request: &Request) -> Response {
+        let mut state = self.state();
+        if state.phase != Phase::Started {
+            return wrong_transition(state.phase, "InitError");
+        }
+        state.phase = Phase::InitError;
+        state.init_error = Some(reported(request, "Runtime.Unknown"));
+        self.changed.notify_all();
+        accepted()
+    }
+
+    fn close_invocation(&self, state: &mut State, reply: Reply) {
+        state.reply = Some(reply);
+        state.phase = Phase::ResponseSent;
+        self.changed.notify_all();
+    }
+}
+
+/// Why an answer to invocation `id` is not wanted now.
+fn refused(state: &State, id: &str, request: &Request, to: &str) -> Option<Response> {
+    let known = state.current.as_ref().filter(|current| {
+        let guard = request.header("lambda-runtime-invocation-id");
+        current.invocation.request_id == id && guard.is_none_or(|guard| guard == current.invocation.invocation_id)
+    });
+    if known.is_none() {
+        return Some(refusal(400, "InvalidRequestID", "Invalid request ID".to_owned()));
+    }
+    (state.phase != Phase::Ready).then(|| wrong_transition(state.phase, to))
+}
+
+/// What the runtime says went wrong. Of error types only Lambda's own shape is believed.
+fn reported(request: &Request, unknown: &str) -> Reply {
+    let named = |name: &str| name.starts_with("Runtime.") || name.starts_with("Function.");
+    let header = request.header("lambda-runtime-function-error-type").map(String::from);
+    let body: Option<serde_json::Value> = serde_json::from_slice(&request.body).ok();
+    let in_body = body.and_then(|body| body.get("errorType")?.as_str().map(str::to_owned));
+    Reply::Error {
+        payload: request.body.clone(),
+        error_type: [header, in_body]
+            .into_iter()
+            .flatten()
+            .find(|error_type| named(error_type))
+            .unwrap_or_else(|| unknown.to_owned()),
+    }
+}
+
+/// The error that the trailers of a streamed response report, if they do.
+fn broken_stream(request: &Request) -> Option<Reply> {
+    let error_type = http::find(&request.trailers, "lambda-runtime-function-error-type")?;
+    let body = http::find(&request.trailers, "lambda-runtime-function-error-body").unwrap_or_default();
+    Some(Reply::Error {
+        payload: BASE64_STANDARD.decode(body).unwrap_or_else(|_| body.to_vec()),
+        error_type: String::from_utf8_lossy(error_type).into_owned(),
+    })
+}
+
+fn event(current: &Current) -> Response {
+    let invocation = &current.invocation;
+    let deadline = current.deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+    let headers: [(&str, String); 9] = [
+        ("Content-Type", "application/json".to_owned()),
+        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id.clone()),
+        ("Lambda-Runtime-Deadline-Ms", deadline.to_string()),
+        ("Lambda-Runtime-Invoked-Function-Arn", current.function_arn.clone()),
+        ("Lambda-Runtime-Trace-Id", invocation.trace_id.clone()),
+        ("Lambda-Runtime-Invocation-Id", invocation.invocation_id.clone()),
+        ("Lambda-Runtime-Client-Context", optional(&invocation.client_context)),
+        ("Lambda-Runtime-Cognito-Identity", optional(&invocation.identity)),
+        ("Lambda-Runtime-Aws-Tenant-Id", optional(&invocation.tenant)),
+    ];
+    let headers: Vec<Header> = headers
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        .collect();
+    Response { status: 200, reason: None, headers, body: invocation.payload.clone() }
+}
+
+fn accepted() -> Response {
+    Response::json(202, "{\"status\":\"OK\"}\n")
+}
+
+fn wrong_transition(from: Phase, to: &str) -> Response {
+    let message =
+        format!("State transition from {from:?} to {to} failed for runtime. Error: State transition is not allowed");
+    refusal(403, "InvalidStateTransition", message)
+}
+
+fn refusal(status: u16, error_type: &str, message: String) -> Response {
+    let body = json!({"errorMessage": message, "errorType": error_type});
+    Response::json(status, format!("{body}\n"))
+}
