@@ -1,0 +1,84 @@
+# Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-rust test-python lint format docs bench clean cli python venv
+
+# Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
+PYTHON ?=
+export PYTHON
+
+# What `make run` runs. EVENT=- reads the event from standard input.
+TASK ?= docs/samples/greeting
+HANDLER ?= lambda_function.lambda_handler
+EVENT ?= crates/cli/events/greeting.json
+
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+TARGET := $(CARGO_TARGET_DIR)
+WHIPSNAKE := $(TARGET)/release/whipsnake
+CACHE := $(HOME)/.cache/whipsnake
+VENV := $(TARGET)/venv
+UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+
+# What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
+PYTHON_CONFIG := $(TARGET)/python.cfg
+WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
+
+help: ## Lists these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json"
+
+run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
+	@$(WHIPSNAKE) invoke $(HANDLER) --task $(TASK) --event $(EVENT)
+
+build: python ## Builds target/release/bootstrap against the CPython
+	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
+
+test: test-rust test-python ## Runs all tests
+
+test-rust: build
+	$(WITH_PYTHON) cargo test --quiet --workspace
+
+test-python: build venv ## Runs the black-box suites against the built bootstrap
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest python/tests
+
+lint: python venv ## Checks formatting, lints and types
+	cargo fmt --all --check
+	$(WITH_PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(VENV)/bin/ruff check python docs/samples
+	$(VENV)/bin/ruff format --check python docs/samples
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src
+
+format: venv ## Formats everything
+	cargo fmt --all
+	$(VENV)/bin/ruff check --fix --quiet python docs/samples
+	$(VENV)/bin/ruff format python docs/samples
+
+docs: python ## Writes the generated pages of docs/ anew
+	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap reference_page
+
+bench: build venv ## Cold start and warm latency, as ratios to awslambdaric on the same CPython
+	@$(VENV)/bin/python -m compileall -q $(VENV)/lib
+	@$(WHIPSNAKE) bench --reference $(VENV)/bin/python
+
+clean: ## Removes what was built here
+	cargo clean
+
+cli: $(UV)
+	@cargo build --quiet --release -p whipsnake
+
+# Rewrites its file only when another CPython was found, so that nothing is built anew without need.
+python: cli
+	@PATH="$(dir $(UV)):$$PATH" $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
+
+# The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
+venv: python
+	@python=$$(cat $(TARGET)/python.path); wanted="$$python $$(cksum < python/pyproject.toml)"; \
+	if [ "$$(cat $(VENV)/made-for 2>/dev/null)" != "$$wanted" ]; then \
+		$(UV) venv --quiet --clear --python "$$python" $(VENV) && \
+		$(UV) pip install --quiet --python $(VENV)/bin/python --group python/pyproject.toml:test --group python/pyproject.toml:lint && \
+		echo "$$wanted" > $(VENV)/made-for; \
+	fi
+
+$(CACHE)/uv/bin/uv:
+	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \
+		{ echo "make: uv is missing and could not be installed; see https://docs.astral.sh/uv/" >&2; exit 1; }
