@@ -28,6 +28,7 @@ print(json.dumps({
     "search_paths": [path for path in sys.path if path],
     "stdlib": paths["stdlib"],
     "site_packages": paths["purelib"],
+    "built_in": sys.builtin_module_names,
 }))
 "#;
 
@@ -118,16 +119,19 @@ fn frozen_table(modules: &[Module], out: &Path) -> String {
 
 fn constants(facts: &serde_json::Value) -> String {
     let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
-    let search_paths: Vec<String> =
-        serde_json::from_value(facts["search_paths"].clone()).expect("FREEZE tells the search paths");
+    let texts = |key: &str| -> Vec<String> {
+        serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not tell {key}"))
+    };
     let (major, minor) = (&facts["version"][0], &facts["version"][1]);
     format!(
-        "Build {{\n    version: \"{major}.{minor}\",\n    executable: c{:?},\n    prefix: c{:?},\n    exec_prefix: c{:?},\n    \
-         standard_library: c{:?},\n    search_paths: &{search_paths:?},\n    site_packages: {:?},\n}}\n",
+        "Build {{ version: \"{major}.{minor}\", executable: c{:?}, prefix: c{:?}, exec_prefix: c{:?}, standard_library: c{:?}, \
+         site_packages: {:?}, search_paths: &{:?}, built_in: &{:?} }}",
         text("executable"),
         text("prefix"),
         text("exec_prefix"),
         text("stdlib"),
         text("site_packages"),
+        texts("search_paths"),
+        texts("built_in"),
     )
 }

@@ -8,7 +8,7 @@ use whipsnake_runtime_api::{Fault, Frame};
 /// The modules that are part of the interpreter itself in the managed runtime's builds. Another build may have more; a
 /// function's `math.py` is no conflict for that.
 #[rustfmt::skip]
-const BUILT_IN: &[&str] = &[
+pub const BUILT_IN: &[&str] = &[
     "_abc", "_ast", "_codecs", "_collections", "_functools", "_imp", "_io", "_locale", "_operator", "_signal", "_sre",
     "_stat", "_string", "_suggestions", "_symtable", "_sysconfig", "_thread", "_tokenize", "_tracemalloc", "_typing",
     "_warnings", "_weakref", "atexit", "builtins", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd",
@@ -33,7 +33,8 @@ impl Handler {
                 format!("Cannot use built-in module {module} as a handler module"),
             )));
         }
-        let imported = import(py, &module.replace('/', ".")).map_err(|error| import_failure(py, module, error))?;
+        let name = module.replace('/', ".");
+        let imported = import(py, &name).map_err(|error| import_failure(py, module, &name, error))?;
         match imported.getattr(function) {
             Ok(function) => Ok(Self(function.unbind())),
             Err(error) if error.is_instance_of::<PyAttributeError>(py) => Err(Failure::Fault(Fault::stated(
@@ -64,7 +65,7 @@ fn is_relative(name: &str) -> bool {
     name.starts_with('.')
 }
 
-fn import_failure(py: Python<'_>, module: &str, error: PyErr) -> Failure {
+fn import_failure(py: Python<'_>, module: &str, name: &str, error: PyErr) -> Failure {
     if error.is_instance_of::<PyImportError>(py) {
         return traceback::stated(py, error, |reason| {
             Fault::stated("Runtime.ImportModuleError", format!("Unable to import module '{module}': {reason}"))
@@ -78,7 +79,7 @@ fn import_failure(py: Python<'_>, module: &str, error: PyErr) -> Failure {
         });
     }
     match traceback::failure(py, error) {
-        Failure::Fault(mut fault) if !is_relative(module) => {
+        Failure::Fault(mut fault) if !is_relative(name) => {
             add_importlib_frame(py, &mut fault);
             Failure::Fault(fault)
         }

@@ -4,7 +4,11 @@
 //! a file of the function's own that happens to be called `queue.py` or `types.py` is never seen. We import next to nothing;
 //! this finder makes those names mean the standard library all the same. It also spares them the search through the
 //! function's and the layers' folders, and it is the place where `logging` gets its handler.
+//!
+//! The other way round, a build of CPython may have modules in itself that are files in the managed runtime's, where a file of
+//! the function's own wins over them. It does here, too.
 
+use crate::handler::BUILT_IN;
 use crate::interpreter::BUILD;
 use crate::logging::{self, Log};
 use pyo3::intern;
@@ -23,7 +27,7 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
     "warnings", "weakref", "zipimport",
 ];
 
-/// The finder, in `sys.meta_path` before the one that searches `sys.path`.
+/// The finder, first in `sys.meta_path`.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct StandardLibraryFinder {
     path_finder: Py<PyAny>,
@@ -42,11 +46,19 @@ impl StandardLibraryFinder {
         path: Option<&Bound<'py, PyAny>>,
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if path.is_some() || IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_err() {
+        if path.is_some() {
             return Ok(None);
         }
-        let spec =
-            self.path_finder.bind(py).call_method1(intern!(py, "find_spec"), (fullname, &self.search_paths, target))?;
+        let search_paths = if IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_ok() {
+            Some(&self.search_paths)
+        } else if BUILD.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
+            // A file elsewhere: all of sys.path is searched, and the built-in one serves only if nothing is there.
+            None
+        } else {
+            return Ok(None);
+        };
+        let find_spec = intern!(py, "find_spec");
+        let spec = self.path_finder.bind(py).call_method1(find_spec, (fullname, search_paths, target))?;
         if spec.is_none() {
             return Ok(None);
         }
@@ -69,13 +81,12 @@ pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
     }
     let path_finder = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
     let meta_path = sys.getattr("meta_path")?.cast_into::<PyList>()?;
-    let place = meta_path.index(&path_finder).unwrap_or_else(|_| meta_path.len());
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
         search_paths: PyList::new(py, BUILD.search_paths)?.unbind(),
         log: Mutex::new(imported.is_none().then(|| log.clone().unbind())),
     };
-    meta_path.insert(place, Py::new(py, finder)?)
+    meta_path.insert(0, Py::new(py, finder)?)
 }
 
 /// Has the log handler installed when `loader` has executed `logging`. The loader is one module's own; what is set on it is

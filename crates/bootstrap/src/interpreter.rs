@@ -24,6 +24,8 @@ pub struct Build {
     pub search_paths: &'static [&'static str],
     /// Where packages are installed for this Python.
     pub site_packages: &'static str,
+    /// Modules that are part of this interpreter itself.
+    pub built_in: &'static [&'static str],
 }
 
 /// What the build script found out.
@@ -40,34 +42,49 @@ const RUNTIME_DIR: &str = "/var/runtime";
 pub enum Role {
     /// Started by Lambda.
     Runtime,
-    /// Started by a wrapper script, as `interpreter [options] script`: the whole command line.
+    /// Started by a wrapper script, as `interpreter [options] script`: this command line.
     WrappedRuntime(Vec<OsString>),
-    /// Started under the name of a Python interpreter.
+    /// Started as a Python interpreter: under the name of one, or with another program as its script.
     Python,
 }
 
 impl Role {
     /// Reads it off the command line.
     pub fn of_this_process() -> Self {
-        let arguments: Vec<OsString> = env::args_os().collect();
-        let is_self = |path: &OsString| same_file(Path::new(path));
-        let named_python = arguments
-            .first()
-            .and_then(|name| Path::new(name).file_name())
-            .is_some_and(|name| name.as_bytes().starts_with(b"python"));
-        if arguments.len() > 1 && arguments.last().is_some_and(is_self) {
-            Self::WrappedRuntime(arguments)
-        } else if named_python {
-            Self::Python
-        } else {
-            Self::Runtime
+        let mut arguments: Vec<OsString> = env::args_os().collect();
+        match script_position(&arguments) {
+            Some(position) if is_this_program(&arguments[position]) => {
+                arguments.truncate(position + 1);
+                Self::WrappedRuntime(arguments)
+            }
+            None if arguments.len() < 2 && !is_named_python(&arguments) => Self::Runtime,
+            _ => Self::Python,
         }
     }
 }
 
-fn same_file(path: &Path) -> bool {
-    let Ok(this) = this_executable() else { return false };
-    fs::canonicalize(path).is_ok_and(|path| fs::canonicalize(this).is_ok_and(|this| path == this))
+/// Where in a command line of `python3` its script is, behind the options.
+fn script_position(arguments: &[OsString]) -> Option<usize> {
+    let mut position = 1;
+    loop {
+        position += match arguments.get(position)?.as_bytes() {
+            b"-c" | b"-m" | b"-" => return None,
+            // These have a value of their own.
+            b"-X" | b"-W" | b"--check-hash-based-pycs" => 2,
+            option if option.starts_with(b"-") => 1,
+            _ => return Some(position),
+        };
+    }
+}
+
+fn is_named_python(arguments: &[OsString]) -> bool {
+    let name = arguments.first().and_then(|path| Path::new(path).file_name());
+    name.is_some_and(|name| name.as_bytes().starts_with(b"python"))
+}
+
+fn is_this_program(path: &OsString) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    real(Path::new(path)).is_some_and(|path| this_executable().is_ok_and(|this| real(&this) == Some(path)))
 }
 
 /// Runs the whole of `python3` with this process's arguments.
@@ -86,6 +103,7 @@ impl Interpreter {
     /// knows about its Python, never from what is on `PATH`.
     pub fn start(environment: &Environment, role: &Role) -> Result<Self, StartError> {
         frozen::register();
+        restore_default_signals();
         let options = match role {
             Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
             Role::Runtime | Role::Python => None,
@@ -111,6 +129,15 @@ impl Interpreter {
     pub fn finish(self) -> bool {
         // SAFETY: on the main thread, which holds the interpreter since it started it, and with nothing of Python borrowed.
         unsafe { ffi::Py_FinalizeEx() == 0 }
+    }
+}
+
+/// Rust's own handlers tell of a stack overflow and let the second fault end the process. A function that sends itself such a
+/// signal, or asks Python about it, must meet the default.
+fn restore_default_signals() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: the default action is always allowed, and there is one thread.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 

@@ -2,20 +2,13 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use std::io::Write;
 
-/// Makes standard output write each line as it ends. The managed runtime flushes every single write, so that one `print` with
-/// two arguments is four pieces for other threads and processes to cut into; what has no line end yet goes out before the answer.
+/// Makes the streams write each line as it ends (python/src/whipsnake/_streams.py). The managed runtime flushes every single
+/// write, so that one `print` with two arguments is four pieces for other threads and processes to cut into; what has no line end
+/// yet goes out before the answer.
 pub fn set_up(py: Python<'_>) -> PyResult<()> {
-    let options = PyDict::new(py);
-    options.set_item("line_buffering", true)?;
-    for name in ["stdout", "stderr"] {
-        let stream = py.import("sys")?.getattr(name)?;
-        if !stream.is_none() {
-            stream.call_method("reconfigure", (), Some(&options))?;
-        }
-    }
+    py.import("whipsnake._streams")?.call_method0("install")?;
     Ok(())
 }
 

@@ -66,7 +66,8 @@ impl FunctionArguments {
     }
 }
 
-fn find_bootstrap(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+/// The bootstrap that was named, or else the one beside this command.
+pub fn find_bootstrap(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return fs::canonicalize(&named)
             .map_err(|error| Failure::new(format!("looking for the bootstrap {}: {error}", named.display())));

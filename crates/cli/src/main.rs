@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod display;
 mod emulate;
 mod failure;
@@ -29,6 +30,7 @@ enum Verb {
     Emulate(emulate::Emulate),
     Play(play::Play),
     Python(python::Python),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Emulate(emulate) => emulate.run(),
         Verb::Play(play) => play.run(),
         Verb::Python(python) => python.run(),
+        Verb::Bench(bench) => bench.run(),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("whipsnake: {failure}");

@@ -13,7 +13,8 @@ use std::{
 };
 
 use crate::failure::Failure;
-use interpreter::{Interpreter, Version};
+pub use interpreter::Interpreter;
+use interpreter::Version;
 
 /// What is installed when nothing is.
 const INSTALLED_BY_UV: &str = "3.14";

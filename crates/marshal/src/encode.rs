@@ -54,13 +54,11 @@ impl Encoder {
     /// Everything that a JSON document does not decode to.
     #[inline(never)]
     fn less_common(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = value.py();
         if let Ok(bytes) = value.cast::<PyBytes>() {
             return self.string(&text_of(bytes)?);
         }
         // A named tuple, and anything else that can give itself as a dict, before its base class is looked at.
-        if let Some(as_dict) = method(value, intern!(py, "_asdict"))? {
-            let given = as_dict.call0()?;
+        if let Some(given) = as_dict(value)? {
             let Ok(object) = given.cast::<PyDict>() else {
                 return Err(PyTypeError::new_err(format!("_asdict() must return a dict, not {}", type_name(&given)?)));
             };
@@ -326,11 +324,19 @@ fn text_of<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyString>> {
     Ok(bytes.call_method1(intern!(bytes.py(), "decode"), ("utf-8",))?.cast_into::<PyString>()?)
 }
 
-/// A callable attribute, if there is one.
-fn method<'py>(value: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    match value.getattr(name) {
-        Ok(method) => Ok(method.is_callable().then_some(method)),
-        Err(error) if error.is_instance_of::<PyAttributeError>(value.py()) => Ok(None),
+/// What `_asdict()` gives, where a value has it. A TypeError counts as not having it: the method of a class itself wants an
+/// instance.
+fn as_dict<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = value.py();
+    let method = match value.getattr(intern!(py, "_asdict")) {
+        Ok(method) if method.is_callable() => method,
+        Ok(_) => return Ok(None),
+        Err(error) if error.is_instance_of::<PyAttributeError>(py) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match method.call0() {
+        Ok(given) => Ok(Some(given)),
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -35,7 +35,8 @@ impl Client {
     pub fn new(endpoint: &str, user_agent: &str) -> Result<Self, Error> {
         let bad_endpoint = || Error { call: Call::Connect, kind: Kind::Endpoint(endpoint.to_owned()) };
         let uri: Uri = endpoint.parse().map_err(|_| bad_endpoint())?;
-        if uri.host().is_none_or(str::is_empty) {
+        let authority = uri.authority().ok_or_else(bad_endpoint)?;
+        if authority.host().is_empty() || (authority.port_u16().is_none() && authority.as_str().contains(':')) {
             return Err(bad_endpoint());
         }
         let mut connector = HttpConnector::new();
@@ -51,6 +52,7 @@ impl Client {
     /// Any error here ends the execution environment: there is nothing to go on with.
     pub async fn next(&self) -> Result<Invocation, Error> {
         let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
+        notice_hang_up().await;
         let (parts, body) = self.call(Call::Next, request.body(Body::empty())).await?.into_parts();
         let payload = collect(body).await.map_err(|source| no_answer(Call::Next, source))?;
         if parts.status != StatusCode::OK {
@@ -64,10 +66,8 @@ impl Client {
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
     pub async fn respond(&self, ticket: &Ticket, response: Response) -> Result<(), Error> {
-        let sent = response.body.len();
-        let request =
-            self.answer(ticket, "response").header(CONTENT_TYPE, response.content_type).body(Body::from(response.body));
-        self.post(Call::Respond, request, sent).await
+        let request = self.answer(ticket, "response").header(CONTENT_TYPE, response.content_type);
+        self.post(Call::Respond, request, response.body).await
     }
 
     /// Reports that the function failed. `working_directory` goes into the X-Ray cause.
@@ -75,14 +75,11 @@ impl Client {
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
     pub async fn fail(&self, ticket: &Ticket, fault: &Fault, working_directory: &str) -> Result<(), Error> {
-        let body = json::to_string(&fault.report(&ticket.request_id));
-        let sent = body.len();
         let request = self
             .answer(ticket, "error")
             .header(CONTENT_TYPE, "application/json")
-            .header(XRAY_CAUSE, header_value(&fault.xray_cause(working_directory)))
-            .body(Body::from(body));
-        self.post(Call::Fail, request, sent).await
+            .header(XRAY_CAUSE, header_value(&fault.xray_cause(working_directory)));
+        self.post(Call::Fail, request, json::to_string(&fault.report(&ticket.request_id)).into()).await
     }
 
     /// Reports that the init phase failed; the process is expected to exit afterwards.
@@ -90,13 +87,10 @@ impl Client {
     /// # Errors
     /// When Lambda did not take the report.
     pub async fn fail_init(&self, fault: &Fault) -> Result<(), Error> {
-        let body = json::to_string(&fault.report(""));
-        let sent = body.len();
         let request = self
             .request(Request::post(format!("{VERSION}/init/error")))
-            .header(ERROR_TYPE, header_value(&fault.error_type))
-            .body(Body::from(body));
-        self.post(Call::FailInit, request, sent).await
+            .header(ERROR_TYPE, header_value(&fault.error_type));
+        self.post(Call::FailInit, request, json::to_string(&fault.report("")).into()).await
     }
 
     fn request(&self, builder: Builder) -> Builder {
@@ -111,8 +105,21 @@ impl Client {
         }
     }
 
-    async fn post(&self, call: Call, request: http::Result<Request<Body>>, sent: usize) -> Result<(), Error> {
-        let (parts, body) = self.call(call, request).await?.into_parts();
+    /// Sends an answer, once more if the connection broke under it: Lambda may have hung up while the function ran. If it had
+    /// the first one all the same it refuses the second, and nothing is answered twice.
+    async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
+        let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
+        notice_hang_up().await;
+        match self.post_once(call, request.clone(), body.clone()).await {
+            Err(Error { kind: Kind::Transport(_), .. }) => self.post_once(call, request, body).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn post_once(&self, call: Call, request: Request<()>, body: Bytes) -> Result<(), Error> {
+        let sent = body.len();
+        let request = request.map(|()| Body::from(body));
+        let (parts, body) = self.call(call, Ok(request)).await?.into_parts();
         // Read to the end, or the connection cannot be used again.
         let complaint = collect(body).await.map_err(|source| no_answer(call, source))?;
         if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
@@ -126,6 +133,13 @@ impl Client {
         let request = request.map_err(|source| Error { call, kind: Kind::Request(source) })?;
         self.http.call(request).await.map_err(|source| no_answer(call, source))
     }
+}
+
+/// Lets the connection see what arrived while nobody polled it. The client would otherwise write to one that Lambda has
+/// closed while the function ran. Twice: the first turn tells tokio of the hang-up, the second lets the connection act on it.
+async fn notice_hang_up() {
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
 }
 
 async fn collect(body: hyper::body::Incoming) -> Result<Bytes, BoxError> {
@@ -158,7 +172,7 @@ mod tests {
     fn an_endpoint_is_a_host_and_a_port() {
         assert!(Client::new("127.0.0.1:9001", "test").is_ok());
         assert!(Client::new("localhost:9001", "test").is_ok());
-        for bad in ["", "not a host", "/path"] {
+        for bad in ["", "not a host", "/path", "127.0.0.1:port", ":9001"] {
             let error = Client::new(bad, "test").expect_err(bad).to_string();
             assert!(error.contains("AWS_LAMBDA_RUNTIME_API"), "{error}");
         }

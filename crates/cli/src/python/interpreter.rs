@@ -114,6 +114,12 @@ impl Interpreter {
             pointer_width: answers.pointer_width,
         })
     }
+
+    /// Such as `3.14`.
+    pub fn minor_version(&self) -> String {
+        let (major, minor, _) = self.version;
+        format!("{major}.{minor}")
+    }
 }
 
 /// The directory that has the library, and whether it is the shared one, which is preferred wherever it is.

@@ -18,14 +18,13 @@ pub fn write(file: &Path, interpreter: &Interpreter) -> io::Result<()> {
 
 /// The keys that pyo3 0.28 to 0.30 all read; their `target_abi` follows from the version and the flags.
 fn content(interpreter: &Interpreter) -> String {
-    let (major, minor, _) = interpreter.version;
     let flags: Vec<&str> = [(interpreter.is_free_threaded, "Py_GIL_DISABLED"), (interpreter.is_debug, "Py_DEBUG")]
         .into_iter()
         .filter_map(|(present, flag)| present.then_some(flag))
         .collect();
     format!(
         "implementation=CPython\n\
-         version={major}.{minor}\n\
+         version={}\n\
          shared={}\n\
          lib_name={}\n\
          lib_dir={}\n\
@@ -33,6 +32,7 @@ fn content(interpreter: &Interpreter) -> String {
          pointer_width={}\n\
          build_flags={}\n\
          suppress_build_script_link_lines=false\n",
+        interpreter.minor_version(),
         interpreter.is_shared,
         interpreter.library,
         interpreter.library_directory.display(),

@@ -1,0 +1,29 @@
+"""`sys.stdout` and `sys.stderr` as a function finds them."""
+
+import sys
+from _io import TextIOWrapper
+
+# Held for the life of the process: one that is collected closes the descriptor below it, also when the function has only put
+# something else in its place.
+_installed = []
+
+
+class StandardStream(TextIOWrapper):
+    """Writes each line as it ends, and stays open behind a `with`, as the managed runtime's streams do."""
+
+    def __exit__(self, *exception):
+        self.flush()
+
+
+def install():
+    """Replaces the two streams. One that does not exist stays None."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            continue
+        replacement = StandardStream(
+            stream.buffer, stream.encoding, stream.errors, "\n", line_buffering=True, write_through=stream.write_through
+        )
+        replacement.mode = stream.mode
+        _installed.append(replacement)
+        setattr(sys, name, replacement)

