@@ -68,7 +68,7 @@ cli: $(UV)
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
-	@PATH="$(dir $(UV)):$$PATH" $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
+	@PATH="$$PATH:$(CACHE)/uv/bin" $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python

@@ -87,12 +87,19 @@ fn is_this_program(path: &OsString) -> bool {
     real(Path::new(path)).is_some_and(|path| this_executable().is_ok_and(|this| real(&this) == Some(path)))
 }
 
-/// Runs the whole of `python3` with this process's arguments.
-pub fn run_as_python() -> ExitCode {
+/// Runs the whole of `python3`, the one this executable embeds, with this process's arguments.
+pub fn run_as_python() -> Result<ExitCode, StartError> {
+    frozen::register();
+    restore_default_signals();
     let arguments = CStrings::new(env::args_os());
-    // SAFETY: the arguments are NUL-terminated and outlive the call.
-    let code = unsafe { ffi::Py_BytesMain(arguments.len(), arguments.pointers()) };
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
+    let mut config = Config::new();
+    // CPython finds its library from here, as if it had been started under this name.
+    config.set_string("program_name", |config| &raw mut config.program_name, BUILD.executable)?;
+    config.set_arguments(&arguments)?;
+    config.start()?;
+    // SAFETY: CPython has just been started with the arguments it is to run, and nothing of it is used afterwards.
+    let code = unsafe { ffi::Py_RunMain() };
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
 /// A running CPython. This thread is its main thread.
@@ -219,11 +226,7 @@ impl Config {
             self.set_string("stdio_errors", |config| &raw mut config.stdio_errors, c"strict")?;
         }
         if let Some(options) = options {
-            self.0.parse_argv = 1;
-            // SAFETY: a configuration of ours, and arguments that outlive the call, which copies them.
-            let status =
-                unsafe { ffi::PyConfig_SetBytesArgv(&mut self.0, options.len() as _, options.pointers().cast()) };
-            check("argv", status)?;
+            self.set_arguments(options)?;
             // SAFETY: as above. Reads the options, so that argv can be replaced by what functions expect to see.
             check("interpreter options", unsafe { ffi::PyConfig_Read(&mut self.0) })?;
         }
@@ -232,6 +235,14 @@ impl Config {
         let status = unsafe { ffi::PyConfig_SetWideStringList(&mut self.0, &raw mut self.0.argv, 0, ptr::null_mut()) };
         check("argv", status)?;
         self.append("argv", |config| &raw mut config.argv, &format!("{runtime_dir}/bootstrap.py"))
+    }
+
+    /// A command line for CPython to read.
+    fn set_arguments(&mut self, arguments: &CStrings) -> Result<(), StartError> {
+        self.0.parse_argv = 1;
+        let (count, pointers) = (arguments.len() as _, arguments.pointers().cast());
+        // SAFETY: a configuration of ours, and arguments that outlive the call, which copies them.
+        check("argv", unsafe { ffi::PyConfig_SetBytesArgv(&mut self.0, count, pointers) })
     }
 
     /// Where this Python lies, so that nothing has to be searched for.

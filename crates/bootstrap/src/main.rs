@@ -21,35 +21,35 @@ mod wrapper;
 
 use environment::Environment;
 use interpreter::{Interpreter, Role};
+use std::convert::Infallible;
+use std::error::Error;
 use std::process::ExitCode;
 use whipsnake_runtime_api::Client;
 
 fn main() -> ExitCode {
-    let role = Role::of_this_process();
-    if let Role::Python = role {
-        return interpreter::run_as_python();
-    }
-    let environment = Environment::read();
-    trace_if_asked(&environment);
-    match run(role, &environment) {
-        Ok(never) => match never {},
-        Err(error) => {
-            eprintln!("whipsnake: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let outcome = match Role::of_this_process() {
+        Role::Python => interpreter::run_as_python().map_err(Box::from),
+        role => serve(&role).map(|never| match never {}),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("whipsnake: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run(role: Role, environment: &Environment) -> Result<std::convert::Infallible, Box<dyn std::error::Error>> {
+/// Serves the function; the process ends in there, or with the error that is returned.
+fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
+    let environment = &Environment::read();
+    trace_if_asked(environment);
     environment.complete();
-    if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, &role) {
+    if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper)?.into());
     }
     let endpoint = environment.runtime_api.as_deref().ok_or(
         "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`",
     )?;
     let client = Client::new(endpoint, interpreter::USER_AGENT)?;
-    let interpreter = Interpreter::start(environment, &role)?;
+    let interpreter = Interpreter::start(environment, role)?;
     let ending = interpreter.run(|py| invoke::serve(py, environment, client));
     ending.exit(interpreter)
 }

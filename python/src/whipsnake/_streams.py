@@ -3,9 +3,8 @@
 import sys
 from _io import TextIOWrapper
 
-# Held for the life of the process: one that is collected closes the descriptor below it, also when the function has only put
-# something else in its place.
-_installed = []
+# The streams that were there before. Held for the life of the process: one that is collected closes the descriptor below it.
+_replaced = []
 
 
 class StandardStream(TextIOWrapper):
@@ -25,5 +24,7 @@ def install():
             stream.buffer, stream.encoding, stream.errors, "\n", line_buffering=True, write_through=stream.write_through
         )
         replacement.mode = stream.mode
-        _installed.append(replacement)
+        _replaced.append(stream)
         setattr(sys, name, replacement)
+        # Also a reference that outlives what the function may put in the other's place.
+        setattr(sys, f"__{name}__", replacement)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,13 +50,16 @@ class AwsEmulator:
     def invoke(self, event: object, seconds: float = 20) -> Any:
         """What the caller gets: JSON where it is some, else the text."""
         request = urllib.request.Request(self.url, data=json.dumps(event).encode(), method="POST")
-        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=seconds) as answer:
-            body = answer.read().decode()
-            try:
-                return json.loads(body)
-            except ValueError:
-                return body
-        return None
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                body = answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                body = refusal.read().decode()
+        try:
+            return json.loads(body)
+        except ValueError:
+            return body
 
     @property
     def log(self) -> str:

@@ -125,7 +125,6 @@ def test_when_no_event_can_be_had_the_process_ends_and_says_why(play: PlayFuncti
 
 
 LOST_ANSWERS: dict[str, Mapping[str, object]] = {
-    "500": {"status": 500},
     "a connection that is closed": {"close": "before"},
     "a connection that is reset": {"close": "before", "reset": True},
     "half an answer": {"truncate_at": 20},
@@ -134,10 +133,25 @@ LOST_ANSWERS: dict[str, Mapping[str, object]] = {
 
 @pytest.mark.parametrize("value", ["a", "fail"])
 @pytest.mark.parametrize("name", LOST_ANSWERS)
-def test_when_nobody_knows_whether_an_answer_arrived_the_process_ends_and_says_why(
-    play: PlayFunction, name: str, value: str
-) -> None:
+def test_when_nobody_knows_whether_an_answer_arrived_it_is_sent_once_more(play: PlayFunction, name: str, value: str) -> None:
+    """The managed runtime's process ends. Lambda refuses a second answer if it had the first."""
     run = play(ECHO, events=[value, "b"], response=[LOST_ANSWERS[name]], error=[LOST_ANSWERS[name]])
+    first, second = (request for request in run.requests if request.path.split("/")[-2] == "rid-1")
+    assert (first.path, second.path, second.body) == (first.path, first.path, first.body)
+    assert run.responses[-1] == "b"
+
+
+@pytest.mark.parametrize("value", ["a", "fail"])
+@pytest.mark.parametrize("name", LOST_ANSWERS)
+def test_an_answer_that_is_lost_twice_ends_the_process(play: PlayFunction, name: str, value: str) -> None:
+    run = play(ECHO, events=[value, "b"], response=[LOST_ANSWERS[name]] * 2, error=[LOST_ANSWERS[name]] * 2)
+    assert run.calls == ["GET next", *["POST rid-1/response" if value == "a" else "POST rid-1/error"] * 2]
+    ends_with_a_sentence(run)
+
+
+@pytest.mark.parametrize("value", ["a", "fail"])
+def test_when_lambda_answers_500_the_process_ends_as_it_is_asked_to(play: PlayFunction, value: str) -> None:
+    run = play(ECHO, events=[value, "b"], response=[{"status": 500}], error=[{"status": 500}])
     assert run.calls == ["GET next", "POST rid-1/response" if value == "a" else "POST rid-1/error"]
     ends_with_a_sentence(run)
 
@@ -161,15 +175,18 @@ def test_a_connection_that_was_closed_while_the_function_ran_is_made_anew(both: 
     """The function waits until the hang-up has arrived."""
     files = {
         "app.py": """
-            import os, select, socket
+            import os, select, socket, stat
+            def is_lambdas(descriptor):
+                try:
+                    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                        return False
+                except OSError:  # the listing's own
+                    return False
+                with socket.socket(fileno=os.dup(descriptor)) as connection:
+                    return connection.family == socket.AF_INET
             def handler(event, context):
                 for descriptor in map(int, os.listdir("/proc/self/fd")):
-                    try:
-                        with socket.socket(fileno=os.dup(descriptor)) as connection:
-                            is_lambdas = connection.family == socket.AF_INET
-                    except OSError:
-                        continue
-                    if is_lambdas:
+                    if is_lambdas(descriptor):
                         poll = select.poll()
                         poll.register(descriptor, select.POLLRDHUP)
                         assert poll.poll(5000), "no hang-up came"
