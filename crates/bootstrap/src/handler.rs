@@ -79,7 +79,7 @@ fn import_failure(py: Python<'_>, module: &str, name: &str, error: PyErr) -> Fai
         });
     }
     match traceback::failure(py, error) {
-        Failure::Fault(mut fault) if !is_relative(name) => {
+        Failure::Fault(mut fault) if fault.frames.is_some() && !is_relative(name) => {
             add_importlib_frame(py, &mut fault);
             Failure::Fault(fault)
         }

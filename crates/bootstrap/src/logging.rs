@@ -146,12 +146,24 @@ fn text_lines(fault: &Fault) -> Vec<String> {
     }
     let mut lines = vec![headline, String::from("Traceback (most recent call last):")];
     for entry in &fault.stack_trace {
-        lines.extend(entry.lines().map(|line| {
+        lines.extend(split_lines(entry).map(|line| {
             let text = line.trim_start_matches(' ');
             INDENTATION.repeat(line.len() - text.len()) + text
         }));
     }
     lines
+}
+
+/// Splits where Python's `str.splitlines` does; an empty entry is an empty line.
+fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
+    let is_end = |character| {
+        matches!(character, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    let empty = entry.is_empty().then_some("");
+    empty.into_iter().chain(entry.split_inclusive("\r\n").flat_map(move |part| {
+        let part = part.strip_suffix("\r\n").unwrap_or(part);
+        part.strip_suffix(is_end).unwrap_or(part).split(is_end)
+    }))
 }
 
 /// `2026-11-21T01:52:05Z`, from Python's `time`, which is built in and need not be found.

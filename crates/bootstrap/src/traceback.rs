@@ -17,7 +17,28 @@ pub enum Failure {
 
 /// The failure that an exception of the function's is.
 pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
-    if error.is_instance_of::<PyException>(py) { Failure::Fault(fault(py, &error)) } else { Failure::Raised(error) }
+    if !error.is_instance_of::<PyException>(py) {
+        return Failure::Raised(error);
+    }
+    Failure::Fault(as_it_stands(py, &error).unwrap_or_else(|| fault(py, &error)))
+}
+
+/// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
+/// imported its module, so that is not imported for the question.
+fn as_it_stands(py: Python<'_>, error: &PyErr) -> Option<Fault> {
+    let modules = py.import("sys").ok()?.getattr("modules").ok()?;
+    let class = modules.get_item("awslambdaric.lambda_runtime_exception").ok()?.getattr("FaultException").ok()?;
+    let value = error.value(py);
+    if !value.is_instance(&class).ok()? {
+        return None;
+    }
+    let part = |name: &str| value.getattr(name).and_then(|part| part.str()).map(|part| text(&part)).ok();
+    let trace = value.getattr("trace").ok()?;
+    let entries = trace.try_iter().map(|entries| entries.flatten().filter_map(|entry| entry.str().ok())).ok();
+    Some(Fault {
+        stack_trace: entries.map(|entries| entries.map(|entry| text(&entry)).collect()).unwrap_or_default(),
+        ..Fault::stated(part("exception_type")?, part("msg")?)
+    })
 }
 
 /// The failure of something for which the runtime has a type and a text of its own; `make` gets the exception's text.
@@ -30,7 +51,7 @@ pub fn stated(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) ->
 }
 
 /// An exception with its stack.
-pub fn fault(py: Python<'_>, error: &PyErr) -> Fault {
+fn fault(py: Python<'_>, error: &PyErr) -> Fault {
     let error_type = error.get_type(py).name().map_or_else(|_| String::from("Exception"), |name| text(&name));
     let (stack_trace, frames) = stack(py, error).unwrap_or_else(|problem| {
         let note = format!("whipsnake could not read the stack: {}\n", message(py, &problem));

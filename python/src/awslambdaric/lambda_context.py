@@ -81,7 +81,7 @@ class LambdaContext:
 class _Slotted:
     """A class whose text lists its slots."""
 
-    __slots__ = ()
+    __slots__: "list[str] | tuple[str, ...]" = ()
 
     def __repr__(self):
         slots = ",".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
@@ -90,6 +90,8 @@ class _Slotted:
 
 class CognitoIdentity(_Slotted):
     __slots__ = ["cognito_identity_id", "cognito_identity_pool_id"]
+    cognito_identity_id: object
+    cognito_identity_pool_id: object
 
 
 class Client(_Slotted):

@@ -10,8 +10,9 @@ _TEXT_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
 _JSON_DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 # What tells Lambda a record's level and format, on the descriptor for framed records. Four bytes, big-endian.
-_TEXT_FRAMES = {level: (0xA55A0003 | offset).to_bytes(4, "big") for level, offset in zip(range(0, 60, 10), (0, 8, 12, 16, 20, 24))}
-_JSON_FRAMES = {level: (0xA55A0002 | offset).to_bytes(4, "big") for level, offset in zip(range(0, 60, 10), (0, 8, 12, 16, 20, 24))}
+_LEVEL_BITS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
+_TEXT_FRAMES = {level: (0xA55A0003 | bits).to_bytes(4, "big") for level, bits in _LEVEL_BITS.items()}
+_JSON_FRAMES = {level: (0xA55A0002 | bits).to_bytes(4, "big") for level, bits in _LEVEL_BITS.items()}
 
 # What a record has by itself, and what the handler puts there: all else came from the caller's `extra`.
 _STANDARD_ATTRIBUTES = frozenset({
@@ -26,10 +27,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 def install(module, log, json_format, level):
     """Puts the handler on the root logger of `module`, which is `logging`. `log` is the bootstrap's."""
     module.Formatter.converter = time.gmtime
-    if json_format or level:
-        handler = LambdaLoggerHandlerWithFrameType(log)
-    else:
-        handler = LambdaLoggerHandler(log)
+    handler = LambdaLoggerHandlerWithFrameType(log) if json_format or level else LambdaLoggerHandler(log)
     handler.setFormatter(JsonFormatter() if json_format else logging.Formatter(_TEXT_FORMAT, _TEXT_DATE_FORMAT))
     handler.addFilter(LambdaLoggerFilter(log))
     root = module.getLogger()
@@ -56,7 +54,7 @@ class LambdaLoggerHandler(logging.Handler):
         except Exception:
             self.handleError(record)
 
-    def frame_type(self, record):
+    def frame_type(self, record):  # noqa: ARG002
         return None
 
 
@@ -92,15 +90,14 @@ class JsonFormatter(logging.Formatter):
         record._frame_type = _JSON_FRAMES[record.levelno]
         is_object = isinstance(record.msg, dict) and not record.args
         exception_type, exception, stack = record.exc_info or (None, None, None)
-        has_exception = exception_type is not None
         fields = {
             "timestamp": self.formatTime(record, self.datefmt),
             "level": record.levelname,
             "message": record.msg if is_object else record.getMessage(),
             "logger": record.name,
-            "stackTrace": traceback.format_tb(stack) if has_exception else None,
-            "errorType": exception_type.__name__ if has_exception else None,
-            "errorMessage": str(exception) if has_exception else None,
+            "stackTrace": traceback.format_tb(stack) if exception_type else None,
+            "errorType": exception_type.__name__ if exception_type else None,
+            "errorMessage": str(exception) if exception_type else None,
             "requestId": getattr(record, "aws_request_id", None),
             "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if record.exc_info else None,
         }

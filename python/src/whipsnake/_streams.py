@@ -4,17 +4,17 @@ import sys
 from _io import TextIOWrapper
 
 # The streams that were there before. Held for the life of the process: one that is collected closes the descriptor below it.
-_replaced = []
+_replaced: list[object] = []
 
 
 class StandardStream(TextIOWrapper):
     """Writes each line as it ends, and stays open behind a `with`, as the managed runtime's streams do."""
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.flush()
 
 
-def install():
+def install() -> None:
     """Replaces the two streams. One that does not exist stays None."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -23,7 +23,7 @@ def install():
         replacement = StandardStream(
             stream.buffer, stream.encoding, stream.errors, "\n", line_buffering=True, write_through=stream.write_through
         )
-        replacement.mode = stream.mode
+        replacement.mode = stream.mode  # type: ignore[misc]
         _replaced.append(stream)
         setattr(sys, name, replacement)
         # Also a reference that outlives what the function may put in the other's place.

@@ -92,9 +92,7 @@ def running(program: Path, bootstrap: Path, folder: Path, variables: Mapping[str
     ):
         try:
             _wait_for(invoke_api, process)
-            yield AwsEmulator(
-                process, f"http://127.0.0.1:{invoke_api}/2015-03-31/functions/function/invocations", output
-            )
+            yield AwsEmulator(process, f"http://127.0.0.1:{invoke_api}/2015-03-31/functions/function/invocations", output)
         finally:
             process.kill()
 

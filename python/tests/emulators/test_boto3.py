@@ -27,7 +27,8 @@ FUNCTION = """
             return b"\\x00\\xff"
         if event == "large":
             return "x" * 7_000_000
-        return {"event": event, "name": context.function_name, "custom": context.client_context and context.client_context.custom}
+        sent = context.client_context
+        return {"event": event, "name": context.function_name, "custom": sent and sent.custom}
 """
 
 type Invoke = Callable[..., dict[str, Any]]
@@ -37,7 +38,17 @@ type Invoke = Callable[..., dict[str, Any]]
 def client(cli: Path, bootstrap: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     task = tmp_path_factory.mktemp("task")
     write_files(task, {"app.py": FUNCTION})
-    command = [cli, "emulate", "app.handler", "--task", task, "--listen", "127.0.0.1:0", "--bootstrap", bootstrap]
+    command: list[str | Path] = [
+        cli,
+        "emulate",
+        "app.handler",
+        "--task",
+        task,
+        "--listen",
+        "127.0.0.1:0",
+        "--bootstrap",
+        bootstrap,
+    ]
     with subprocess.Popen([*command, "--function-name", "greeter"], stderr=subprocess.PIPE, text=True) as emulator:
         assert emulator.stderr is not None
         announced = re.search(r"http://127\.0\.0\.1:\d+", emulator.stderr.readline())

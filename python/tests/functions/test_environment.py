@@ -157,6 +157,7 @@ def test_a_function_finds_the_same_as_on_the_managed_runtime(both: CompareBoth, 
     assert pair.whipsnake.errors == []
 
 
+@pytest.mark.xfail(strict=True, reason="not there yet: the names that third-party tools patch")
 def test_the_main_module_is_the_managed_runtimes_script_to_third_party_tools(both: CompareBoth) -> None:
     """Sentry finds its hooks there."""
     both({"app.py": REPORT}, events=["[sys.modules['__main__'].__file__, sys.modules['__main__'].awslambdaricmain.__name__]"])

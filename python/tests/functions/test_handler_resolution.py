@@ -145,6 +145,7 @@ def test_anything_callable_is_a_handler_and_gets_two_positional_arguments(both: 
     both({"app.py": body}, events=[["x"]], free={"stdout": "dict.fromkeys fails and logs"} if "dict" in body else None)
 
 
+@pytest.mark.xfail(strict=True, reason="not there yet: async handlers")
 def test_a_coroutine_function_is_awaited(both: CompareBoth) -> None:
     both(
         {"app.py": "import asyncio\nasync def handler(event, context):\n    await asyncio.sleep(0)\n    return event"},

@@ -184,6 +184,7 @@ def test_the_process_ends_with_1_when_the_report_cannot_be_delivered(play: PlayF
     assert run.stdout.startswith("[ERROR] ValueError: v\r")
 
 
+@pytest.mark.xfail(strict=True, reason="not there yet: the traceback behind an import error")
 def test_the_log_has_the_traceback_behind_an_import_error(play: PlayFunction) -> None:
     """What the managed runtime reports and logs says nothing about where. On standard error, as Python would print it: the log
     line is the managed runtime's."""

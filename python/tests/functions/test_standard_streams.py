@@ -212,5 +212,5 @@ def test_what_a_thread_prints_between_invocations_is_not_lost(both: CompareBoth)
                     threading.Timer(0.05, print, ["from a thread"]).start()
         """
     }
-    pair = both(files, events=[1, step(idle_signal={"name": "SIGCONT", "until_output": "from a thread"}), 2])
+    pair = both(files, events=[1, step(idle_signal={"name": "SIGCONT", "until_output": "from a thread\n"}), 2])
     assert pair.whipsnake.stdout == "from a thread\n"
