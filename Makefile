@@ -39,14 +39,14 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest python/tests
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto python/tests
 
 lint: python venv ## Checks formatting, lints and types
 	cargo fmt --all --check
 	$(WITH_PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python docs/samples
 	$(VENV)/bin/ruff format --check python docs/samples
-	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests
 
 format: venv ## Formats everything
 	cargo fmt --all

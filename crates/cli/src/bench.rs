@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use whipsnake_emulator::{Recording, Scripts, play};
 
@@ -54,6 +55,7 @@ impl Bench {
             }
             .under(&self.reference),
         ];
+        let processor = pin()?;
         println!("whipsnake beside awslambdaric, {interpreter}");
         println!("\n{:32} {:>10} {:>13} {:>7}   middle half", "", "whipsnake", "awslambdaric", "ratio");
         let cold = compare(self.starts, &runtimes, |runtime| runtime.cold_start().map(|start| vec![start]))?;
@@ -64,11 +66,23 @@ impl Bench {
             compare(5, &runtimes, |runtime| runtime.warm_latencies(event, each))?.print(name);
         }
         println!(
-            "\nMedians; {} cold starts and {} warm invocations of each, taking turns.",
+            "\nMedians; {} cold starts and {} warm invocations of each, taking turns on processor {processor}.",
             self.starts, self.invocations
         );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Keeps this process and its children on one processor: how long a sleeping one takes to wake differs between machines by
+/// more than what is measured. Returns its number.
+fn pin() -> Result<usize, Failure> {
+    let failed = |error| Failure::new(format!("keeping to one processor: {error}"));
+    let allowed = sched_getaffinity(None).map_err(failed)?;
+    let last = (0..CpuSet::MAX_CPU).rev().find(|&processor| allowed.is_set(processor)).unwrap_or_default();
+    let mut only = CpuSet::new();
+    only.set(last);
+    sched_setaffinity(None, &only).map_err(failed)?;
+    Ok(last)
 }
 
 struct Runtime<'a> {

@@ -52,9 +52,8 @@ impl Client {
     /// Any error here ends the execution environment: there is nothing to go on with.
     pub async fn next(&self) -> Result<Invocation, Error> {
         let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
-        notice_hang_up().await;
-        let (parts, body) = self.call(Call::Next, request.body(Body::empty())).await?.into_parts();
-        let payload = collect(body).await.map_err(|source| no_answer(Call::Next, source))?;
+        let answer = self.ask(Call::Next, request, Bytes::new()).await?;
+        let (parts, payload) = answer.into_parts();
         if parts.status != StatusCode::OK {
             return Err(refused(Call::Next, parts.status, &payload, 0));
         }
@@ -105,49 +104,43 @@ impl Client {
         }
     }
 
-    /// Sends an answer, once more if the connection broke under it: Lambda may have hung up while the function ran. If it had
-    /// the first one all the same it refuses the second, and nothing is answered twice.
     async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
-        let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
-        notice_hang_up().await;
-        match self.post_once(call, request.clone(), body.clone()).await {
-            Err(Error { kind: Kind::Transport(_), .. }) => self.post_once(call, request, body).await,
-            outcome => outcome,
-        }
-    }
-
-    async fn post_once(&self, call: Call, request: Request<()>, body: Bytes) -> Result<(), Error> {
         let sent = body.len();
-        let request = request.map(|()| Body::from(body));
-        let (parts, body) = self.call(call, Ok(request)).await?.into_parts();
-        // Read to the end, or the connection cannot be used again.
-        let complaint = collect(body).await.map_err(|source| no_answer(call, source))?;
+        // The connection has not been looked at while the function ran.
+        notice_hang_up().await;
+        let (parts, complaint) = self.ask(call, request, body).await?.into_parts();
         if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
     }
 
-    async fn call(
-        &self,
-        call: Call,
-        request: http::Result<Request<Body>>,
-    ) -> Result<http::Response<hyper::body::Incoming>, Error> {
-        let request = request.map_err(|source| Error { call, kind: Kind::Request(source) })?;
-        self.http.call(request).await.map_err(|source| no_answer(call, source))
+    /// Sends a request, once more if the connection broke under it: Lambda may have hung up just then. Nothing is served or
+    /// answered twice: an invocation that is asked for again before it was answered is the same one, and of two answers
+    /// Lambda refuses the second.
+    async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
+        let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
+        let send = || async {
+            let request = request.clone().map(|()| Body::from(body.clone()));
+            let (parts, body) = self.http.call(request).await?.into_parts();
+            // Read to the end, or the connection cannot be used again.
+            Ok::<_, BoxError>(http::Response::from_parts(parts, body.collect().await?.to_bytes()))
+        };
+        let answer = match send().await {
+            Err(error) if !is_connect_error(&error) => send().await,
+            outcome => outcome,
+        };
+        answer.map_err(|source| Error { call, kind: Kind::Transport(source) })
     }
 }
 
-/// Lets the connection see what arrived while nobody polled it. The client would otherwise write to one that Lambda has
-/// closed while the function ran. Twice: the first turn tells tokio of the hang-up, the second lets the connection act on it.
+/// Whether there was no connection at all, so that it makes no sense to try again.
+fn is_connect_error(error: &BoxError) -> bool {
+    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+}
+
+/// Lets the connection see what arrived while nobody polled it. The client would otherwise write to one that Lambda has closed
+/// meanwhile. Twice: the first turn tells tokio of the hang-up, the second lets the connection act on it.
 async fn notice_hang_up() {
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
-}
-
-async fn collect(body: hyper::body::Incoming) -> Result<Bytes, BoxError> {
-    Ok(body.collect().await?.to_bytes())
-}
-
-fn no_answer(call: Call, source: BoxError) -> Error {
-    Error { call, kind: Kind::Transport(source) }
 }
 
 fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
