@@ -30,14 +30,20 @@ class LambdaContext:
         self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = invoked_function_arn
         self.tenant_id = tenant_id
-        self._w3c_fields = _take_w3c(client_context)
-        self.client_context = _filled(ClientContext, client_context)
-        if self.client_context is not None:
-            self.client_context.client = _filled(Client, self.client_context.client)
-        self.identity = CognitoIdentity()
-        identity = {} if cognito_identity is None else cognito_identity
-        self.identity.cognito_identity_id = identity.get("cognitoIdentityId")
-        self.identity.cognito_identity_pool_id = identity.get("cognitoIdentityPoolId")
+        if client_context is None:
+            self._w3c_fields = {}
+            self.client_context = None
+        else:
+            self._w3c_fields = _take_w3c(client_context)
+            self.client_context = _filled(ClientContext, client_context)
+            if self.client_context.client is not None:
+                self.client_context.client = _filled(Client, self.client_context.client)
+        self.identity = identity = CognitoIdentity()
+        if cognito_identity is None:
+            identity.cognito_identity_id = identity.cognito_identity_pool_id = None
+        else:
+            identity.cognito_identity_id = cognito_identity.get("cognitoIdentityId")
+            identity.cognito_identity_pool_id = cognito_identity.get("cognitoIdentityPoolId")
         self._epoch_deadline_time_in_ms = epoch_deadline_time_in_ms
 
     def get_remaining_time_in_millis(self):
@@ -109,9 +115,7 @@ class ClientContext(_Slotted):
 
 
 def _filled(cls, values):
-    """An instance with the values of those slots that there are values for; None for no values at all."""
-    if values is None:
-        return None
+    """An instance with the values of those slots that there are values for."""
     instance = cls()
     for name in cls.__slots__:
         setattr(instance, name, values.get(name))
