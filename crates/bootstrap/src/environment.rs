@@ -78,8 +78,14 @@ impl Environment {
                 // Spares the search for LANG's locale in a dozen places.
                 env::set_var("LC_CTYPE", "C.UTF-8");
             }
-            env::remove_var("_LAMBDA_TELEMETRY_LOG_FD");
         }
+    }
+
+    /// Removes what Lambda has to say to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
+    /// nothing else to learn it from.
+    pub fn withhold() {
+        // SAFETY: as in `complete`.
+        unsafe { env::remove_var("_LAMBDA_TELEMETRY_LOG_FD") };
     }
 
     /// Whether log records are JSON objects.

@@ -40,7 +40,8 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
             py.import("os")?.getattr("environ")?.set_item("PYTHONPATH", runtime_dir)?;
         }
     } else {
-        let standard_library = BUILD.search_paths.first().map_or(Ok(path.len()), |zip| path.index(zip))?;
+        // Its place is known but where PYTHONHOME names another one.
+        let standard_library = path.index(BUILD.search_paths[0]).unwrap_or_else(|_| path.len());
         for folder in &layers {
             path.insert(standard_library, folder)?;
         }

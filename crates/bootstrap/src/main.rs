@@ -45,6 +45,7 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper)?.into());
     }
+    Environment::withhold();
     let endpoint = environment.runtime_api.as_deref().ok_or(
         "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`",
     )?;
@@ -56,7 +57,9 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
 
 /// Our own diagnosis, on standard error, when `WHIPSNAKE_LOG` asks for it.
 fn trace_if_asked(environment: &Environment) {
-    let asked = environment.whipsnake_log.as_deref();
-    let Some(level) = asked.and_then(|level| level.parse::<tracing::Level>().ok()) else { return };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    let Some(asked) = environment.whipsnake_log.as_deref() else { return };
+    match asked.parse::<tracing::Level>() {
+        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init(),
+        Err(_) => eprintln!("whipsnake: WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace"),
+    }
 }

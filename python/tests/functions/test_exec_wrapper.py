@@ -53,6 +53,12 @@ def test_a_wrapper_that_cannot_be_run_is_told_in_a_sentence(play: PlayFunction, 
     assert run.stderr.count("\n") == 1
 
 
+def test_the_descriptor_for_log_records_gets_through(play: PlayFunction, wrapper: Path) -> None:
+    environment = write(wrapper, '#!/bin/bash\nexec "$@"\n')
+    run = play(APP, events=["context.log('framed')"], environment=environment, pipes=["_LAMBDA_TELEMETRY_LOG_FD"])
+    assert run.pipes["_LAMBDA_TELEMETRY_LOG_FD"].endswith(b"framed")
+
+
 def test_an_empty_name_is_none(play: PlayFunction) -> None:
     assert play(APP, events=["1"], environment={VARIABLE: ""}).response == 1
 
