@@ -7,6 +7,7 @@ use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::Failure;
 use crate::{importing, standard_streams};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::fs;
@@ -15,10 +16,27 @@ use std::path::Path;
 /// Everything the function needs to exist before it is imported.
 pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Contexts> {
     let py = log.py();
+    // SAFETY: attached to the interpreter, here and below.
+    let collected = unsafe { ffi::PyGC_Disable() } != 0;
     standard_streams::set_up(py)?;
     set_up_paths(py, environment)?;
     importing::set_up(log)?;
-    Contexts::new(log)
+    let contexts = Contexts::new(log)?;
+    forget_garbage_count(py)?;
+    if collected {
+        // SAFETY: as above.
+        unsafe { ffi::PyGC_Enable() };
+    }
+    Ok(contexts)
+}
+
+/// Puts everything made so far among the old objects, as a collection would, without looking at it: nothing of it can be
+/// garbage. A collection just here took 0.2 ms of a start of 9.
+fn forget_garbage_count(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    gc.call_method0("freeze")?;
+    gc.call_method0("unfreeze")?;
+    Ok(())
 }
 
 /// Imports the function.

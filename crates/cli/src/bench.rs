@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::ExitCode,
 };
 
@@ -44,6 +44,10 @@ impl Bench {
     /// Measures and prints.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let interpreter = Interpreter::ask(&self.reference).map_err(Failure::new)?;
+        // Absolute, and a virtual environment's link not followed: the links are what makes it one.
+        let reference = path::absolute(&self.reference).map_err(|error| {
+            Failure::new(format!("looking for the reference {}: {error}", self.reference.display()))
+        })?;
         let task = TaskFolder::new()?;
         let bootstrap = function::find_bootstrap(self.bootstrap)?;
         let runtimes = [
@@ -53,7 +57,7 @@ impl Bench {
                 task: &task,
                 version: interpreter.minor_version(),
             }
-            .under(&self.reference),
+            .under(&reference),
         ];
         let processor = pin()?;
         println!("whipsnake beside awslambdaric, {interpreter}");

@@ -86,7 +86,7 @@ HANDLES_SIGTERM = """
     def handler(event, context):
         return event
 """
-IDLE_SIGTERM = step(idle_signal={"name": "SIGTERM", "until_output": "handled"})
+IDLE_SIGTERM = step(idle_signal={"name": "SIGTERM", "until_output": "handled 15\n"})
 REACTIONS = {
     "that returns": ("pass", ENDED_AFTER_THE_LAST_EVENT),
     "that exits with 0": ("sys.exit(0)", "exit code 0"),
@@ -179,7 +179,7 @@ def test_sigterm_without_a_handler_ends_a_busy_process_at_once(both: CompareBoth
                 threading.Event().wait(10)
         """
     }
-    pair = both(files, events=[event({}, signal={"name": "SIGTERM", "until_output": "busy"})])
+    pair = both(files, events=[event({}, signal={"name": "SIGTERM", "until_output": "busy\n"})])
     assert pair.whipsnake.ending == f"signal {signal.SIGTERM}"
 
 
@@ -264,7 +264,7 @@ def test_threads_of_the_function_run_on_between_invocations(both: CompareBoth) -
                 return event
         """
     }
-    both(files, events=["start", step(idle_signal={"name": "SIGCONT", "until_output": "a thousand"}), "after"])
+    both(files, events=["start", step(idle_signal={"name": "SIGCONT", "until_output": "a thousand\n"}), "after"])
 
 
 def test_globals_and_context_variables_stay_from_one_invocation_to_the_next(both: CompareBoth) -> None:
