@@ -1,14 +1,16 @@
 //! What a handler returned to JSON text, by the rules of the managed runtime's simplejson.
 
 use crate::recursion::deeper;
-use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple, PyType};
 use std::collections::HashSet;
+use std::ffi::{CStr, c_char};
 use std::io::Write;
+use std::ptr;
 
 /// Encodes a handler's result: unescaped Unicode, `", "` and `": "` between items, floats as `repr` writes them.
 ///
@@ -40,8 +42,7 @@ impl Encoder {
         } else if let Ok(number) = value.cast::<PyInt>() {
             self.integer(number)
         } else if let Ok(number) = value.cast::<PyFloat>() {
-            self.float(number.value());
-            Ok(())
+            self.float(number.value())
         } else if let Ok(object) = value.cast_exact::<PyDict>() {
             self.object(object)
         } else if let Ok(array) = value.cast_exact::<PyList>() {
@@ -132,7 +133,7 @@ impl Encoder {
         }
         self.out.push(b'"');
         if let Ok(number) = key.cast::<PyFloat>() {
-            self.float(number.value());
+            self.float(number.value())?;
         } else if key.is_none() {
             self.literal("null")?;
         } else if let Ok(truth) = key.cast::<PyBool>() {
@@ -220,32 +221,27 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends a float as Python's `repr` writes it: the shortest digits that read back the same, with an exponent below
-    /// 1e-4 and from 1e16 on.
+    /// Appends a float as Python's `repr` writes it. By Python's own code: where two shortest texts are equally near to the value,
+    /// as 562949953421312.2 and .3 are, Rust takes the other one.
     #[inline(never)]
-    fn float(&mut self, value: f64) {
+    fn float(&mut self, value: f64) -> PyResult<()> {
         if value.is_nan() {
-            return self.out.extend_from_slice(b"NaN");
+            return self.literal("NaN");
         }
         if value.is_infinite() {
-            return self.out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+            return self.literal(if value > 0.0 { "Infinity" } else { "-Infinity" });
         }
-        let magnitude = value.abs();
-        if value == 0.0 || (1e-4..1e16).contains(&magnitude) {
-            write!(self.out, "{value:?}").expect("writing to memory");
-            return;
+        let format = b'r' as c_char;
+        // SAFETY: attached to the interpreter. The result is a NUL-terminated text for us to free, or null without memory.
+        unsafe {
+            let text = ffi::PyOS_double_to_string(value, format, 0, ffi::Py_DTSF_ADD_DOT_0, ptr::null_mut());
+            if text.is_null() {
+                return Err(PyMemoryError::new_err("writing a float"));
+            }
+            self.out.extend_from_slice(CStr::from_ptr(text).to_bytes());
+            ffi::PyMem_Free(text.cast());
         }
-        // Rust writes 1e-7 and 1e16 where Python writes 1e-07 and 1e+16.
-        let start = self.out.len();
-        write!(self.out, "{value:e}").expect("writing to memory");
-        let Some(letter) = self.out[start..].iter().position(|&byte| byte == b'e') else { return };
-        let exponent = start + letter + 1;
-        if self.out[exponent] != b'-' {
-            self.out.insert(exponent, b'+');
-        }
-        if self.out.len() == exponent + 2 {
-            self.out.insert(exponent + 1, b'0');
-        }
+        Ok(())
     }
 
     /// A Decimal is a number written as it prints itself. simplejson's RawJSON is what it holds. All else has no JSON form.
