@@ -82,6 +82,8 @@ impl Waiter {
             .bind(py)
             .call((self.wakeup_fd,), Some(self.options.bind(py)))
             .map_err(Interruption::Raised)?;
+        // What came while the descriptor was somebody else's, or before it was ours for the first time.
+        py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
         let mut future = pin!(future);
         loop {
