@@ -50,15 +50,12 @@ impl Invoke {
 
         let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
         signals::shut_down_on_signal(&emulator)?;
-        let outcome = emulator.invoke(&invocation).map_err(|error| Failure::new(error.to_string()))?;
+        let mut printed = Ok(());
+        let outcome = emulator
+            .invoke_and_show(&invocation, &mut |response| printed = print(response))
+            .map_err(|error| Failure::new(error.to_string()))?;
         emulator.shut_down();
-
-        let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(&outcome.payload)
-            .and_then(|()| stdout.write_all(b"\n"))
-            .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::new(format!("writing the response to standard output: {error}")))?;
+        printed.map_err(|error| Failure::new(format!("writing the response to standard output: {error}")))?;
         Ok(ExitCode::from(u8::from(outcome.is_fault)))
     }
 
@@ -75,6 +72,13 @@ impl Invoke {
             .map_err(|error| Failure::new(format!("the event in {name} is not JSON: {error}")))?;
         Ok(event)
     }
+}
+
+fn print(response: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(response)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
 }
 
 /// JSON on one line, as a header needs it.

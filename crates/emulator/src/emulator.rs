@@ -66,12 +66,17 @@ impl Emulator {
 
     /// Runs the function once.
     pub fn invoke(&self, invocation: &Invocation) -> io::Result<Outcome> {
+        self.invoke_and_show(invocation, &mut |_| {})
+    }
+
+    /// Runs the function once; `show` is given what the caller gets while the log is still without its END and REPORT.
+    pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(&[u8])) -> io::Result<Outcome> {
         let _turn = self.turn();
-        let first = self.attempt(invocation)?;
+        let first = self.attempt(invocation, show)?;
         match first {
             Some(outcome) => Ok(outcome),
             // The process ended between two invocations, after this one had come in: the event is not lost with it.
-            None => match self.attempt(invocation)? {
+            None => match self.attempt(invocation, show)? {
                 Some(outcome) => Ok(outcome),
                 None => Err(io::Error::other(format!(
                     "{} ends after its init phase, without taking an event",
@@ -87,13 +92,14 @@ impl Emulator {
     }
 
     /// Runs the function; None when the process ended before it saw the event.
-    fn attempt(&self, invocation: &Invocation) -> io::Result<Option<Outcome>> {
+    fn attempt(&self, invocation: &Invocation, show: &mut dyn FnMut(&[u8])) -> io::Result<Option<Outcome>> {
         let id = invocation.request_id.as_str();
         self.log.begin();
         let environment = match self.running(id)? {
             Ok(environment) => environment,
             Err((duration, verdict)) => {
                 self.log.line(&report::start(id));
+                show(&verdict.payload);
                 return Ok(Some(self.finish(id, duration, None, None, verdict)));
             }
         };
@@ -116,6 +122,7 @@ impl Emulator {
             }
             Ending::TimedOut => self.replace(None),
         }
+        show(&verdict.payload);
         let init = environment.unreported_init();
         Ok(Some(self.finish(id, duration, init, memory, verdict)))
     }
