@@ -82,7 +82,8 @@ impl Interpreter {
             // A traceback says it in its last line, everybody else in the first.
             let traceback = said.starts_with("Traceback");
             let line = if traceback { said.trim().lines().last() } else { said.trim().lines().next() };
-            let line = line.unwrap_or("it says nothing");
+            // Something else than a Python may give all of our question back.
+            let line: String = line.unwrap_or("it says nothing").chars().take(120).collect();
             return Err(format!("{name} does not run as a Python 3: {line}"));
         }
         let answers: Answers = serde_json::from_slice(&output.stdout)

@@ -43,11 +43,15 @@ fn directories() -> Vec<PathBuf> {
     let home = |path: &str| env::var_os("HOME").map(|home| Path::new(&home).join(path));
     let named = |variable: &str, path: &str| env::var_os(variable).map(PathBuf::from).or_else(|| home(path));
     let uv = named("UV_PYTHON_INSTALL_DIR", ".local/share/uv/python");
-    let pyenv = named("PYENV_ROOT", ".pyenv").map(|root| root.join("versions"));
+    let pyenv = named("PYENV_ROOT", ".pyenv");
+    // What pyenv's shims lead to is found where it lies. They are scripts, and one that meets its own folder twice on PATH
+    // starts itself for ever.
+    let shims = pyenv.as_deref().and_then(|root| fs::canonicalize(root.join("shims")).ok());
+    let is_shims = |directory: &PathBuf| shims.is_some() && fs::canonicalize(directory).ok() == shims;
     let cache = home(".cache/whipsnake");
     let mut directories = bin_directories(uv);
-    directories.extend(path_directories());
-    directories.extend(bin_directories(pyenv));
+    directories.extend(path_directories().filter(|directory| !is_shims(directory)));
+    directories.extend(bin_directories(pyenv.map(|root| root.join("versions"))));
     directories.extend(bin_directories(Some(PathBuf::from("/opt"))));
     directories.extend(bin_directories(Some(PathBuf::from("/opt/python"))));
     directories.extend(bin_directories(cache));
