@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use runtime::{Answer, Runtime, Scratch, WAITING};
+use runtime::{Answer, Runtime, Scratch, WAITING, function};
 use serde_json::json;
 use whipsnake_emulator::{Emulator, Function, Invocation, Outcome};
 
@@ -64,16 +64,8 @@ impl Stand {
     fn running(line: &str, timeout: Duration) -> Self {
         let scratch = Scratch::new();
         let fifo = scratch.fifo("address");
-        let function = Function {
-            name: "hello".to_owned(),
-            handler: "app.handler".to_owned(),
-            task: scratch.0.clone(),
-            bootstrap: scratch.script("bootstrap", line),
-            memory: 128,
-            timeout,
-            region: "eu-west-1".to_owned(),
-            environment: [("FIFO".to_owned(), fifo.display().to_string())].into(),
-        };
+        let region = "eu-west-1".to_owned();
+        let function = Function { timeout, region, ..function(&scratch, &fifo, line) };
         let log = Log::default();
         let emulator = Arc::new(Emulator::new(function, Box::new(log.clone())));
         Stand { scratch, fifo, log, emulator }

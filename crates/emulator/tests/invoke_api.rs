@@ -8,11 +8,10 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread,
-    time::Duration,
 };
 
-use runtime::{Runtime, Scratch, WAITING};
-use whipsnake_emulator::{Emulator, Function, InvokeApi};
+use runtime::{Runtime, Scratch, WAITING, function};
+use whipsnake_emulator::{Emulator, InvokeApi};
 
 struct Stand {
     fifo: PathBuf,
@@ -25,16 +24,7 @@ impl Stand {
     fn new() -> Self {
         let scratch = Scratch::new();
         let fifo = scratch.fifo("address");
-        let function = Function {
-            name: "hello".to_owned(),
-            handler: "app.handler".to_owned(),
-            task: scratch.0.clone(),
-            bootstrap: scratch.script("bootstrap", &format!("echo said; {WAITING}")),
-            memory: 128,
-            timeout: Duration::from_secs(60),
-            region: "us-east-1".to_owned(),
-            environment: [("FIFO".to_owned(), fifo.display().to_string())].into(),
-        };
+        let function = function(&scratch, &fifo, &format!("echo said; {WAITING}"));
         let emulator = Arc::new(Emulator::new(function, Box::new(io::sink())));
         let loopback = "127.0.0.1:0".parse().expect("an address");
         let api = InvokeApi::start(loopback, Arc::clone(&emulator)).expect("listens");

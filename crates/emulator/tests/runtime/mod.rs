@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
+
+use whipsnake_emulator::Function;
 
 /// A directory that is removed at the end of a test.
 pub struct Scratch(pub PathBuf);
@@ -47,6 +50,20 @@ impl Scratch {
         drop(script);
         assert!(install.wait().expect("waits for install").success());
         path
+    }
+}
+
+/// The function `hello`, whose bootstrap is the shell's `line` and finds the pipe `fifo` in `$FIFO`.
+pub fn function(scratch: &Scratch, fifo: &Path, line: &str) -> Function {
+    Function {
+        name: "hello".to_owned(),
+        handler: "app.handler".to_owned(),
+        task: scratch.0.clone(),
+        bootstrap: scratch.script("bootstrap", line),
+        memory: 128,
+        timeout: Duration::from_secs(60),
+        region: "us-east-1".to_owned(),
+        environment: [("FIFO".to_owned(), fifo.display().to_string())].into(),
     }
 }
 
