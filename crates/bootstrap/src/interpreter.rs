@@ -2,7 +2,6 @@
 
 use crate::environment::Environment;
 use crate::frozen;
-use crate::wrapper::this_executable;
 use libc::wchar_t;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -84,13 +83,11 @@ fn is_named_python(arguments: &[OsString]) -> bool {
 
 fn is_this_program(path: &OsString) -> bool {
     let real = |path: &Path| fs::canonicalize(path).ok();
-    real(Path::new(path)).is_some_and(|path| this_executable().is_ok_and(|this| real(&this) == Some(path)))
+    real(Path::new(path)).is_some_and(|path| env::current_exe().is_ok_and(|this| real(&this) == Some(path)))
 }
 
 /// Runs the whole of `python3`, the one this executable embeds, with this process's arguments.
 pub fn run_as_python() -> Result<ExitCode, StartError> {
-    frozen::register();
-    restore_default_signals();
     let arguments = CStrings::new(env::args_os());
     let mut config = Config::new();
     // CPython finds its library from here, as if it had been started under this name.
@@ -109,8 +106,6 @@ impl Interpreter {
     /// Starts CPython as the managed runtime's `python3 /var/runtime/bootstrap.py` would be, but from what this executable
     /// knows about its Python, never from what is on `PATH`.
     pub fn start(environment: &Environment, role: &Role) -> Result<Self, StartError> {
-        frozen::register();
-        restore_default_signals();
         let options = match role {
             Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
             Role::Runtime | Role::Python => None,
@@ -287,6 +282,8 @@ impl Config {
     }
 
     fn start(self) -> Result<(), StartError> {
+        frozen::register();
+        restore_default_signals();
         // SAFETY: the one call that starts CPython, with a configuration that is filled.
         check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&self.0) })
     }

@@ -43,7 +43,7 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     trace_if_asked(environment);
     environment.complete();
     if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
-        return Err(wrapper::exec(wrapper)?.into());
+        return Err(wrapper::exec(wrapper).into());
     }
     Environment::withhold();
     let endpoint = environment.runtime_api.as_deref().ok_or(

@@ -4,14 +4,14 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs, io, process};
 
 /// Replaces this process by the wrapper, which is given `interpreter script` as its arguments and is expected to run them, with
-/// interpreter options between the two if it likes. Both are this executable: run with itself as its last argument it knows
-/// that the wrapper has had its turn. Returns only when that failed.
-pub fn exec(wrapper: &str) -> io::Result<String> {
+/// interpreter options between the two if it likes. Both are this executable: run with itself as its script it knows that the
+/// wrapper has had its turn. Returns only when that failed, with the reason.
+pub fn exec(wrapper: &str) -> String {
     let path = Path::new(wrapper);
     if !path.is_file() {
         refuse(wrapper, "does not exist", 127);
@@ -19,17 +19,13 @@ pub fn exec(wrapper: &str) -> io::Result<String> {
     if !is_executable(path) {
         refuse(wrapper, "is not an executable", 126);
     }
-    let this = this_executable()?;
+    let this = match env::current_exe() {
+        Ok(this) => this,
+        Err(error) => return format!("could not find this executable, to hand it to {wrapper}: {error}"),
+    };
     tracing::debug!(wrapper, interpreter = %this.display(), "handing over to AWS_LAMBDA_EXEC_WRAPPER");
     let error = Command::new(path).arg(&this).arg(&this).exec();
-    Ok(format!(
-        "could not run AWS_LAMBDA_EXEC_WRAPPER {wrapper}: {error}. A script needs a first line such as #!/bin/bash"
-    ))
-}
-
-/// This program's own file.
-pub fn this_executable() -> io::Result<PathBuf> {
-    env::current_exe()
+    format!("could not run AWS_LAMBDA_EXEC_WRAPPER {wrapper}: {error}. A script needs a first line such as #!/bin/bash")
 }
 
 fn is_executable(path: &Path) -> bool {

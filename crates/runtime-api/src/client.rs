@@ -106,14 +106,12 @@ impl Client {
 
     async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
         let sent = body.len();
-        // The connection has not been looked at while the function ran.
-        notice_hang_up().await;
         let (parts, complaint) = self.ask(call, request, body).await?.into_parts();
         if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
     }
 
-    /// Sends a request, once more if the connection broke under it: Lambda may have hung up just then. Nothing is served or
-    /// answered twice: an invocation that is asked for again before it was answered is the same one, and of two answers
+    /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
+    /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it was answered is the same one, and of two answers
     /// Lambda refuses the second.
     async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
@@ -134,13 +132,6 @@ impl Client {
 /// Whether there was no connection at all, so that it makes no sense to try again.
 fn is_connect_error(error: &BoxError) -> bool {
     error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
-}
-
-/// Lets the connection see what arrived while nobody polled it. The client would otherwise write to one that Lambda has closed
-/// meanwhile. Twice: the first turn tells tokio of the hang-up, the second lets the connection act on it.
-async fn notice_hang_up() {
-    tokio::task::yield_now().await;
-    tokio::task::yield_now().await;
 }
 
 fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
