@@ -9,11 +9,14 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from conformance.sections import SECTIONS
+from conformance.summary import Summary
 from playing import Files, Play, Player, Run, Runtime, write_files
 from reference import HOW_TO_GET_IT, Better, Pair, managed_runtime
 
@@ -27,12 +30,13 @@ def _program(variable: str) -> Path:
     return Path(os.environ.get(variable) or REPOSITORY / PROGRAMS[variable])
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     for variable in PROGRAMS:
         if not _program(variable).is_file():
             raise pytest.UsageError(
                 f"{_program(variable)} does not exist: run `make build`, or say where it is with {variable}"
             )
+    config.pluginmanager.register(Summary(SECTIONS))
 
 
 @pytest.fixture(scope="session")
@@ -130,13 +134,36 @@ def play(player: Player, bootstrap: Path, make_play: Callable[..., Play]) -> Pla
     return run
 
 
+@dataclass(frozen=True)
+class EmbeddedPython:
+    """The Python that the bootstrap embeds, by its own word."""
+
+    version: str
+    """Such as 3.14.10."""
+    standard_library: str
+
+
 @pytest.fixture(scope="session")
-def managed(play: PlayFunction, runtime_directory: Path) -> Runtime:
+def embedded_python(play: PlayFunction) -> EmbeddedPython:
+    app = "import os, sys\ndef handler(*_): return ['%d.%d.%d' % sys.version_info[:3], os.path.dirname(os.__file__)]"
+    return EmbeddedPython(*play({"app.py": app}, events=[{}]).response)
+
+
+def reference_python() -> Path | None:
+    """The interpreter that has awslambdaric; None without one."""
     named = os.environ.get("WHIPSNAKE_REFERENCE_PYTHON")
     if not named and importlib.util.find_spec("awslambdaric") is None:
+        return None
+    return Path(named or sys.executable)
+
+
+@pytest.fixture(scope="session")
+def managed(runtime_directory: Path, embedded_python: EmbeddedPython) -> Runtime:
+    python = reference_python()
+    if python is None:
         pytest.skip(HOW_TO_GET_IT)
-    runtime = managed_runtime(Path(named or sys.executable), runtime_directory)
-    ours = play({"app.py": "import os\ndef handler(*_): return os.environ['AWS_EXECUTION_ENV']"}, events=[{}]).response
+    runtime = managed_runtime(python, runtime_directory)
+    ours = f"AWS_Lambda_python{embedded_python.version.rpartition('.')[0]}"
     if ours != runtime.environment["AWS_EXECUTION_ENV"]:
         pytest.fail(f"the bootstrap is {ours}, the reference {runtime.environment['AWS_EXECUTION_ENV']}: {HOW_TO_GET_IT}")
     return runtime

@@ -77,25 +77,10 @@ class Pair:
     events: list[object] = field(default_factory=list)
 
     def assert_agreement(self, better: Better | None = None, free: Mapping[str, str] | None = None) -> None:
-        """Both look the same to the platform, except where ours is meant to be better, and where (`free`, with the reason)
-        nobody can depend on anything: `stdout`, `rid-1`, `rid-1/x-ray`."""
-        ours, theirs = view(self.whipsnake), view(self.reference)
-        for place in free or {}:
-            _forget(ours, place)
-            _forget(theirs, place)
-        shows = better.shows if better else {}
-        problems = [
-            f"{place}: {difference}"
-            for place in sorted({*ours, *theirs} - {*shows})
-            if (difference := _difference(theirs.get(place), ours.get(place)))
-        ]
-        for place, expected in shows.items():
-            if not _satisfies(ours.get(place), expected):
-                problems.append(f"{place}: should be {expected!r}\n  found {_short(ours.get(place))}")
-        if better and not problems and all(_satisfies(theirs.get(place), wanted) for place, wanted in shows.items()):
-            problems.append(f"the managed runtime does this too, nothing is better: {better.because}")
-        if problems:
-            raise AssertionError("\n".join(problems) + f"\n\nwhipsnake: {self.whipsnake.story()}")
+        """Both look the same to the platform and in the log, except where ours is meant to be better, and where (`free`, with
+        the reason) nobody can depend on anything: `stdout`, `rid-1`, `rid-1/x-ray`."""
+        problems = disagreements(view(self.reference), view(self.whipsnake), better=better, free=free or {})
+        assert not problems, "\n".join(problems) + f"\n\nwhipsnake: {self.whipsnake.story()}"
 
     def assert_same_answer(self, request_id: str) -> None:
         """One invocation of many was answered alike."""
@@ -103,6 +88,36 @@ class Pair:
         assert theirs is not None, f"the managed runtime never answered {request_id}: {self.reference.story()}"
         difference = _difference(theirs, ours)
         assert not difference, difference
+
+
+def disagreements(
+    theirs: dict[str, Any],
+    ours: dict[str, Any],
+    *,
+    better: Better | None = None,
+    free: Mapping[str, str] | None = None,
+    shows: Mapping[str, Expected] | None = None,
+) -> list[str]:
+    """What is wrong with our view of a play, in words; nothing when it is as it should be. `shows` is for both of them."""
+    for place in free or {}:
+        _forget(ours, place)
+        _forget(theirs, place)
+    improved = better.shows if better else {}
+    problems = [
+        f"{place}: {difference}"
+        for place in sorted({*ours, *theirs} - {*improved})
+        if (difference := _difference(theirs.get(place), ours.get(place)))
+    ]
+    for place, expected in improved.items():
+        if not _satisfies(ours.get(place), expected):
+            problems.append(f"{place}: should be {expected!r}\n  found {_short(ours.get(place))}")
+    if better and not problems and all(_satisfies(theirs.get(place), wanted) for place, wanted in improved.items()):
+        problems.append(f"the managed runtime does this too, nothing is better: {better.because}")
+    for place, expected in (shows or {}).items():
+        for name, places in (("the managed runtime", theirs), ("whipsnake", ours)):
+            if not _satisfies(places.get(place), expected):
+                problems.append(f"{place}: {name} should show {expected!r}\n  found {_short(places.get(place))}")
+    return problems
 
 
 def _forget(places: dict[str, Any], place: str) -> None:
@@ -138,6 +153,7 @@ def view(run: Run) -> dict[str, Any]:
         "calls": [request.call for request in run.requests],
         "ending": run.ending,
         "stdout": _log(run.stdout),
+        "stderr": _stderr(run.stderr),
     }
     for request in run.requests:
         if request.method != "POST":
@@ -181,6 +197,17 @@ def _log(text: str) -> str:
     """Without time stamps, the warning about managed runtime updates, and the runtime's own frames."""
     text = _WARNING.sub("", _TIME.sub("<time>", text))
     return _texts(_OWN_FRAME_IN_BODY.sub("", _OWN_FRAME_IN_LOG.sub("", text)))
+
+
+# A frame, its source lines and the marks under them.
+_OWN_FRAME_IN_TRACEBACK = re.compile(
+    r'  File "(?:[^"]*/awslambdaric/[^"]*|[^"]*/runtime\d*/bootstrap\.py|[^"]*/importlib/__init__\.py'
+    r'|<frozen (?:awslambdaric|whipsnake)[^"]*)", line \d+, in .*\n(?:    .*\n)*'
+)
+
+
+def _stderr(text: str) -> str:
+    return _texts(_OWN_FRAME_IN_TRACEBACK.sub("", text))
 
 
 def _body(body: bytes) -> str | bytes:

@@ -1,0 +1,5 @@
+"""The context object."""
+
+from conformance.case import Section
+
+SECTION = Section("The context object", [])

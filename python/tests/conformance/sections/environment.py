@@ -1,0 +1,5 @@
+"""Environment variables."""
+
+from conformance.case import Section
+
+SECTION = Section("Environment variables", [])

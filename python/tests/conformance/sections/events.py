@@ -1,0 +1,5 @@
+"""Events."""
+
+from conformance.case import Section
+
+SECTION = Section("Events", [])

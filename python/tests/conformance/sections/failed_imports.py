@@ -1,0 +1,5 @@
+"""Importing the function."""
+
+from conformance.case import Section
+
+SECTION = Section("Importing the function", [])

@@ -1,0 +1,5 @@
+"""Exceptions."""
+
+from conformance.case import Section
+
+SECTION = Section("Exceptions", [])

@@ -1,0 +1,5 @@
+"""Logging."""
+
+from conformance.case import Section
+
+SECTION = Section("Logging", [])

@@ -1,0 +1,5 @@
+"""Responses."""
+
+from conformance.case import Section
+
+SECTION = Section("Responses", [])

@@ -1,0 +1,5 @@
+"""The Runtime API."""
+
+from conformance.case import Section
+
+SECTION = Section("The Runtime API", [])

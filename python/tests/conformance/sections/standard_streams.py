@@ -1,0 +1,5 @@
+"""Standard output and standard error."""
+
+from conformance.case import Section
+
+SECTION = Section("Standard output and standard error", [])
