@@ -4,12 +4,12 @@ use crate::logging::Log;
 use crate::traceback::{self, Failure};
 use pyo3::intern;
 use pyo3::prelude::*;
-use whipsnake_runtime_api::{Fault, Invocation};
+use whipsnake_runtime_api::Invocation;
 
-/// Makes context objects. The class is Python (python/src/awslambdaric/lambda_context.py): functions set attributes on it,
-/// print it and compare its type.
+/// Makes context objects. They are Python (python/src/awslambdaric/lambda_context.py): functions set attributes on them, print
+/// them and compare their type.
 pub struct Contexts {
-    class: Py<PyAny>,
+    create: Py<PyAny>,
     os: Py<PyModule>,
 }
 
@@ -19,22 +19,20 @@ impl Contexts {
         let py = log.py();
         let module = py.import("awslambdaric.lambda_context")?;
         module.setattr("_log_sink", log)?;
-        Ok(Self { class: module.getattr("LambdaContext")?.unbind(), os: py.import("os")?.unbind() })
+        Ok(Self { create: module.getattr("create_lambda_context")?.unbind(), os: py.import("os")?.unbind() })
     }
 
     /// The context of one invocation.
     pub fn create<'py>(&self, py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, PyAny>, Failure> {
-        let client_context = parse(py, invocation.client_context.as_deref(), "Client Context")?;
-        let identity = parse(py, invocation.identity.as_deref(), "Cognito Identity")?;
         let arguments = (
-            &invocation.ticket.request_id,
-            client_context,
-            identity,
+            &invocation.client_context,
+            &invocation.identity,
             invocation.deadline.unwrap_or(0),
+            &invocation.ticket.request_id,
             invocation.function_arn.as_deref().unwrap_or(""),
             &invocation.tenant_id,
         );
-        self.class.bind(py).call1(arguments).map_err(|error| traceback::failure(py, error))
+        self.create.bind(py).call1(arguments).map_err(|error| traceback::failure(py, error))
     }
 
     /// Puts the trace id where X-Ray, botocore and child processes look for it. Through `os.environ`: Python's copy of the
@@ -49,16 +47,5 @@ impl Contexts {
         if let Err(error) = set {
             eprintln!("whipsnake: could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}");
         }
-    }
-}
-
-/// Parses a header by the standard library's rules and with its texts, as the managed runtime does for these two.
-fn parse<'py>(py: Python<'py>, text: Option<&str>, what: &str) -> Result<Option<Bound<'py, PyAny>>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    match py.import("json").and_then(|json| json.call_method1("loads", (text,))) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => Err(traceback::stated(py, error, |reason| {
-            Fault::stated("Runtime.LambdaContextUnmarshalError", format!("Unable to parse {what} JSON: {reason}"))
-        })),
     }
 }

@@ -39,6 +39,8 @@ variables! {
     execution_env: "AWS_EXECUTION_ENV",
     /// `JSON` for log records as JSON objects; anything else is text.
     log_format: "AWS_LAMBDA_LOG_FORMAT",
+    /// `milliseconds` for timestamps of JSON log records such as `2026-11-21T01:52:05.123Z`; anything else is whole seconds.
+    log_timestamp_precision: "AWS_LAMBDA_LOG_TIMESTAMP_PRECISION",
     /// The root logger's level. `TRACE` is `DEBUG`; an unknown one leaves `WARNING`.
     log_level: "AWS_LAMBDA_LOG_LEVEL",
     /// A file descriptor for framed log records. Removed from the environment before the function starts.
@@ -91,6 +93,11 @@ impl Environment {
     /// Whether log records are JSON objects.
     pub fn logs_json(&self) -> bool {
         self.log_format.as_deref().is_some_and(|format| format.eq_ignore_ascii_case("JSON"))
+    }
+
+    /// Whether the timestamps of JSON log records have milliseconds.
+    pub fn logs_milliseconds(&self) -> bool {
+        self.log_timestamp_precision.as_deref().is_some_and(|precision| precision.eq_ignore_ascii_case("milliseconds"))
     }
 }
 

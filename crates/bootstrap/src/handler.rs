@@ -22,13 +22,13 @@ impl Handler {
     /// Imports the module and takes the function from it. It need not be callable: that fails at the first invocation.
     pub fn find(py: Python<'_>, handler: &str) -> Result<Self, Failure> {
         let Some((module, function)) = handler.rsplit_once('.') else {
-            return Err(Failure::Fault(Fault::stated(
+            return Err(Failure::from(Fault::stated(
                 "Runtime.MalformedHandlerName",
                 format!("Bad handler '{handler}': not enough values to unpack (expected 2, got 1)"),
             )));
         };
         if module.split('.').next().is_some_and(|first| BUILT_IN.contains(&first)) {
-            return Err(Failure::Fault(Fault::stated(
+            return Err(Failure::from(Fault::stated(
                 "Runtime.BuiltInModuleConflict",
                 format!("Cannot use built-in module {module} as a handler module"),
             )));
@@ -37,12 +37,17 @@ impl Handler {
         let imported = import(py, &name).map_err(|error| import_failure(py, module, &name, error))?;
         match imported.getattr(function) {
             Ok(function) => Ok(Self(function.unbind())),
-            Err(error) if error.is_instance_of::<PyAttributeError>(py) => Err(Failure::Fault(Fault::stated(
+            Err(error) if error.is_instance_of::<PyAttributeError>(py) => Err(Failure::from(Fault::stated(
                 "Runtime.HandlerNotFound",
                 format!("Handler '{function}' missing on module '{module}'"),
             ))),
             Err(error) => Err(traceback::failure(py, error)),
         }
+    }
+
+    /// The function itself.
+    pub fn function<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.0.bind(py)
     }
 
     /// Calls it, as the managed runtime does: two positional arguments.
@@ -79,9 +84,9 @@ fn import_failure(py: Python<'_>, module: &str, name: &str, error: PyErr) -> Fai
         });
     }
     match traceback::failure(py, error) {
-        Failure::Fault(mut fault) if fault.frames.is_some() && !is_relative(name) => {
+        Failure::Fault(mut fault, exception) if fault.frames.is_some() && !is_relative(name) => {
             add_importlib_frame(py, &mut fault);
-            Failure::Fault(fault)
+            Failure::Fault(fault, exception)
         }
         other => other,
     }

@@ -1,5 +1,6 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
+use crate::compat;
 use crate::context::Contexts;
 use crate::environment::Environment;
 use crate::handler::Handler;
@@ -9,9 +10,11 @@ use crate::shutdown::Ending;
 use crate::signals::{Interruption, Waiter};
 use crate::standard_streams;
 use crate::traceback::{self, Failure};
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response};
+use pyo3::types::{PyBytes, PyDict};
+use std::sync::Arc;
+use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
 /// Serves the function until something ends the process.
 pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Ending {
@@ -24,7 +27,7 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
     };
     let handler = match init::import_handler(py, environment) {
         Ok(handler) => handler,
-        Err(Failure::Fault(fault)) => return server.fail_init(py, &fault),
+        Err(Failure::Fault(fault, exception)) => return server.fail_init(py, &fault, exception.as_ref()),
         Err(Failure::Raised(error)) => return Ending::Raised(error),
     };
     loop {
@@ -34,37 +37,40 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
     }
 }
 
-struct Server {
+/// Serves invocations: what an invocation needs, and the ways to answer it.
+pub struct Server {
     client: Client,
     waiter: Waiter,
     contexts: Contexts,
     log: Py<Log>,
+    /// `sys.modules`.
+    modules: Py<PyDict>,
 }
 
 impl Server {
-    fn new(py: Python<'_>, environment: &Environment, client: Client) -> PyResult<Self> {
+    fn new(py: Python<'_>, environment: &Environment, client: Client) -> PyResult<Arc<Self>> {
         let log = Bound::new(py, Log::open(environment))?;
         let contexts = init::prepare(environment, &log)?;
-        Ok(Self { client, waiter: Waiter::new(py)?, contexts, log: log.unbind() })
+        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
+        let server = Arc::new(Self { client, waiter: Waiter::new(py)?, contexts, log: log.unbind(), modules });
+        compat::set_up(py, &server)?;
+        Ok(server)
     }
 
     fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
         let invocation = self.waiter.wait(py, self.client.next())??;
         self.begin(py, &invocation);
-        let answer = self.invoke(py, handler, &invocation);
-        let posted = match answer {
-            Ok(response) => {
-                standard_streams::flush(py);
-                self.waiter.complete(py, self.client.respond(&invocation.ticket, response))
+        if compat::is_imported(self.modules.bind(py)) {
+            return compat::serve(py, handler, &invocation, &self.log);
+        }
+        match self.invoke(py, handler, &invocation) {
+            Ok(response) => self.respond(py, &invocation.ticket, response),
+            Err(Failure::Fault(fault, exception)) => {
+                let (report, xray_cause) = self.log_failure(py, &fault, exception.as_ref());
+                self.fail(py, &invocation.ticket, report.into(), &xray_cause)
             }
-            Err(Failure::Fault(fault)) => {
-                self.log.get().fault(py, &fault);
-                standard_streams::flush(py);
-                self.waiter.complete(py, self.client.fail(&invocation.ticket, &fault, &working_directory()))
-            }
-            Err(Failure::Raised(error)) => return Err(Ending::Raised(error)),
-        };
-        posted.or_else(|error| self.note_refusal(py, error))
+            Err(Failure::Raised(error)) => Err(Ending::Raised(error)),
+        }
     }
 
     /// Makes the invocation the current one, for the log and for tracing.
@@ -81,23 +87,56 @@ impl Server {
         encode(&result)
     }
 
-    /// Lambda refused one answer: that is for the log, and the next invocation is served. Anything else ends the process.
-    fn note_refusal(&self, py: Python<'_>, error: Error) -> Result<(), Ending> {
-        if !error.concerns_one_invocation() {
-            return Err(Ending::Lambda(error));
-        }
-        self.log.get().fault(py, &Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string()));
-        Ok(())
+    /// Answers an invocation, after everything that the function has printed.
+    pub fn respond(&self, py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), Ending> {
+        standard_streams::flush(py);
+        self.settle(py, self.waiter.complete(py, self.client.respond(ticket, response)))
     }
 
-    /// Reports a failed init phase, after which Lambda expects the process to end.
-    fn fail_init(&self, py: Python<'_>, fault: &Fault) -> Ending {
-        self.log.get().fault(py, fault);
+    /// Reports that an invocation failed, after everything that the function has printed.
+    pub fn fail(&self, py: Python<'_>, ticket: &Ticket, report: Vec<u8>, xray_cause: &str) -> Result<(), Ending> {
         standard_streams::flush(py);
-        match self.waiter.complete(py, self.client.fail_init(fault)) {
-            Ok(()) => Ending::InitFailed,
-            Err(error) => Ending::Lambda(error),
+        self.settle(py, self.waiter.complete(py, self.client.fail(ticket, report.into(), xray_cause)))
+    }
+
+    /// Tells the log of a fault, and returns what to report: the fault and its X-Ray cause, both JSON texts.
+    pub fn log_failure(
+        &self,
+        py: Python<'_>,
+        fault: &Fault,
+        exception: Option<&Py<PyBaseException>>,
+    ) -> (String, String) {
+        let log = self.log.get();
+        log.fault(py, fault, exception);
+        (fault.report(&log.request_id()).to_json(), fault.xray_cause(&working_directory()))
+    }
+
+    /// Lambda refused one answer: that is for the log, and the next invocation is served. Anything else ends the process.
+    fn settle(&self, py: Python<'_>, posted: Result<(), Error>) -> Result<(), Ending> {
+        match posted {
+            Err(error) if error.concerns_one_invocation() => {
+                self.log.get().fault(py, &Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string()), None);
+                Ok(())
+            }
+            outcome => Ok(outcome?),
         }
+    }
+
+    /// Tells of a failed init phase, after which Lambda expects the process to end.
+    fn fail_init(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> Ending {
+        self.log.get().fault(py, fault, exception);
+        let reported = if compat::is_imported(self.modules.bind(py)) {
+            compat::fail_init(py, fault, exception).map_err(Ending::Raised)
+        } else {
+            self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
+        };
+        reported.err().unwrap_or(Ending::InitFailed)
+    }
+
+    /// Reports a failed init phase.
+    pub fn report_failed_init(&self, py: Python<'_>, report: String, error_type: &str) -> Result<(), Ending> {
+        standard_streams::flush(py);
+        Ok(self.waiter.complete(py, self.client.fail_init(report.into(), error_type))?)
     }
 }
 
@@ -116,7 +155,7 @@ fn encode(result: &Bound<'_, PyAny>) -> Result<Response, Failure> {
     if let Ok(bytes) = result.cast::<PyBytes>() {
         return Ok(Response::raw(bytes.as_bytes().to_vec()));
     }
-    whipsnake_marshal::encode(result).map(Response::json).map_err(|error| {
+    whipsnake_marshal::encode(result, None).map(Response::json).map_err(|error| {
         traceback::stated(result.py(), error, |reason| {
             Fault::stated("Runtime.MarshalError", format!("Unable to marshal response: {reason}"))
         })

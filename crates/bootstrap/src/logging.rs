@@ -5,6 +5,7 @@
 
 use crate::environment::Environment;
 use crate::{standard_streams, traceback};
+use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -31,6 +32,8 @@ pub struct Log {
     /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
     frames: Option<Mutex<File>>,
     json: bool,
+    /// Whether the timestamps of JSON records have milliseconds.
+    milliseconds: bool,
     level: String,
     current: Mutex<Current>,
 }
@@ -64,8 +67,9 @@ impl Log {
         self.frames.is_some()
     }
 
+    /// Of the current invocation; empty during the init phase.
     #[getter]
-    fn request_id(&self) -> String {
+    pub fn request_id(&self) -> String {
         lock(&self.current).request_id.clone()
     }
 
@@ -81,6 +85,7 @@ impl Log {
         Self {
             frames: environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Mutex::new),
             json: environment.logs_json(),
+            milliseconds: environment.logs_milliseconds(),
             level: environment.log_level.clone().unwrap_or_default(),
             current: Mutex::default(),
         }
@@ -93,18 +98,20 @@ impl Log {
         current.tenant_id.clone_from(&invocation.tenant_id);
     }
 
-    /// Tells of a fault, whatever the log level.
-    pub fn fault(&self, py: Python<'_>, fault: &Fault) {
+    /// Tells of a fault, whatever the log level. What the report leaves out of the exception behind it is told here.
+    pub fn fault(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
         let request_id = self.request_id();
+        let story = exception.and_then(|exception| traceback::whole_story(fault, exception.bind(py)));
         let record = if self.json {
             json::to_string(&JsonRecord {
-                timestamp: &timestamp(py),
+                timestamp: &self.timestamp(py),
                 level: "ERROR",
                 report: fault.report(&request_id),
+                traceback: story.as_deref(),
             })
         } else {
             let joint = if self.frames.is_some() { "\n" } else { LINE_JOINT };
-            text_lines(fault).join(joint)
+            text_lines(fault, story.as_deref()).join(joint)
         };
         let kind = if self.json { JSON_ERROR_FRAME } else { TEXT_ERROR_FRAME };
         let framed = self.frames.as_ref().is_some_and(|frames| write_frame(frames, kind, &record).is_ok());
@@ -112,13 +119,26 @@ impl Log {
             standard_streams::write_out(py, &(record + "\n"));
         }
     }
+
+    /// `2026-11-21T01:52:05Z`, or with milliseconds. The calendar is that of Python's `time`, which is built in and need not be
+    /// found.
+    fn timestamp(&self, py: Python<'_>) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let calendar = || -> PyResult<String> {
+            let time = py.import("time")?;
+            let now = time.call_method1("gmtime", (now.as_secs(),))?;
+            time.call_method1("strftime", ("%Y-%m-%dT%H:%M:%S", now))?.extract()
+        };
+        let milliseconds = if self.milliseconds { format!(".{:03}", now.subsec_millis()) } else { String::new() };
+        format!("{}{milliseconds}Z", calendar().unwrap_or_default())
+    }
 }
 
 /// Installs the Lambda handler on the root logger of `logging`, which has just been imported.
 pub fn install(log: &Bound<'_, Log>, logging: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = log.py();
-    let Log { json, level, .. } = log.get();
-    py.import("whipsnake._logging")?.call_method1("install", (logging, log, json, level))?;
+    let Log { json, milliseconds, level, .. } = log.get();
+    py.import("whipsnake._logging")?.call_method1("install", (logging, log, json, milliseconds, level))?;
     Ok(())
 }
 
@@ -132,11 +152,13 @@ struct JsonRecord<'a> {
     level: &'a str,
     #[serde(flatten)]
     report: fault::Report<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceback: Option<&'a [String]>,
 }
 
 /// The lines of a fault in text, the first one the headline. Stack traces are indented with no-break spaces, which the log
-/// viewer does not swallow.
-fn text_lines(fault: &Fault) -> Vec<String> {
+/// viewer does not swallow. A `story` tells all that the fault's own stack would.
+fn text_lines(fault: &Fault, story: Option<&[String]>) -> Vec<String> {
     let mut headline = String::from("[ERROR]");
     if !fault.error_type.is_empty() {
         headline = headline + " " + &fault.error_type;
@@ -144,8 +166,11 @@ fn text_lines(fault: &Fault) -> Vec<String> {
     if !fault.message.is_empty() {
         headline = headline + if fault.error_type.is_empty() { " " } else { ": " } + &fault.message;
     }
-    let mut lines = vec![headline, String::from("Traceback (most recent call last):")];
-    for entry in &fault.stack_trace {
+    let mut lines = vec![headline];
+    if story.is_none() {
+        lines.push(String::from("Traceback (most recent call last):"));
+    }
+    for entry in story.unwrap_or(&fault.stack_trace) {
         lines.extend(split_lines(entry).map(|line| {
             let text = line.trim_start_matches(' ');
             INDENTATION.repeat(line.len() - text.len()) + text
@@ -164,13 +189,6 @@ fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
         let part = part.strip_suffix("\r\n").unwrap_or(part);
         part.strip_suffix(is_end).unwrap_or(part).split(is_end)
     }))
-}
-
-/// `2026-11-21T01:52:05Z`, from Python's `time`, which is built in and need not be found.
-fn timestamp(py: Python<'_>) -> String {
-    py.import("time")
-        .and_then(|time| time.call_method1("strftime", ("%Y-%m-%dT%H:%M:%SZ", time.call_method0("gmtime")?))?.extract())
-        .unwrap_or_default()
 }
 
 /// A frame: type, length and microseconds since the epoch, all big-endian, then the text.

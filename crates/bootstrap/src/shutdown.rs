@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::convert::Infallible;
+use std::fmt;
 use std::process::exit;
 use whipsnake_runtime_api::Error;
 
@@ -23,6 +24,17 @@ pub enum Ending {
     Terminated,
     /// Lambda cannot be talked to: exit code 1.
     Lambda(Error),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitFailed => f.write_str("the init phase failed"),
+            Self::Raised(error) => error.fmt(f),
+            Self::Terminated => f.write_str("the process is to end"),
+            Self::Lambda(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Ending {

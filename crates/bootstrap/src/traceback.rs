@@ -1,18 +1,29 @@
 //! Python exceptions to faults. A `PyErr` never leaves the bootstrap; this is where it turns into something to report.
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use whipsnake_runtime_api::{Fault, Frame};
 
+/// Where a stack begins when the function is called through the names that tools replace (python/src/awslambdaric), and when
+/// its import fails: what such frames' files are called.
+const OWN_CODE: &str = "<frozen awslambdaric.";
+const IMPORT_SYSTEM: &str = "<frozen importlib.";
+
 /// How a piece of the function's code failed.
 pub enum Failure {
-    /// To be reported; the loop goes on.
-    Fault(Fault),
+    /// To be reported; the loop goes on. With the exception behind it, where there is one.
+    Fault(Fault, Option<Py<PyBaseException>>),
     /// An exception that is no `Exception` (SystemExit, KeyboardInterrupt, ..): it ends the process, as it does under the
     /// managed runtime.
     Raised(PyErr),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault, None)
+    }
 }
 
 /// The failure that an exception of the function's is.
@@ -20,7 +31,10 @@ pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
     if !error.is_instance_of::<PyException>(py) {
         return Failure::Raised(error);
     }
-    Failure::Fault(as_it_stands(py, &error).unwrap_or_else(|| fault(py, &error)))
+    match as_it_stands(py, &error) {
+        Some(fault) => fault.into(),
+        None => Failure::Fault(fault(py, &error), Some(error.into_value(py))),
+    }
 }
 
 /// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
@@ -44,7 +58,7 @@ fn as_it_stands(py: Python<'_>, error: &PyErr) -> Option<Fault> {
 /// The failure of something for which the runtime has a type and a text of its own; `make` gets the exception's text.
 pub fn stated(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) -> Failure {
     if error.is_instance_of::<PyException>(py) {
-        Failure::Fault(make(&message(py, &error)))
+        Failure::Fault(make(&message(py, &error)), Some(error.into_value(py)))
     } else {
         Failure::Raised(error)
     }
@@ -81,7 +95,8 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     let traceback = py.import("traceback")?;
     let mut entries = Vec::new();
     let mut frames = Vec::new();
-    for entry in traceback.call_method1("extract_tb", (error.traceback(py),))?.try_iter()? {
+    let functions_own = stack_without(error.value(py), &[OWN_CODE])?;
+    for entry in traceback.call_method1("extract_tb", (functions_own,))?.try_iter()? {
         let entry = entry?;
         let (file, line, name) = (entry.getattr("filename")?, entry.getattr("lineno")?, entry.getattr("name")?);
         frames.push(Frame { label: text(&name.str()?), path: text(&file.str()?), line: line.extract()? });
@@ -93,4 +108,52 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
         formatted.push(text(&entry?.str()?));
     }
     Ok((formatted, frames))
+}
+
+/// All that Python has to say about the exception behind a fault, in the words of `traceback.format_exception`, where that is more
+/// than the managed runtime reports: what it was raised from or while handling, its notes, the members of a group, and the
+/// stack of a fault that is reported without one.
+pub fn whole_story(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<Vec<String>> {
+    let py = error.py();
+    let format = || -> PyResult<Option<Vec<String>>> {
+        let stack = stack_without(error, &[OWN_CODE, IMPORT_SYSTEM])?;
+        let lost_stack = fault.frames.is_none() && stack.is_some();
+        if !lost_stack && !has_relatives(error)? {
+            return Ok(None);
+        }
+        let mut story = Vec::new();
+        let arguments = (error.get_type(), error, stack);
+        for entry in py.import("traceback")?.call_method1("format_exception", arguments)?.try_iter()? {
+            story.push(text(&entry?.str()?));
+        }
+        Ok(Some(story))
+    };
+    // Where Python itself cannot say it, the fault's own words have to do.
+    format().ok().flatten()
+}
+
+/// Whether an exception comes with others, or with notes.
+fn has_relatives(error: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = error.py();
+    let is_there = |name| error.getattr(name).map(|value| !value.is_none());
+    let in_context =
+        is_there(intern!(py, "__context__"))? && !error.getattr(intern!(py, "__suppress_context__"))?.is_truthy()?;
+    Ok(in_context
+        || is_there(intern!(py, "__cause__"))?
+        || error.hasattr(intern!(py, "__notes__"))?
+        || error.is_instance_of::<PyBaseExceptionGroup>())
+}
+
+/// An exception's stack without the frames that it begins with and that are of `origins`; None when that leaves none.
+fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut rest: Option<Bound<'py, PyAny>> = error.getattr(intern!(error.py(), "__traceback__"))?.extract()?;
+    while let Some(entry) = rest.take() {
+        let code = entry.getattr("tb_frame")?.getattr("f_code")?;
+        let file = text(&code.getattr("co_filename")?.str()?);
+        if !origins.iter().any(|origin| file.starts_with(origin)) {
+            return Ok(Some(entry));
+        }
+        rest = entry.getattr("tb_next")?.extract()?;
+    }
+    Ok(None)
 }

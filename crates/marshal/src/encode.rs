@@ -12,24 +12,27 @@ use std::ffi::{CStr, c_char};
 use std::io::Write;
 use std::ptr;
 
-/// Encodes a handler's result: unescaped Unicode, `", "` and `": "` between items, floats as `repr` writes them.
+/// Encodes a handler's result: unescaped Unicode, `", "` and `": "` between items, floats as `repr` writes them. `default`, where
+/// given, is called with each object that is nothing JSON knows and returns what to write in its place; a Decimal that it
+/// returns as it is stays a number.
 ///
 /// # Errors
 /// `TypeError`, `ValueError` or `RecursionError` with simplejson's text where a value has no JSON form, and whatever code of
 /// the function's own raises on the way (`_asdict`, `__str__` of a Decimal).
-pub fn encode(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    let mut encoder = Encoder { out: Vec::with_capacity(256), path: Vec::new() };
+pub fn encode(value: &Bound<'_, PyAny>, default: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
+    let mut encoder = Encoder { out: Vec::with_capacity(256), path: Vec::new(), default };
     encoder.value(value)?;
     Ok(encoder.out)
 }
 
-struct Encoder {
+struct Encoder<'a, 'py> {
     out: Vec<u8>,
+    default: Option<&'a Bound<'py, PyAny>>,
     /// The containers that enclose the current value, outermost first. Compared, never followed.
     path: Vec<*mut ffi::PyObject>,
 }
 
-impl Encoder {
+impl Encoder<'_, '_> {
     /// Calls itself for what is inside a container. What a level takes of the stack bounds the depth that can be written, so
     /// the code for plain values is kept out of it.
     fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -69,6 +72,9 @@ impl Encoder {
             self.object(object)
         } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
             self.iterable(value)
+        } else if let Some(default) = self.default {
+            let given = default.call1((value,))?;
+            if given.is(value) { self.other(value) } else { self.nested(value, |encoder| encoder.value(&given)) }
         } else {
             self.other(value)
         }

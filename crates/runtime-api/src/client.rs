@@ -1,8 +1,10 @@
 //! The Runtime API's calls, one method each.
 
+#[cfg(doc)]
+use crate::Fault;
+use crate::Response;
 use crate::error::{Call, Error, Kind};
 use crate::invocation::{Invocation, Ticket};
-use crate::{Fault, Response, json};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Builder;
@@ -65,31 +67,30 @@ impl Client {
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
     pub async fn respond(&self, ticket: &Ticket, response: Response) -> Result<(), Error> {
-        let request = self.answer(ticket, "response").header(CONTENT_TYPE, response.content_type);
+        let request = self.answer(ticket, "response").header(CONTENT_TYPE, header_value(&response.content_type));
         self.post(Call::Respond, request, response.body).await
     }
 
-    /// Reports that the function failed. `working_directory` goes into the X-Ray cause.
+    /// Reports that the function failed, with two texts of [`Fault`]'s: its report and its X-Ray cause. An empty cause is left out.
     ///
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
-    pub async fn fail(&self, ticket: &Ticket, fault: &Fault, working_directory: &str) -> Result<(), Error> {
-        let request = self
-            .answer(ticket, "error")
-            .header(CONTENT_TYPE, "application/json")
-            .header(XRAY_CAUSE, header_value(&fault.xray_cause(working_directory)));
-        self.post(Call::Fail, request, json::to_string(&fault.report(&ticket.request_id)).into()).await
+    pub async fn fail(&self, ticket: &Ticket, report: Bytes, xray_cause: &str) -> Result<(), Error> {
+        let mut request = self.answer(ticket, "error").header(CONTENT_TYPE, "application/json");
+        if !xray_cause.is_empty() {
+            request = request.header(XRAY_CAUSE, header_value(xray_cause));
+        }
+        self.post(Call::Fail, request, report).await
     }
 
-    /// Reports that the init phase failed; the process is expected to exit afterwards.
+    /// Reports that the init phase failed, with a [`Fault`]'s report and type; the process is expected to exit afterwards.
     ///
     /// # Errors
     /// When Lambda did not take the report.
-    pub async fn fail_init(&self, fault: &Fault) -> Result<(), Error> {
-        let request = self
-            .request(Request::post(format!("{VERSION}/init/error")))
-            .header(ERROR_TYPE, header_value(&fault.error_type));
-        self.post(Call::FailInit, request, json::to_string(&fault.report("")).into()).await
+    pub async fn fail_init(&self, report: Bytes, error_type: &str) -> Result<(), Error> {
+        let request =
+            self.request(Request::post(format!("{VERSION}/init/error"))).header(ERROR_TYPE, header_value(error_type));
+        self.post(Call::FailInit, request, report).await
     }
 
     fn request(&self, builder: Builder) -> Builder {

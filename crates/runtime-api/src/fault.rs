@@ -88,6 +88,14 @@ pub struct Report<'a> {
     stack_trace: &'a [String],
 }
 
+impl Report<'_> {
+    /// As Lambda gets it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        json::to_string(self)
+    }
+}
+
 #[derive(Serialize)]
 struct Cause<'a> {
     working_directory: &'a str,
@@ -121,7 +129,7 @@ mod tests {
     #[test]
     fn the_report_is_the_managed_runtimes_to_the_byte() {
         assert_eq!(
-            json::to_string(&fault().report("rid-1")),
+            fault().report("rid-1").to_json(),
             r#"{"errorMessage": "division by zero", "errorType": "ZeroDivisionError", "requestId": "rid-1", "stackTrace": ["  File \"/var/task/app.py\", line 2, in handler\n    return 1/0\n"]}"#
         );
     }

@@ -1,6 +1,7 @@
 //! What a function answers.
 
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// A buffered response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,19 +9,19 @@ pub struct Response {
     /// The body, sent as it is.
     pub body: Bytes,
     /// Its `Content-Type`, which Lambda passes on to the caller.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
 }
 
 impl Response {
     /// A JSON text.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), content_type: "application/json" }
+        Self { body: body.into(), content_type: "application/json".into() }
     }
 
     /// Bytes that the handler returned as they are, labelled as the managed runtime labels them.
     #[must_use]
     pub fn raw(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), content_type: "application/unknown" }
+        Self { body: body.into(), content_type: "application/unknown".into() }
     }
 }

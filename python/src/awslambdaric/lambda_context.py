@@ -11,6 +11,38 @@ W3C_ALLOWED_FIELDS = ("traceparent", "tracestate", "baggage")
 _log_sink = None
 
 
+def create_lambda_context(
+    client_context_json,
+    cognito_identity_json,
+    epoch_deadline_time_in_ms,
+    invoke_id,
+    invoked_function_arn,
+    tenant_id,
+):
+    """The context of one invocation, from its headers; two of them are JSON."""
+    return LambdaContext(
+        invoke_id,
+        _parsed(client_context_json, "Client Context") if client_context_json else None,
+        _parsed(cognito_identity_json, "Cognito Identity") if cognito_identity_json else None,
+        epoch_deadline_time_in_ms,
+        invoked_function_arn,
+        tenant_id,
+    )
+
+
+def _parsed(header, name):
+    """By the standard library's rules and in its words, unlike events."""
+    import json
+
+    try:
+        return json.loads(header)
+    except Exception as error:
+        from awslambdaric.lambda_runtime_exception import FaultException
+
+        message = f"Unable to parse {name} JSON: {error}"
+        raise FaultException(FaultException.LAMBDA_CONTEXT_UNMARSHAL_ERROR, message) from error
+
+
 class LambdaContext:
     def __init__(
         self,

@@ -15,7 +15,6 @@ class FaultException(Exception):
     LAMBDA_RUNTIME_CLIENT_ERROR = "Runtime.LambdaRuntimeClientError"
 
     def __init__(self, exception_type, msg, trace=None):
-        super().__init__(exception_type, msg, trace)
         self.exception_type = exception_type
         self.msg = msg
         self.trace = trace

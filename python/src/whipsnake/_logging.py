@@ -6,8 +6,7 @@ import time
 import traceback
 
 _TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
-_TEXT_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
-_JSON_DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 # What tells Lambda a record's level and format, on the descriptor for framed records. Four bytes, big-endian.
 _LEVEL_BITS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
@@ -24,11 +23,11 @@ _STANDARD_ATTRIBUTES = frozenset({
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
-def install(module, log, json_format, level):
+def install(module, log, json_format, milliseconds, level):
     """Puts the handler on the root logger of `module`, which is `logging`. `log` is the bootstrap's."""
     module.Formatter.converter = time.gmtime
     handler = LambdaLoggerHandlerWithFrameType(log) if json_format or level else LambdaLoggerHandler(log)
-    handler.setFormatter(JsonFormatter() if json_format else logging.Formatter(_TEXT_FORMAT, _TEXT_DATE_FORMAT))
+    handler.setFormatter(JsonFormatter(milliseconds) if json_format else logging.Formatter(_TEXT_FORMAT, _DATE_FORMAT))
     handler.addFilter(LambdaLoggerFilter(log))
     root = module.getLogger()
     level = "DEBUG" if level == "TRACE" else level.upper()
@@ -81,8 +80,14 @@ class LambdaLoggerFilter(logging.Filter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a record, with Lambda's keys first and the caller's `extra` after them."""
 
-    def __init__(self):
-        super().__init__(datefmt=_JSON_DATE_FORMAT)
+    def __init__(self, milliseconds=False):
+        super().__init__(datefmt=_DATE_FORMAT + "Z")
+        self._milliseconds = milliseconds
+
+    def formatTime(self, record, datefmt=None):
+        if not self._milliseconds:
+            return super().formatTime(record, datefmt)
+        return f"{super().formatTime(record, _DATE_FORMAT)}.{int(record.msecs):03d}Z"
 
     def format(self, record):
         record.levelno = _rounded_level(record)

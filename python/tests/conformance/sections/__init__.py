@@ -10,6 +10,7 @@ from conformance.sections import (
     handlers,
     log_frames,
     logs,
+    names,
     process,
     responses,
     runtime_api,
@@ -31,4 +32,5 @@ SECTIONS: list[Section] = [
     environment.SECTION,
     runtime_api.SECTION,
     process.SECTION,
+    names.SECTION,
 ]

@@ -1,0 +1,180 @@
+//! What the names of `awslambdaric` do (python/src/awslambdaric), which third-party tools look for and replace.
+//!
+//! A function that has not imported them pays one look into `sys.modules` an invocation. Where they are imported, an invocation goes
+//! through `awslambdaric.bootstrap.handle_event_request` and the client's methods as they are at that time, replaced or not;
+//! ours end here, in the same code that serves all other functions.
+
+use crate::handler::Handler;
+use crate::invoke::Server;
+use crate::logging::Log;
+use crate::shutdown::Ending;
+use crate::traceback::{self, Failure};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyCFunction, PyDict};
+use std::sync::{Arc, Weak};
+use whipsnake_marshal as marshal;
+use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
+
+/// Lets Python reach the server: `whipsnake.running()`, and `__main__.awslambdaricmain` by way of the module's `__getattr__`.
+pub fn set_up(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
+    let server = Arc::downgrade(server);
+    let running = PyCFunction::new_closure(py, Some(c"running"), None, move |_, _| Runtime(Weak::clone(&server)))?;
+    py.import("whipsnake")?.setattr("running", running)?;
+    let attribute = py.import("awslambdaric")?.getattr("_attribute_of_main")?;
+    py.import("__main__")?.setattr("__getattr__", attribute)
+}
+
+/// Whether somebody has looked, and may have replaced something.
+pub fn is_imported(modules: &Bound<'_, PyDict>) -> bool {
+    modules.contains(intern!(modules.py(), "awslambdaric.lambda_runtime_client")).unwrap_or(false)
+}
+
+/// Serves one invocation by way of the Python names.
+pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &Py<Log>) -> Result<(), Ending> {
+    let call = || {
+        let bootstrap = py.import(intern!(py, "awslambdaric.bootstrap"))?;
+        let content_type =
+            if invocation.is_json() { Some("application/json") } else { invocation.content_type.as_deref() };
+        bootstrap.call_method1(
+            intern!(py, "handle_event_request"),
+            (
+                bootstrap.getattr(intern!(py, "_client"))?,
+                handler.function(py),
+                &invocation.ticket.request_id,
+                PyBytes::new(py, &invocation.payload),
+                content_type,
+                &invocation.client_context,
+                &invocation.identity,
+                invocation.function_arn.as_deref().unwrap_or(""),
+                invocation.deadline.unwrap_or(0),
+                &invocation.tenant_id,
+                log,
+                &invocation.ticket.invocation_id,
+            ),
+        )
+    };
+    call().map(drop).map_err(Ending::Raised)
+}
+
+/// Reports a failed init phase by way of the Python names. The exception counts as being handled meanwhile: Sentry asks
+/// `sys.exc_info()` for it.
+pub fn fail_init(py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> PyResult<()> {
+    let bootstrap = py.import("awslambdaric.bootstrap")?;
+    let nothing: Option<&str> = None;
+    let report =
+        bootstrap.call_method1("make_error", (&fault.message, &fault.error_type, &fault.stack_trace, nothing))?;
+    let client = bootstrap.getattr("_client")?;
+    while_handling(exception, || client.call_method1("post_init_error", (report,))).map(drop)
+}
+
+/// Calls `body` with `exception` as the one that is being handled.
+fn while_handling<T>(exception: Option<&Py<PyBaseException>>, body: impl FnOnce() -> T) -> T {
+    // SAFETY: called attached to Python, and with an exception that is alive, or with null, which ends the handling.
+    let set = |exception| unsafe { ffi::PyErr_SetHandledException(exception) };
+    set(exception.map_or(std::ptr::null_mut(), Py::as_ptr));
+    let result = body();
+    set(std::ptr::null_mut());
+    result
+}
+
+/// The runtime that serves the function in this process, as its Python side sees it.
+#[pyclass(frozen, module = "whipsnake")]
+struct Runtime(Weak<Server>);
+
+#[pymethods]
+impl Runtime {
+    /// Parses an event. Raises `ValueError` and others with the managed runtime's texts.
+    #[staticmethod]
+    fn decode<'py>(py: Python<'py>, payload: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+        marshal::decode(py, payload.as_bytes())
+    }
+
+    /// Writes a result. `default`, where given, says what to write for an object that JSON has no form for.
+    #[staticmethod]
+    fn encode<'py>(value: &Bound<'py, PyAny>, default: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(value.py(), &marshal::encode(value, default)?))
+    }
+
+    /// The function that a handler string names. Raises `FaultException`, or what the function's module raised.
+    #[staticmethod]
+    fn get_handler(py: Python<'_>, handler: &str) -> PyResult<Py<PyAny>> {
+        match Handler::find(py, handler) {
+            Ok(handler) => Ok(handler.function(py).clone().unbind()),
+            Err(Failure::Raised(error)) => Err(error),
+            Err(Failure::Fault(fault, Some(error))) if fault.frames.is_some() => {
+                Err(PyErr::from_value(error.into_bound(py).into_any()))
+            }
+            Err(Failure::Fault(fault, cause)) => Err(fault_exception(py, &fault, cause)),
+        }
+    }
+
+    /// Tells the log of an exception, and returns what to report: the fault and its X-Ray cause, both JSON texts.
+    fn log_failure(&self, py: Python<'_>, error: Bound<'_, PyAny>) -> PyResult<(String, String)> {
+        match traceback::failure(py, PyErr::from_value(error)) {
+            Failure::Fault(fault, exception) => Ok(self.server()?.log_failure(py, &fault, exception.as_ref())),
+            Failure::Raised(error) => Err(error),
+        }
+    }
+
+    /// Answers an invocation.
+    fn respond(
+        &self,
+        py: Python<'_>,
+        request_id: String,
+        body: Vec<u8>,
+        content_type: String,
+        invocation_id: Option<String>,
+    ) -> PyResult<()> {
+        let response = Response { body: body.into(), content_type: content_type.into() };
+        raise(self.server()?.respond(py, &Ticket { request_id, invocation_id }, response))
+    }
+
+    /// Reports that an invocation failed.
+    fn fail(
+        &self,
+        py: Python<'_>,
+        request_id: String,
+        report: Vec<u8>,
+        xray_cause: &str,
+        invocation_id: Option<String>,
+    ) -> PyResult<()> {
+        raise(self.server()?.fail(py, &Ticket { request_id, invocation_id }, report, xray_cause))
+    }
+
+    /// Reports that the init phase failed.
+    fn fail_init(&self, py: Python<'_>, report: String, error_type: &str) -> PyResult<()> {
+        raise(self.server()?.report_failed_init(py, report, error_type))
+    }
+}
+
+impl Runtime {
+    fn server(&self) -> PyResult<Arc<Server>> {
+        self.0
+            .upgrade()
+            .ok_or_else(|| PyRuntimeError::new_err("the runtime has ended: nothing can be answered any more"))
+    }
+}
+
+/// What ends the process goes through Python as an exception.
+fn raise(outcome: Result<(), Ending>) -> PyResult<()> {
+    outcome.map_err(|ending| match ending {
+        Ending::Raised(error) => error,
+        other => PyRuntimeError::new_err(other.to_string()),
+    })
+}
+
+fn fault_exception(py: Python<'_>, fault: &Fault, cause: Option<Py<PyBaseException>>) -> PyErr {
+    let class = py.import("awslambdaric.lambda_runtime_exception").and_then(|module| module.getattr("FaultException"));
+    let trace = (!fault.stack_trace.is_empty()).then_some(&fault.stack_trace);
+    match class.and_then(|class| class.call1((&fault.error_type, &fault.message, trace))) {
+        Ok(exception) => {
+            let error = PyErr::from_value(exception);
+            error.set_cause(py, cause.map(|cause| PyErr::from_value(cause.into_bound(py).into_any())));
+            error
+        }
+        Err(error) => error,
+    }
+}
