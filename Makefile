@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-python lint format docs bench clean cli python venv
+.PHONY: help run build test test-rust test-python conformance recordings lint format docs bench clean cli python venv
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -23,6 +23,9 @@ UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 PYTHON_CONFIG := $(TARGET)/python.cfg
 WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
 
+PYTEST = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
+	$(VENV)/bin/pytest --quiet --numprocesses auto
+
 help: ## Lists these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json"
@@ -39,7 +42,13 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto python/tests
+	$(PYTEST) python/tests
+
+conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
+	WHIPSNAKE_REFERENCE=$(REFERENCE) $(PYTEST) python/tests/conformance python/tests/properties
+
+recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
+	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
 
 lint: python venv ## Checks formatting, lints and types
 	cargo fmt --all --check
