@@ -45,7 +45,7 @@ test-python: build venv ## Runs the black-box suites against the built bootstrap
 	$(PYTEST) python/tests
 
 conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
-	WHIPSNAKE_REFERENCE=$(REFERENCE) $(PYTEST) python/tests/conformance python/tests/properties
+	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) $(PYTEST) python/tests/conformance python/tests/properties
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
