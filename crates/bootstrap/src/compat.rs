@@ -9,7 +9,7 @@ use crate::invoke::Server;
 use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::traceback::{self, Failure};
-use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -42,7 +42,7 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
             intern!(py, "handle_event_request"),
             (
                 bootstrap.getattr(intern!(py, "_client"))?,
-                handler.function(py),
+                bootstrap.call_method1(intern!(py, "_settled"), (handler.function(py),))?,
                 &invocation.ticket.request_id,
                 PyBytes::new(py, &invocation.payload),
                 content_type,
@@ -101,14 +101,13 @@ impl Runtime {
     /// The function that a handler string names. Raises `FaultException`, or what the function's module raised.
     #[staticmethod]
     fn get_handler(py: Python<'_>, handler: &str) -> PyResult<Py<PyAny>> {
-        match Handler::find(py, handler) {
-            Ok(handler) => Ok(handler.function(py).clone().unbind()),
-            Err(Failure::Raised(error)) => Err(error),
-            Err(Failure::Fault(fault, Some(error))) if fault.frames.is_some() => {
-                Err(PyErr::from_value(error.into_bound(py).into_any()))
-            }
-            Err(Failure::Fault(fault, cause)) => Err(fault_exception(py, &fault, cause)),
-        }
+        let handler = Handler::find(py, handler).map_err(|failure| raised(py, failure))?;
+        Ok(handler.function(py).clone().unbind())
+    }
+
+    /// What a handler's result comes to: a coroutine is awaited. Raises what it raised.
+    fn outcome_of<'py>(&self, py: Python<'py>, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.server()?.outcome_of(result).map_err(|failure| raised(py, failure))
     }
 
     /// Tells the log of an exception, and returns what to report: the fault and its X-Ray cause, both JSON texts.
@@ -166,13 +165,26 @@ fn raise(outcome: Result<(), Ending>) -> PyResult<()> {
     })
 }
 
-fn fault_exception(py: Python<'_>, fault: &Fault, cause: Option<Py<PyBaseException>>) -> PyErr {
+/// A failure as the exception that it was, where that is for the function to see; otherwise as a `FaultException`.
+fn raised(py: Python<'_>, failure: Failure) -> PyErr {
+    match failure {
+        Failure::Raised(error) => error,
+        Failure::Fault(fault, exception) => match exception.map(|exception| exception.into_bound(py).into_any()) {
+            Some(exception) if fault.frames.is_some() && exception.is_instance_of::<PyException>() => {
+                PyErr::from_value(exception)
+            }
+            cause => fault_exception(py, &fault, cause.map(PyErr::from_value)),
+        },
+    }
+}
+
+fn fault_exception(py: Python<'_>, fault: &Fault, cause: Option<PyErr>) -> PyErr {
     let class = py.import("awslambdaric.lambda_runtime_exception").and_then(|module| module.getattr("FaultException"));
     let trace = (!fault.stack_trace.is_empty()).then_some(&fault.stack_trace);
     match class.and_then(|class| class.call1((&fault.error_type, &fault.message, trace))) {
         Ok(exception) => {
             let error = PyErr::from_value(exception);
-            error.set_cause(py, cause.map(|cause| PyErr::from_value(cause.into_bound(py).into_any())));
+            error.set_cause(py, cause);
             error
         }
         Err(error) => error,

@@ -32,6 +32,7 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
     };
     loop {
         if let Err(ending) = server.serve_one(py, &handler) {
+            server.close(py);
             return ending;
         }
     }
@@ -55,6 +56,14 @@ impl Server {
         let server = Arc::new(Self { client, waiter: Waiter::new(py)?, contexts, log: log.unbind(), modules });
         compat::set_up(py, &server)?;
         Ok(server)
+    }
+
+    /// Ends what async handlers have left going on.
+    fn close(&self, py: Python<'_>) {
+        if let Err(error) = self.waiter.event_loop.close(py) {
+            eprintln!("whipsnake: could not close the event loop:");
+            error.print(py);
+        }
     }
 
     fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
@@ -84,7 +93,12 @@ impl Server {
         let context = self.contexts.create(py, invocation)?;
         let event = decode(py, invocation)?;
         let result = handler.call(event, context).map_err(|error| traceback::failure(py, error))?;
-        encode(&result)
+        encode(&self.outcome_of(result)?)
+    }
+
+    /// What a handler's result comes to: a coroutine is awaited.
+    pub fn outcome_of<'py>(&self, result: Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Failure> {
+        self.waiter.event_loop.outcome_of(result)
     }
 
     /// Answers an invocation, after everything that the function has printed.

@@ -7,6 +7,7 @@
 mod compat;
 mod context;
 mod environment;
+mod event_loop;
 mod frozen;
 mod handler;
 mod importing;

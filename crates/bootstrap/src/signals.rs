@@ -5,18 +5,21 @@
 //! has no say: SIGTERM when the function installed no handler. It is registered after CPython has looked (so that
 //! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
 
+use crate::event_loop::EventLoop;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use signal_hook::consts::SIGTERM;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{ptr, thread};
 use tokio::net::UnixStream as AsyncUnixStream;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 /// True while the function's code may run, and in every forked child: then SIGTERM without a handler ends the process at once,
 /// as it does under the managed runtime. While we wait it is false, and the end is orderly.
@@ -39,8 +42,10 @@ pub struct Waiter {
     set_wakeup_fd: Py<PyAny>,
     wakeup_fd: i32,
     options: Py<PyDict>,
-    /// The end CPython and signal-hook write to. Held, not used.
-    _sender: UnixStream,
+    /// The end that CPython and signal-hook write to.
+    sender: UnixStream,
+    /// What async handlers have going on runs while we wait.
+    pub event_loop: EventLoop,
 }
 
 impl Waiter {
@@ -55,6 +60,7 @@ impl Waiter {
             AsyncUnixStream::from_std(receiver)?
         };
         let (busy, terminated) = watch_sigterm(&sender)?;
+        let event_loop = EventLoop::new(wakeups.as_raw_fd());
         let options = PyDict::new(py);
         options.set_item("warn_on_full_buffer", false)?;
         Ok(Self {
@@ -66,7 +72,8 @@ impl Waiter {
             set_wakeup_fd: py.import("_signal")?.getattr("set_wakeup_fd")?.unbind(),
             wakeup_fd: sender.as_raw_fd(),
             options: options.unbind(),
-            _sender: sender,
+            event_loop,
+            sender,
         })
     }
 
@@ -77,6 +84,9 @@ impl Waiter {
         F: Future + Send,
         F::Output: Send,
     {
+        if self.event_loop.is_open(py) {
+            return self.wait_beside_loop(py, future);
+        }
         // Again at each wait: asyncio takes the descriptor for itself and leaves none behind.
         self.set_wakeup_fd
             .bind(py)
@@ -105,6 +115,51 @@ impl Waiter {
                 return Err(Interruption::Terminated);
             }
             py.check_signals().map_err(Interruption::Raised)?;
+        }
+    }
+
+    /// The same with the event loop running on this thread, and `future` on another one: asyncio has no place for a wait that is
+    /// not its own. Signals stay with this thread. The loop has their descriptor itself where the function gave it a handler.
+    fn wait_beside_loop<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        py.check_signals().map_err(Interruption::Raised)?;
+        let _idle = self.idle();
+        let output = Mutex::new(None);
+        let given_up = Notify::new();
+        let wait = || {
+            block_signals();
+            let outcome = self.tokio.block_on(async {
+                tokio::select! {
+                    output = future => Some(output),
+                    () = given_up.notified() => None,
+                }
+            });
+            *output.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+            // Nobody reads more than that there is something to read: a full buffer says it, too.
+            let _ = (&self.sender).write(&[0]);
+        };
+        let interruption = thread::scope(|scope| {
+            scope.spawn(wait);
+            let interruption = loop {
+                if let Err(error) = self.event_loop.idle(py).and_then(|()| py.check_signals()) {
+                    break Some(Interruption::Raised(error));
+                }
+                if self.terminated.load(Ordering::SeqCst) {
+                    break Some(Interruption::Terminated);
+                }
+                if output.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                    break None;
+                }
+            };
+            given_up.notify_one();
+            interruption
+        });
+        match (interruption, output.into_inner().unwrap_or_else(PoisonError::into_inner)) {
+            (None, Some(output)) => Ok(output),
+            (interruption, _) => Err(interruption.unwrap_or(Interruption::Terminated)),
         }
     }
 
@@ -154,6 +209,16 @@ fn watch_sigterm(wakeup: &UnixStream) -> io::Result<(Arc<AtomicBool>, Arc<Atomic
 extern "C" fn busy_after_fork() {
     if let Some(busy) = BUSY.get() {
         busy.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Leaves signals to the thread that runs Python.
+fn block_signals() {
+    // SAFETY: fills a set on the stack and applies it to this thread.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
     }
 }
 

@@ -6,10 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use whipsnake_runtime_api::{Fault, Frame};
 
-/// Where a stack begins when the function is called through the names that tools replace (python/src/awslambdaric), and when
-/// its import fails: what such frames' files are called.
-const OWN_CODE: &str = "<frozen awslambdaric.";
-const IMPORT_SYSTEM: &str = "<frozen importlib.";
+/// Whose frames a stack may begin with that are not the function's: our Python side's, and those of a failed import. What their
+/// files are called.
+const OWN_CODE: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake."];
+const OWN_CODE_AND_IMPORTS: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake.", "<frozen importlib."];
 
 /// How a piece of the function's code failed.
 pub enum Failure {
@@ -33,8 +33,13 @@ pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
     }
     match as_it_stands(py, &error) {
         Some(fault) => fault.into(),
-        None => Failure::Fault(fault(py, &error), Some(error.into_value(py))),
+        None => reported(py, error),
     }
+}
+
+/// The failure that any exception is, also one that is no `Exception`: to be reported.
+pub fn reported(py: Python<'_>, error: PyErr) -> Failure {
+    Failure::Fault(fault(py, &error), Some(error.into_value(py)))
 }
 
 /// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
@@ -95,7 +100,7 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     let traceback = py.import("traceback")?;
     let mut entries = Vec::new();
     let mut frames = Vec::new();
-    let functions_own = stack_without(error.value(py), &[OWN_CODE])?;
+    let functions_own = stack_without(error.value(py), OWN_CODE)?;
     for entry in traceback.call_method1("extract_tb", (functions_own,))?.try_iter()? {
         let entry = entry?;
         let (file, line, name) = (entry.getattr("filename")?, entry.getattr("lineno")?, entry.getattr("name")?);
@@ -116,7 +121,7 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
 pub fn whole_story(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<Vec<String>> {
     let py = error.py();
     let format = || -> PyResult<Option<Vec<String>>> {
-        let stack = stack_without(error, &[OWN_CODE, IMPORT_SYSTEM])?;
+        let stack = stack_without(error, OWN_CODE_AND_IMPORTS)?;
         let lost_stack = fault.frames.is_none() && stack.is_some();
         if !lost_stack && !has_relatives(error)? {
             return Ok(None);

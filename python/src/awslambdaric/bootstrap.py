@@ -1,5 +1,6 @@
 """The managed runtime's loop, for the tools that replace parts of it."""
 
+import functools
 import os
 
 import whipsnake
@@ -10,6 +11,9 @@ from awslambdaric.lambda_runtime_exception import FaultException as FaultExcepti
 from awslambdaric.lambda_runtime_marshaller import to_json as to_json
 
 _LOGGING_NAMES = ("JsonFormatter", "LambdaLoggerFilter", "LambdaLoggerHandler", "LambdaLoggerHandlerWithFrameType")
+
+# inspect.CO_COROUTINE
+_CO_COROUTINE = 0x80
 
 # Through which the bootstrap calls what is below. Its methods are looked up at each call.
 _client = LambdaRuntimeClient(os.environ.get("AWS_LAMBDA_RUNTIME_API"))
@@ -49,7 +53,7 @@ def handle_event_request(
             tenant_id,
         )
         event = lambda_runtime_client.marshaller.unmarshal_request(event_body, content_type)
-        response = request_handler(event, lambda_context)
+        response = whipsnake.running().outcome_of(request_handler(event, lambda_context))
         result, result_content_type = lambda_runtime_client.marshaller.marshal_response(response)
     except Exception as error:
         report, xray_cause = whipsnake.running().log_failure(error)
@@ -79,6 +83,14 @@ def _get_handler(handler):
     return whipsnake.running().get_handler(handler)
 
 
-def _report_failed_init(fault):
-    """Called by the bootstrap, with the exception still being handled."""
-    _client.post_init_error(fault)
+def _settled(handler):
+    """The handler as tools know handlers: a call has its result when it returns, and raises what the handler raises."""
+    code = getattr(handler, "__code__", None)
+    if code is None or not code.co_flags & _CO_COROUTINE:
+        return handler
+
+    @functools.wraps(handler)
+    def settled(event, context):
+        return whipsnake.running().outcome_of(handler(event, context))
+
+    return settled
