@@ -7,8 +7,8 @@ without SnapStart registers in vain.
 __version__ = "1.0.0"
 __all__ = ["register_after_restore", "register_before_snapshot"]
 
-_before_snapshot_registry = []
-_after_restore_registry = []
+_before_snapshot_registry: "list[object]" = []
+_after_restore_registry: "list[object]" = []
 
 
 def register_before_snapshot(func, *args, **kwargs):

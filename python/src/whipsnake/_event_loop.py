@@ -3,17 +3,18 @@
 import asyncio
 import os
 import warnings
+from collections.abc import Awaitable
 
 
 class EventLoop:
     """One loop for as long as the process lives, so that clients, pools and background tasks outlive an invocation."""
 
-    def __init__(self, wakeup_fd):
+    def __init__(self, wakeup_fd: int) -> None:
         self._wakeup_fd = wakeup_fd
-        self._runner = None
+        self._runner: asyncio.Runner | None = None
 
-    def run(self, awaitable):
-        """Awaits, and returns the future of it, which is done. Not its result: this function is no part of the handler's stack."""
+    def run(self, awaitable: Awaitable[object]) -> asyncio.Future[object]:
+        """Awaits, and returns the future of it, which is done. Not its result: this is no part of the handler's stack."""
         loop = self._open()
         future = asyncio.ensure_future(awaitable, loop=loop)
         future.add_done_callback(_stop)
@@ -24,7 +25,7 @@ class EventLoop:
             raise RuntimeError("Event loop stopped before Future completed.")
         return future
 
-    def idle(self):
+    def idle(self) -> None:
         """Runs what the function has going on, until there is something to read at the wake-up descriptor."""
         loop = self._open()
         loop.add_reader(self._wakeup_fd, self._wake, loop)
@@ -34,29 +35,29 @@ class EventLoop:
             if not loop.is_closed():
                 loop.remove_reader(self._wakeup_fd)
 
-    def close(self):
+    def close(self) -> None:
         """Cancels what is going on, closes async generators and ends the loop."""
         runner, self._runner = self._runner, None
         if runner is not None and not runner.get_loop().is_closed():
             runner.close()
 
-    def _open(self):
+    def _open(self) -> asyncio.AbstractEventLoop:
         if self._runner is None or self._runner.get_loop().is_closed():
             self._runner = asyncio.Runner(loop_factory=_loop_of_the_function)
         return self._runner.get_loop()
 
-    def _wake(self, loop):
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         os.read(self._wakeup_fd, 4096)
         loop.stop()
 
 
-def _stop(future):
+def _stop(future: asyncio.Future[object]) -> None:
     # These two have left the loop already: a stop would be taken for the next one who runs it.
     if future.cancelled() or not isinstance(future.exception(), SystemExit | KeyboardInterrupt):
         future.get_loop().stop()
 
 
-def _loop_of_the_function():
+def _loop_of_the_function() -> asyncio.AbstractEventLoop:
     """The loop that the function has set, or a new one of the kind that it asked for."""
     with warnings.catch_warnings():
         # Before 3.14 the question itself makes a loop, and warns about that.
@@ -64,8 +65,10 @@ def _loop_of_the_function():
         try:
             loop = asyncio.get_event_loop()
         except RuntimeError:
-            loop = None
-    if loop is None or loop.is_closed():
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
+            pass
+        else:
+            if not loop.is_closed():
+                return loop
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     return loop

@@ -84,7 +84,7 @@ class JsonFormatter(logging.Formatter):
         super().__init__(datefmt=_DATE_FORMAT + "Z")
         self._milliseconds = milliseconds
 
-    def formatTime(self, record, datefmt=None):
+    def formatTime(self, record, datefmt=None):  # noqa: N802
         if not self._milliseconds:
             return super().formatTime(record, datefmt)
         return f"{super().formatTime(record, _DATE_FORMAT)}.{int(record.msecs):03d}Z"

@@ -9,6 +9,7 @@ import pytest
 from conftest import PlayFunction
 from playing import ENDED_AFTER_THE_LAST_EVENT, Files, step
 
+
 def app(source: str) -> Files:
     return {"app.py": f"import asyncio\n{source}"}
 
@@ -106,9 +107,7 @@ async def handler(event, context):
 
 
 def test_a_handler_that_runs_a_loop_of_its_own_is_as_before(play: PlayFunction) -> None:
-    run = play(
-        app("async def work(): return 1\ndef handler(event, context): return asyncio.run(work())"), events=[{}, {}]
-    )
+    run = play(app("async def work(): return 1\ndef handler(event, context): return asyncio.run(work())"), events=[{}, {}])
     assert run.responses == [1, 1]
 
 

@@ -47,6 +47,17 @@ def test_calculator_answers_and_logs_one_record(both: CompareBoth, samples: Path
     assert second.startswith("[ERROR]\t")
 
 
+def test_orders_awaits_several_things_at_once(play: PlayFunction, samples: Path, events: Path) -> None:
+    body = (events / "orders.json").read_bytes()
+    run = play(task_root=samples / "orders", handler=HANDLER, events=[payload(body), {"items": []}])
+    assert run.responses == [{"total": 21}, {"total": 0}]
+
+
+def test_the_guides_show_the_samples_as_they_are(repository: Path, samples: Path) -> None:
+    guide = (repository / "docs/guides/async.md").read_text()
+    assert f"```python\n{(samples / 'orders/lambda_function.py').read_text()}```" in guide
+
+
 def test_sdk_versions_prints_two_lines(both: CompareBoth, samples: Path, tmp_path: Path) -> None:
     """The SDK travels with the function, as links to the tests' own."""
     for package in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six"):
@@ -64,7 +75,7 @@ def test_sdk_versions_prints_two_lines(both: CompareBoth, samples: Path, tmp_pat
     assert botocore.startswith("botocore version: 1.")
 
 
-EVENTS = ["apigateway-v1", "apigateway-v2", "sqs", "s3", "eventbridge", "greeting", "region", "calculator"]
+EVENTS = ["apigateway-v1", "apigateway-v2", "sqs", "s3", "eventbridge", "greeting", "region", "calculator", "orders"]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +97,7 @@ def test_every_sample_event_is_tested(events: Path) -> None:
 
 def test_every_sample_is_tested_and_listed(samples: Path) -> None:
     names = sorted(path.parent.name for path in samples.glob("*/lambda_function.py"))
-    assert names == ["calculator", "greeting", "region", "sdk_versions"]
+    assert names == ["calculator", "greeting", "orders", "region", "sdk_versions"]
     table = (samples / "README.md").read_text()
     assert all(f"| `{name}` |" in table for name in names)
 

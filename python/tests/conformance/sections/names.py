@@ -213,7 +213,7 @@ SECTION = Section(
         ),
         Behaviour(
             "N3",
-            "The methods of `LambdaRuntimeClient` that answer may be replaced on the class, and are called before the answer goes out.",
+            "The answering methods of `LambdaRuntimeClient` may be replaced on the class, and run before the answer goes out.",
             [
                 Case(
                     name="results, errors, bytes",
