@@ -32,7 +32,7 @@ pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
         return Failure::Raised(error);
     }
     match as_it_stands(py, &error) {
-        Some(fault) => fault.into(),
+        Some(fault) => Failure::Fault(fault, error.cause(py).map(|cause| cause.into_value(py))),
         None => reported(py, error),
     }
 }

@@ -40,7 +40,7 @@ def _parsed(header, name):
         from awslambdaric.lambda_runtime_exception import FaultException
 
         message = f"Unable to parse {name} JSON: {error}"
-        raise FaultException(FaultException.LAMBDA_CONTEXT_UNMARSHAL_ERROR, message) from error
+        raise FaultException(FaultException.LAMBDA_CONTEXT_UNMARSHAL_ERROR, message) from None
 
 
 class LambdaContext:
