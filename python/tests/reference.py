@@ -187,15 +187,17 @@ def frames(content: bytes) -> list[tuple[str, str]]:
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _WARNING = re.compile(r'(\[WARNING\]\t<time>\t\tLAMBDA_WARNING: .*?\r\n|\{"timestamp": "<time>", "level": "WARNING", '
                       r'"message": "LAMBDA_WARNING: .*?\}\n)')  # fmt: skip
+_CLIENT_TIME = re.compile(r"^(\[ERROR\] \[)\d+(\] LAMBDA_RUNTIME )", re.MULTILINE)
 _REPEATED = re.compile(r"Previous line repeated \d+ more times")
 _OWN_FRAME_IN_LOG = re.compile('\r\u00a0+File "[^"]*awslambdaric[/.][^"]*", line \\d+, in \\w+(\r\u00a0{4}[^\r\n]*)?')
-_OWN_FRAME_IN_BODY = re.compile(r'"  File \\"[^"]*awslambdaric[/.][^"]*\\", line \d+, in \w+(?:[^"\\]|\\.)*"(, )?')
+_OWN_FRAME = r'"  File \\"[^"]*awslambdaric[/.][^"]*\\", line \d+, in \w+(?:[^"\\]|\\.)*"'
+_OWN_FRAME_IN_BODY = re.compile(f"{_OWN_FRAME}, |(, )?{_OWN_FRAME}")
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
 
 
 def _log(text: str) -> str:
     """Without time stamps, the warning about managed runtime updates, and the runtime's own frames."""
-    text = _WARNING.sub("", _TIME.sub("<time>", text))
+    text = _WARNING.sub("", _CLIENT_TIME.sub(r"\1<time>\2", _TIME.sub("<time>", text)))
     return _texts(_OWN_FRAME_IN_BODY.sub("", _OWN_FRAME_IN_LOG.sub("", text)))
 
 
