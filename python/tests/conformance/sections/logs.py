@@ -2,7 +2,7 @@
 
 import re
 
-from conformance.case import Behaviour, Case, Section
+from conformance.case import Behaviour, Case, Section, by_number
 from conformance.expectations import no_failures
 from conformance.sections.log_records import FORMATS, JSON, LOGS, RECORDS
 from playing import Files
@@ -149,7 +149,7 @@ FALSE_WARNING = "the managed runtime's warning is not true of a runtime that peo
 
 SECTION = Section(
     "Logging",
-    sorted(
+    by_number(
         [
             *RECORDS,
             Behaviour(
@@ -343,7 +343,6 @@ SECTION = Section(
                     ),
                 ],
             ),
-        ],
-        key=lambda behaviour: int(behaviour.id[1:]),
+        ]
     ),
 )

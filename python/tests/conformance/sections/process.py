@@ -2,17 +2,11 @@
 
 import re
 
-from conformance.case import Behaviour, Case, Section
+from conformance.case import Behaviour, Case, Section, by_number
 from conformance.expectations import no_failures
-from playing import ENDED_AFTER_THE_LAST_EVENT, Files, event, step
-from reference import Better, Expected
-
-ECHO: Files = {
-    "app.py": """
-        def handler(event, context):
-            return event
-    """
-}
+from conformance.sections.process_signals import SETTLED, SIGNAL_BEHAVIOURS
+from playing import Files, step
+from reference import Expected
 
 THREADS: Files = {
     "app.py": """
@@ -70,151 +64,6 @@ def event_loop(call: str) -> Case:
     )
 
 
-SIGNALS = [
-    *(
-        f"signal.getsignal(signal.{name})"
-        for name in (
-            "SIGTERM", "SIGINT", "SIGPIPE", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGSEGV", "SIGBUS", "SIGCHLD", "SIGXFSZ",
-        )
-    ),
-    "sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
-    "faulthandler.is_enabled()",
-]  # fmt: skip
-
-ASKS_ABOUT_SIGNALS: Files = {
-    "app.py": f"""
-        import faulthandler, signal
-        at_import = {{question: str(eval(question)) for question in {SIGNALS!r}}}
-        def handler(event, context):
-            return [at_import[event], str(eval(event))]
-    """
-}
-
-AT_EXIT_WHEN_BUSY: Files = {
-    "app.py": """
-        import atexit, threading
-        atexit.register(print, "at exit", flush=True)
-        def handler(event, context):
-            print("busy", flush=True)
-            threading.Event().wait(10)
-    """
-}
-
-AT_EXIT: Files = {
-    "app.py": """
-        import atexit
-        atexit.register(print, "at exit")
-        def handler(event, context):
-            return event
-    """
-}
-
-# Not at once: a signal that comes while the managed runtime's main thread goes into its wait is lost until the next event.
-SETTLED = 50  # milliseconds
-IDLE_SIGTERM = step(idle_signal={"name": "SIGTERM", "after_ms": SETTLED, "until_output": "handled 15\n"})
-BUSY_SIGTERM = event(1, signal={"name": "SIGTERM", "after_ms": SETTLED, "until_output": "busy\n"})
-
-# How a handler of SIGTERM ends: how the process does then, and its last words.
-REACTIONS = {
-    "that returns": ("pass", ENDED_AFTER_THE_LAST_EVENT, ""),
-    "that exits with 0": ("sys.exit(0)", "exit code 0", "at exit\n"),
-    "that exits with 5": ("sys.exit(5)", "exit code 5", "at exit\n"),
-    "that exits at once": ("os._exit(6)", "exit code 6", ""),
-}
-RAISED = """\
-Traceback (most recent call last):
-  File "/var/task/app.py", line 5, in on_sigterm
-    raise RuntimeError('in the signal handler')
-RuntimeError: in the signal handler
-"""
-RAISES = "raise RuntimeError('in the signal handler')"
-
-
-def idle_function(reaction: str) -> Files:
-    return {
-        "app.py": f"""
-            import atexit, os, signal, sys
-            atexit.register(print, "at exit", flush=True)
-            def on_sigterm(number, frame):
-                print("handled", number, flush=True)
-                {reaction}
-            signal.signal(signal.SIGTERM, on_sigterm)
-            def handler(event, context):
-                return event
-        """
-    }
-
-
-def busy_function(reaction: str) -> Files:
-    """Its output is written below Python's streams, and it waits without a lock: a signal handler must enter neither again."""
-    return {
-        "app.py": f"""
-            import atexit, os, signal, sys, time
-            atexit.register(os.write, 1, b"at exit\\n")
-            arrived = []
-            def on_sigterm(number, frame):
-                arrived.append(number)
-                os.write(1, b"handled\\n")
-                {reaction}
-            signal.signal(signal.SIGTERM, on_sigterm)
-            def handler(event, context):
-                if event == 1:
-                    os.write(1, b"busy\\n")
-                    while not arrived: time.sleep(0.01)
-                return event
-        """
-    }
-
-
-def handled_when_idle(name: str) -> Case:
-    reaction, ending, last = REACTIONS[name]
-    return Case(
-        name=f"idle, a handler {name}",
-        files=idle_function(reaction),
-        events=[1, IDLE_SIGTERM, 2],
-        shows={"ending": ending, "stdout": f"handled 15\n{last}"},
-    )
-
-
-def handled_when_busy(name: str) -> Case:
-    reaction, ending, last = REACTIONS[name]
-    return Case(
-        name=f"busy, a handler {name}",
-        files=busy_function(reaction),
-        events=[BUSY_SIGTERM, 2],
-        shows={"ending": ending, "stdout": f"busy\nhandled\n{last}"},
-    )
-
-
-AGAIN_AND_AGAIN: Files = {
-    "app.py": """
-        import os, signal
-        count = 0
-        def on_sigterm(*_):
-            global count
-            count += 1
-            os.write(1, b"handled %d\\n" % count)
-        signal.signal(signal.SIGTERM, on_sigterm)
-        def handler(event, context): return count
-    """
-}
-
-
-def set_to(action: str, ending: str) -> Case:
-    return Case(
-        name=action,
-        files={
-            "app.py": f"""
-                import signal
-                signal.signal(signal.SIGTERM, signal.{action})
-                def handler(event, context): return event
-            """
-        },
-        events=[1, step(idle_signal={"name": "SIGTERM", "after_ms": SETTLED}), 2],
-        shows={"ending": ending},
-    )
-
-
 BETWEEN: Files = {
     "app.py": """
         import threading
@@ -266,7 +115,7 @@ PYTHON_RUNS = [
     "run('-c', 'import sys; print(sys.base_prefix)').stdout.strip() == sys.base_prefix",
     "run('-c', 'import sys, os; print(os.environ[\"LAMBDA_RUNTIME_DIR\"] in sys.path)').stdout",
     "run('-c', 'import sys; sys.exit(7)').returncode",
-    "run('-m', 'platform').stdout",
+    "run('-m', 'calendar', '2026', '11').stdout",
     "run('-I', '-c', 'import json; print(json.__name__)').stdout",
     "run('script.py', 'a', 'b').stdout",
     "run('-', input='print(5)').stdout",
@@ -279,16 +128,16 @@ MULTIPROCESSING: Files = {
     "app.py": """
         import multiprocessing, os
         def work(pipe, x):
-            pipe.send([x * x, os.getpid() != os.getppid()])
+            pipe.send([x * x, os.getpid()])
             pipe.close()
         def handler(event, context):
             methods = multiprocessing.get_context(event)
             ours, theirs = methods.Pipe()
             process = methods.Process(target=work, args=(theirs, 7))
             process.start()
-            result = ours.recv()
+            square, child = ours.recv()
             process.join()
-            return [result, process.exitcode]
+            return [square, child == process.pid != os.getpid(), process.exitcode]
     """
 }
 
@@ -321,7 +170,8 @@ DEFAULTS: Files = {
 }
 
 PYTHONS_DEFAULTS = [
-    "sys.flags",
+    # The UTF-8 mode is a matter of the machine's locales.
+    "[(name, getattr(sys.flags, name)) for name in dir(sys.flags) if name[0] not in '_n' and name != 'utf8_mode']",
     "gc.get_threshold()",
     "gc.isenabled()",
     "sys.getswitchinterval()",
@@ -364,146 +214,92 @@ def ending(status: object, exit_code: int, stderr: Expected) -> Case:
 
 SECTION = Section(
     "The process",
-    [
-        Behaviour(
-            "G1",
-            "Import and handler run on the main thread, so that signal handlers, timers and event loops work.",
-            [
-                Case(
-                    name="the main thread",
-                    files=THREADS,
-                    events=[{}, {}],
-                    shows={"rid-2": {"body": "[[true, true], [true, true]]"}},
-                ),
-                Case(
-                    name="a timer interrupts the handler",
-                    files=TIMER,
-                    events=[{}, {}],
-                    shows={"rid-2": {"call": "POST rid-2/error"}, "stdout": re.compile("TimeoutError: too late")},
-                ),
-                event_loop("asyncio.run(work())"),
-                event_loop("asyncio.new_event_loop().run_until_complete(work())"),
-            ],
-        ),
-        Behaviour(
-            "G2",
-            "It is the only thread, and `os.fork` gives no warning.",
-            [
-                Case(
-                    name="threads",
-                    files=ONLY_THREAD,
-                    events=[{}, {}],
-                    shows={"rid-2": {"body": '[[["MainThread"], 1], [["MainThread"], 1]]'}},
-                ),
-                Case(name="os.fork", files=FORKS, events=[{}, {}], shows={"rid-2": {"body": "5"}, "stderr": ""}),
-            ],
-        ),
-        Behaviour(
-            "G3",
-            "Signals are as Python leaves them; SIGTERM ends the process.",
-            [
-                Case(name="signal.getsignal", files=ASKS_ABOUT_SIGNALS, events=SIGNALS, shows={"calls": no_failures}),
-                Case(
-                    name="SIGTERM while the function runs",
-                    files=AT_EXIT_WHEN_BUSY,
-                    events=[event({}, signal={"name": "SIGTERM", "until_output": "busy\n"})],
-                    shows={"ending": "signal 15", "stdout": "busy\n"},
-                ),
-                Case(
-                    name="SIGTERM while it is idle",
-                    files=AT_EXIT,
-                    events=[1],
-                    script={"end": "SIGTERM"},
-                    shows={"ending": "signal 15", "stderr": ""},
-                    better=Better("exit functions run before the process dies of the signal", {"stdout": "at exit\n"}),
-                ),
-                set_to("SIG_IGN", ENDED_AFTER_THE_LAST_EVENT),
-                set_to("SIG_DFL", "signal 15"),
-            ],
-        ),
-        Behaviour(
-            "G4",
-            "A handler of SIGTERM runs at once, also while no event is there; what it raises or returns decides what follows.",
-            [
-                *(handled_when_idle(name) for name in REACTIONS),
-                Case(
-                    name="idle, a handler that raises",
-                    files=idle_function(RAISES),
-                    events=[1, IDLE_SIGTERM, 2],
-                    shows={"ending": "exit code 1", "stdout": "handled 15\nat exit\n"},
-                    better=Better("standard error has the function's own traceback and nothing else", {"stderr": RAISED}),
-                ),
-                *(handled_when_busy(name) for name in REACTIONS),
-                Case(
-                    name="busy, a handler that raises",
-                    files=busy_function(RAISES),
-                    events=[BUSY_SIGTERM, 2],
-                    shows={"stdout": re.compile("RuntimeError: in the signal handler"), "rid-2": {"body": "2"}},
-                ),
-                Case(
-                    name="idle, again and again",
-                    files=AGAIN_AND_AGAIN,
-                    events=[
-                        *(
-                            step(idle_signal={"name": "SIGTERM", "after_ms": SETTLED, "until_output": f"handled {n}\n"})
-                            for n in (1, 2, 3)
-                        ),
-                        0,
-                        0,
-                    ],
-                    shows={"rid-2": {"body": "3"}},
-                ),
-            ],
-        ),
-        Behaviour(
-            "G5",
-            "Threads of the function go on between invocations.",
-            [
-                Case(
-                    name="a thread that counts",
-                    files=BETWEEN,
-                    events=[
-                        "start",
-                        step(idle_signal={"name": "SIGCONT", "after_ms": SETTLED, "until_output": "a thousand\n"}),
-                        "after",
-                    ],
-                    shows={"rid-2": {"body": '"after"'}, "stdout": "a thousand\n"},
-                )
-            ],
-        ),
-        Behaviour(
-            "G6",
-            "Globals, context variables and what belongs to the thread stay from one invocation to the next.",
-            [Case(name="counters", files=STAYS, events=[{}] * 3, shows={"rid-3": {"body": "[3, 3, 3, 31]"}})],
-        ),
-        Behaviour(
-            "G7",
-            "`sys.executable` is a Python interpreter, and `multiprocessing` works.",
-            [
-                Case(name="sys.executable", files=RUNS_PYTHON, events=PYTHON_RUNS, shows={"calls": no_failures}),
-                *(
+    by_number(
+        [
+            *SIGNAL_BEHAVIOURS,
+            Behaviour(
+                "G1",
+                "Import and handler run on the main thread, so that signal handlers, timers and event loops work.",
+                [
                     Case(
-                        name=f"multiprocessing, {method}",
-                        files=MULTIPROCESSING,
-                        events=[method, method],
-                        shows={"rid-2": {"body": "[[49, true], 0]"}, "stderr": ""},
+                        name="the main thread",
+                        files=THREADS,
+                        events=[{}, {}],
+                        shows={"rid-2": {"body": "[[true, true], [true, true]]"}},
+                    ),
+                    Case(
+                        name="a timer interrupts the handler",
+                        files=TIMER,
+                        events=[{}, {}],
+                        shows={"rid-2": {"call": "POST rid-2/error"}, "stdout": re.compile("TimeoutError: too late")},
+                    ),
+                    event_loop("asyncio.run(work())"),
+                    event_loop("asyncio.new_event_loop().run_until_complete(work())"),
+                ],
+            ),
+            Behaviour(
+                "G2",
+                "It is the only thread, and `os.fork` gives no warning.",
+                [
+                    Case(
+                        name="threads",
+                        files=ONLY_THREAD,
+                        events=[{}, {}],
+                        shows={"rid-2": {"body": '[[["MainThread"], 1], [["MainThread"], 1]]'}},
+                    ),
+                    Case(name="os.fork", files=FORKS, events=[{}, {}], shows={"rid-2": {"body": "5"}, "stderr": ""}),
+                ],
+            ),
+            Behaviour(
+                "G5",
+                "Threads of the function go on between invocations.",
+                [
+                    Case(
+                        name="a thread that counts",
+                        files=BETWEEN,
+                        events=[
+                            "start",
+                            step(idle_signal={"name": "SIGCONT", "after_ms": SETTLED, "until_output": "a thousand\n"}),
+                            "after",
+                        ],
+                        shows={"rid-2": {"body": '"after"'}, "stdout": "a thousand\n"},
                     )
-                    for method in ("fork", "spawn", "forkserver")
-                ),
-            ],
-        ),
-        Behaviour(
-            "G8",
-            "The recursion limit, garbage collection, flags and warnings are Python's defaults.",
-            [
-                Case(name="980 calls within each other", files=DIVES, events=[980], shows={"rid-1": {"body": "[0, 1000]"}}),
-                Case(name="defaults", files=DEFAULTS, events=PYTHONS_DEFAULTS, shows={"calls": no_failures}),
-            ],
-        ),
-        Behaviour(
-            "G9",
-            "When the function exits, its threads are joined, exit functions run, and output is flushed.",
-            [ending(None, 0, ""), ending(3, 3, ""), ending("bye", 1, "bye\n")],
-        ),
-    ],
+                ],
+            ),
+            Behaviour(
+                "G6",
+                "Globals, context variables and what belongs to the thread stay from one invocation to the next.",
+                [Case(name="counters", files=STAYS, events=[{}] * 3, shows={"rid-3": {"body": "[3, 3, 3, 31]"}})],
+            ),
+            Behaviour(
+                "G7",
+                "`sys.executable` is a Python interpreter, and `multiprocessing` works.",
+                [
+                    Case(name="sys.executable", files=RUNS_PYTHON, events=PYTHON_RUNS, shows={"calls": no_failures}),
+                    *(
+                        Case(
+                            name=f"multiprocessing, {method}",
+                            files=MULTIPROCESSING,
+                            events=[method, method],
+                            shows={"rid-2": {"body": "[49, true, 0]"}, "stderr": ""},
+                        )
+                        for method in ("fork", "spawn", "forkserver")
+                    ),
+                ],
+            ),
+            Behaviour(
+                "G8",
+                "The recursion limit, garbage collection, flags and warnings are Python's defaults.",
+                [
+                    Case(name="980 calls within each other", files=DIVES, events=[980], shows={"rid-1": {"body": "[0, 1000]"}}),
+                    Case(name="defaults", files=DEFAULTS, events=PYTHONS_DEFAULTS, shows={"calls": no_failures}),
+                ],
+            ),
+            Behaviour(
+                "G9",
+                "When the function exits, its threads are joined, exit functions run, and output is flushed.",
+                [ending(None, 0, ""), ending(3, 3, ""), ending("bye", 1, "bye\n")],
+            ),
+        ]
+    ),
 )

@@ -78,17 +78,17 @@ def in_locale(name: str, **environment: str | None) -> Case:
         name=name,
         files={
             "app.py": """
-                import sys
+                import codecs, sys
                 def handler(event, context):
                     print("é😀")
                     print("ü", file=sys.stderr)
                     with open("/dev/null") as file:
-                        return [stream.encoding for stream in (sys.stdin, sys.stdout, sys.stderr, file)]
+                        return [codecs.lookup(stream.encoding).name for stream in (sys.stdin, sys.stdout, sys.stderr, file)]
             """
         },
         events=[{}],
         environment=environment,
-        shows={"stdout": "é😀\n", "stderr": "ü\n"},
+        shows={"stdout": "é😀\n", "stderr": "ü\n", "rid-1": {"body": '["utf-8", "utf-8", "utf-8", "utf-8"]'}},
     )
 
 
@@ -120,7 +120,7 @@ SHOUTS: Files = {
     "app.py": """
         import io, os, sys
         class Shout(io.StringIO):
-            def write(self, text): return os.write(1, text.upper().encode())
+            def write(self, text): return os.write(1, text.replace("quiet", "LOUD").encode())
         def handler(event, context):
             sys.stdout = Shout()
             raise ValueError("quiet")
@@ -349,7 +349,7 @@ SECTION = Section(
                     name="a stream class of its own",
                     files=SHOUTS,
                     events=[{}, {}],
-                    shows={"stdout": re.compile(r"^\[ERROR\] VALUEERROR: QUIET\r")},
+                    shows={"stdout": re.compile(r"^\[ERROR\] ValueError: LOUD\r")},
                 ),
             ],
         ),
