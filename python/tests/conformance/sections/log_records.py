@@ -55,7 +55,7 @@ def in_both_formats(table: Mapping[str, tuple[Sequence[str], str]]) -> list[Case
     return [
         case
         for log_format, environment in FORMATS.items()
-        for case in records({f"{name}, {log_format}": value for name, value in table.items()}, environment)
+        for case in records({f"{name} in {log_format}": value for name, value in table.items()}, environment)
     ]
 
 
@@ -64,6 +64,8 @@ def begin_lines(log: str) -> bool:
     starts = [line for line in log.split("\n")[:-1] if "[ERROR]\t" in line]
     return all(line.startswith("[ERROR]\t") for line in starts) and log.endswith("\n") and "\n\n" not in log
 
+
+RECORDS_BEGIN_LINES = "the next record begins on a line of its own, not at the end of the traceback"
 
 EXCEPTION_AND_NEXT = """\
 [ERROR]\t<time>\trid-1\tm
@@ -215,15 +217,13 @@ RECORDS = [
                 name="exc_info and stack_info",
                 files=LOGS_AN_EXCEPTION,
                 events=WITH_STACK,
-                better=Better(
-                    "the next record begins on a line of its own, not at the end of the traceback", {"stdout": begin_lines}
-                ),
+                better=Better(RECORDS_BEGIN_LINES, {"stdout": begin_lines}),
             ),
             Case(
                 name="exc_info without an exception",
                 files=NO_EXCEPTION,
                 events=[{}],
-                better=Better("it ends with a line end", {"stdout": "[ERROR]\t<time>\trid-1\tm\nNoneType: None\n"}),
+                better=Better(RECORDS_BEGIN_LINES, {"stdout": "[ERROR]\t<time>\trid-1\tm\nNoneType: None\n"}),
             ),
         ],
     ),
@@ -232,7 +232,7 @@ RECORDS = [
         "`%(aws_request_id)s` and `%(tenant_id)s` are known to every format on Lambda's handler.",
         [
             Case(
-                name=f"a format with both, {log_format}",
+                name=f"a format with both in {log_format}",
                 files=own_format("%(aws_request_id)s %(tenant_id)s %(levelname)s %(message)s\n"),
                 events=TENANTS,
                 environment=environment,
@@ -253,14 +253,14 @@ RECORDS = [
             ),
             *records(PLAIN, JSON),
             Case(
-                name="tenants and no request id, JSON",
+                name="tenants and no request id in JSON",
                 files=LOGS_A_TENANT,
                 events=TENANTS,
                 environment=JSON,
                 shows={"stdout": re.compile('"requestId": ""}\n.*"requestId": "rid-1", "tenantId": "t-1"}\n')},
             ),
             Case(
-                name="tenants and no request id, text",
+                name="tenants and no request id in text",
                 files=LOGS_A_TENANT,
                 events=TENANTS,
                 shows={"stdout": re.compile("\t\tat import\n.*\trid-1\tin an invocation\n")},
@@ -285,7 +285,7 @@ RECORDS = [
                 },
             ),
             Case(
-                name="exc_info, stack_info and stacklevel",
+                name="exc_info and stack_info and stacklevel",
                 files=LOGS_AN_EXCEPTION,
                 events=WITH_STACK,
                 environment=JSON,
@@ -331,7 +331,7 @@ RECORDS = [
         "A record that cannot be formatted is told on standard error.",
         [
             Case(
-                name=f"an argument without a place for it, {log_format}",
+                name=f"an argument without a place for it in {log_format}",
                 files=NO_PLACE_FOR_IT,
                 events=[{}],
                 environment=environment,

@@ -25,7 +25,7 @@ SET_UP = [
 
 def set_up(log_format: str, level: str | None, handler: str) -> Case:
     return Case(
-        name=log_format if level is None else f"{log_format}, AWS_LAMBDA_LOG_LEVEL={level}",
+        name=log_format if level is None else f"{log_format} with AWS_LAMBDA_LOG_LEVEL={level}",
         files={
             "app.py": """
                 import logging
@@ -58,7 +58,7 @@ LEVELS = {
 
 def leveled(log_format: str, level: str, number: int) -> Case:
     return Case(
-        name=f"{level!r}, {log_format}",
+        name=f"{level!r} in {log_format}",
         files=LOGS_AT_EVERY_LEVEL,
         events=[{}],
         environment={**FORMATS[log_format], "AWS_LAMBDA_LOG_LEVEL": level},
@@ -86,7 +86,7 @@ def in_both_formats(name: str, statement: str, **shows: str) -> list[Case]:
     """The function changes something at import, and then logs."""
     return [
         Case(
-            name=f"{name}, {log_format}",
+            name=f"{name} in {log_format}",
             files={
                 "app.py": f"""
                     import logging, logging.config
@@ -136,7 +136,7 @@ PRECISION: Files = {
 
 def precise(value: str) -> Case:
     return Case(
-        name=f"AWS_LAMBDA_LOG_TIMESTAMP_PRECISION={value}",
+        name=value or "empty",
         files=PRECISION,
         events=["record", "fail", "of the failure"],
         environment={**JSON, "AWS_LAMBDA_LOG_TIMESTAMP_PRECISION": value},
@@ -171,7 +171,7 @@ SECTION = Section(
                     *(leveled(log_format, level, number) for log_format in FORMATS for level, number in LEVELS.items()),
                     *(
                         Case(
-                            name=f"a failure under CRITICAL, {log_format}",
+                            name=f"a failure under CRITICAL in {log_format}",
                             files=FAILS,
                             events=[{}],
                             environment={**environment, "AWS_LAMBDA_LOG_LEVEL": "CRITICAL"},

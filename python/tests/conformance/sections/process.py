@@ -278,7 +278,7 @@ SECTION = Section(
                     Case(name="sys.executable", files=RUNS_PYTHON, events=PYTHON_RUNS, shows={"calls": no_failures}),
                     *(
                         Case(
-                            name=f"multiprocessing, {method}",
+                            name=f"multiprocessing by {method}",
                             files=MULTIPROCESSING,
                             events=[method, method],
                             shows={"rid-2": {"body": "[49, true, 0]"}, "stderr": ""},

@@ -110,7 +110,7 @@ def busy_function(reaction: str) -> Files:
 def handled_when_idle(name: str) -> Case:
     reaction, ending, last = REACTIONS[name]
     return Case(
-        name=f"idle, a handler {name}",
+        name=f"while idle: a handler {name}",
         files=idle_function(reaction),
         events=[1, IDLE_SIGTERM, 2],
         shows={"ending": ending, "stdout": f"handled 15\n{last}"},
@@ -120,7 +120,7 @@ def handled_when_idle(name: str) -> Case:
 def handled_when_busy(name: str) -> Case:
     reaction, ending, last = REACTIONS[name]
     return Case(
-        name=f"busy, a handler {name}",
+        name=f"while busy: a handler {name}",
         files=busy_function(reaction),
         events=[BUSY_SIGTERM, 2],
         shows={"ending": ending, "stdout": f"busy\nhandled\n{last}"},
@@ -186,7 +186,7 @@ SIGNAL_BEHAVIOURS = [
         [
             *(handled_when_idle(name) for name in REACTIONS),
             Case(
-                name="idle, a handler that raises",
+                name="while idle: a handler that raises",
                 files=idle_function(RAISES),
                 events=[1, IDLE_SIGTERM, 2],
                 shows={"ending": "exit code 1", "stdout": "handled 15\nat exit\n"},
@@ -194,13 +194,13 @@ SIGNAL_BEHAVIOURS = [
             ),
             *(handled_when_busy(name) for name in REACTIONS),
             Case(
-                name="busy, a handler that raises",
+                name="while busy: a handler that raises",
                 files=busy_function(RAISES),
                 events=[BUSY_SIGTERM, 2],
                 shows={"stdout": re.compile("RuntimeError: in the signal handler"), "rid-2": {"body": "2"}},
             ),
             Case(
-                name="idle, again and again",
+                name="while idle: again and again",
                 files=AGAIN_AND_AGAIN,
                 events=[
                     *(

@@ -11,7 +11,7 @@ from reference import Better
 def echoed(verb: str, invocation_id: str | None) -> Case:
     value, header = OUTCOMES[verb], "Lambda-Runtime-Invocation-Id"
     return Case(
-        name=f"{'no id' if invocation_id is None else repr(invocation_id)}, {verb}",
+        name=f"{'no id' if invocation_id is None else repr(invocation_id)} with the {verb}",
         files=ECHO,
         events=[event(value, headers={header: invocation_id}), event(value)],
         shows={
@@ -104,7 +104,7 @@ SECTION = Section(
                         },
                     ),
                     Case(
-                        name="a space, which no path can have",
+                        name="a space (no path can have one)",
                         files=ECHO,
                         events=[event("a", headers={"Lambda-Runtime-Aws-Request-Id": "a b"})],
                         shows={"calls": ["GET next"], "ending": "exit code 1"},

@@ -79,7 +79,7 @@ def refused(verb: str, status: int, reason: str, body: str) -> Case:
     what = f"could not post the {verb}: the Runtime API answered {status} {reason} to [0-9]+ bytes"
     line = rf"(^|\n)\[ERROR\] Runtime.LambdaRuntimeClientError: {what}.*: {re.escape(body)}\r[^\r\n]*\n\Z"
     return Case(
-        name=f"{status}, {verb}",
+        name=f"{status} to the {verb}",
         files=ECHO,
         events=[OUTCOMES[verb], "b"],
         script={verb: [{"status": status, "body": body}]},
@@ -116,7 +116,7 @@ LOST_ANSWERS: dict[str, Mapping[str, object]] = {
 
 def lost_once(verb: str, name: str) -> Case:
     return Case(
-        name=f"{name}, {verb}",
+        name=f"{name} after the {verb}",
         files=ECHO,
         events=[OUTCOMES[verb], "b"],
         script={verb: [LOST_ANSWERS[name]]},
@@ -134,7 +134,7 @@ def lost_once(verb: str, name: str) -> Case:
 
 def lost_twice(verb: str, name: str) -> Case:
     return Case(
-        name=f"{name} twice, {verb}",
+        name=f"{name} twice after the {verb}",
         files=ECHO,
         events=[OUTCOMES[verb], "b"],
         script={verb: [LOST_ANSWERS[name]] * 2},
@@ -151,7 +151,7 @@ def lost_twice(verb: str, name: str) -> Case:
 
 def answered_500(verb: str) -> Case:
     return Case(
-        name=f"500, {verb}",
+        name=f"500 to the {verb}",
         files=ECHO,
         events=[OUTCOMES[verb], "b"],
         script={verb: [{"status": 500}]},
@@ -205,15 +205,15 @@ FAILURES = [
     ),
     Behaviour(
         "P10",
-        "When the connection breaks, nobody knows whether an answer arrived.",
+        "When the connection breaks under a response or an error, nobody knows whether it arrived.",
         [lost(verb, name) for lost in (lost_once, lost_twice) for verb in OUTCOMES for name in LOST_ANSWERS],
     ),
     Behaviour(
         "P14",
-        "When the Runtime API cannot be reached, the process ends with exit code 1.",
+        "When `AWS_LAMBDA_RUNTIME_API` is no address that can be reached, the process ends with exit code 1.",
         [
             Case(
-                name=f"AWS_LAMBDA_RUNTIME_API={address}",
+                name=repr(address),
                 files=ECHO,
                 environment={"AWS_LAMBDA_RUNTIME_API": address},
                 shows={"calls": [], "ending": "exit code 1"},

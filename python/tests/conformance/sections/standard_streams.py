@@ -173,8 +173,8 @@ NO_END = """
 
 WAYS_TO_LOSE_IT = {
     "closed": "sys.stdout.close()",
-    "None": "sys.stdout = None",
-    "its descriptor closed": "os.close(1)",
+    "closed below Python": "os.close(1)",
+    "set to None": "sys.stdout = None",
     "deleted": "del sys.stdout",
 }
 
@@ -204,7 +204,7 @@ def lost_and_failed(way: str) -> Case:
     headline = "[ERROR] ZeroDivisionError: division by zero\rTraceback (most recent call last):\r"
     frame = '\u00a0\u00a0File "/var/task/app.py", line 5, in handler\r\u00a0\u00a0\u00a0\u00a0return 1 / event\n'
     return Case(
-        name=f"{way}, then an exception",
+        name=f"an exception after it was {way}",
         files=loses_output(WAYS_TO_LOSE_IT[way], "return 1 / event"),
         events=[0, 1],
         better=Better(
@@ -214,7 +214,7 @@ def lost_and_failed(way: str) -> Case:
                 "ending": "signal 9",
                 "rid-1": {"call": "POST rid-1/error"},
                 "rid-2": {"body": "1.0"},
-                "stdout": "" if way == "its descriptor closed" else headline + frame,
+                "stdout": "" if way == "closed below Python" else headline + frame,
                 "stderr": "",
             },
         ),
@@ -301,13 +301,13 @@ SECTION = Section(
                     name="print of two values",
                     files=PIECES,
                     events=["print('a', 'b')"],
-                    better=Better("the managed runtime makes four pieces of it", {"rid-1": {"body": '["a b\\n"]'}}),
+                    better=Better("the managed runtime writes it in pieces", {"rid-1": {"body": '["a b\\n"]'}}),
                 ),
                 Case(
                     name="a line in two prints",
                     files=PIECES,
                     events=["print('a', end=''); print('b')"],
-                    better=Better("the managed runtime makes three pieces of it", {"rid-1": {"body": '["ab\\n"]'}}),
+                    better=Better("the managed runtime writes it in pieces", {"rid-1": {"body": '["ab\\n"]'}}),
                 ),
             ],
         ),
