@@ -187,23 +187,25 @@ def frames(content: bytes) -> list[tuple[str, str]]:
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _WARNING = re.compile(r'(\[WARNING\]\t<time>\t\tLAMBDA_WARNING: .*?\r\n|\{"timestamp": "<time>", "level": "WARNING", '
                       r'"message": "LAMBDA_WARNING: .*?\}\n)')  # fmt: skip
+_CLIENT_TIME = re.compile(r"^(\[ERROR\] \[)\d+(\] LAMBDA_RUNTIME )", re.MULTILINE)
 _REPEATED = re.compile(r"Previous line repeated \d+ more times")
 _OWN_FRAME_IN_LOG = re.compile('\r\u00a0+File "[^"]*awslambdaric[/.][^"]*", line \\d+, in \\w+(\r\u00a0{4}[^\r\n]*)?')
-_OWN_FRAME_IN_BODY = re.compile(r'"  File \\"[^"]*awslambdaric[/.][^"]*\\", line \d+, in \w+(?:[^"\\]|\\.)*"(, )?')
-_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
-
-
-def _log(text: str) -> str:
-    """Without time stamps, the warning about managed runtime updates, and the runtime's own frames."""
-    text = _WARNING.sub("", _TIME.sub("<time>", text))
-    return _texts(_OWN_FRAME_IN_BODY.sub("", _OWN_FRAME_IN_LOG.sub("", text)))
-
-
+_OWN_FRAME = r'"  File \\"[^"]*awslambdaric[/.][^"]*\\", line \d+, in \w+(?:[^"\\]|\\.)*"'
+_OWN_FRAME_IN_BODY = re.compile(f"{_OWN_FRAME}, |(, )?{_OWN_FRAME}")
 # A frame, its source lines and the marks under them.
 _OWN_FRAME_IN_TRACEBACK = re.compile(
     r'  File "(?:[^"]*/awslambdaric/[^"]*|[^"]*/runtime\d*/bootstrap\.py|[^"]*/importlib/__init__\.py'
     r'|<frozen (?:awslambdaric|whipsnake)[^"]*)", line \d+, in .*\n(?:    .*\n)*'
 )
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
+
+
+def _log(text: str) -> str:
+    """Without time stamps, the warning about managed runtime updates, and the runtime's own frames."""
+    text = _WARNING.sub("", _CLIENT_TIME.sub(r"\1<time>\2", _TIME.sub("<time>", text)))
+    for own_frame in (_OWN_FRAME_IN_LOG, _OWN_FRAME_IN_BODY, _OWN_FRAME_IN_TRACEBACK):
+        text = own_frame.sub("", text)
+    return _texts(text)
 
 
 def _stderr(text: str) -> str:

@@ -1,6 +1,6 @@
 """What the suite is made of: sections of behaviours of the managed runtime, each with the cases that show it. All data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from playing import Files
@@ -43,6 +43,11 @@ class Behaviour:
     cases: Sequence[Case] = ()
     note: str = ""
     """Why there are no cases, or what else shows it."""
+
+
+def by_number(behaviours: Iterable[Behaviour]) -> list[Behaviour]:
+    """A section's behaviours where several modules hold them."""
+    return sorted(behaviours, key=lambda behaviour: int(behaviour.id[1:]))
 
 
 @dataclass(frozen=True)
