@@ -205,14 +205,14 @@ fn write_frame(frames: &Mutex<File>, kind: u32, text: &str) -> std::io::Result<(
 /// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard
 /// output then.
 fn open_descriptor(number: &str) -> Option<File> {
-    let descriptor: i32 = number.trim().parse().ok()?;
     // SAFETY: asks the kernel about a number; any number will do.
-    if descriptor < 0 || unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
+    let is_open = |descriptor: &i32| *descriptor >= 0 && unsafe { libc::fcntl(*descriptor, libc::F_GETFD) } != -1;
+    let Some(descriptor) = number.trim().parse().ok().filter(is_open) else {
         eprintln!(
             "whipsnake: _LAMBDA_TELEMETRY_LOG_FD is {number}, which is not open; log records go to standard output"
         );
         return None;
-    }
+    };
     // SAFETY: open, and handed to this process for this purpose: nobody else here closes it.
     Some(unsafe { File::from_raw_fd(descriptor) })
 }

@@ -151,7 +151,7 @@ SECTION = Section(
                 ),
                 unusable("97", NOT_OPEN),
                 unusable("-1", NOT_OPEN),
-                unusable("abc", ""),
+                unusable("abc", NOT_OPEN),
                 unusable("", ""),
             ],
         ),
