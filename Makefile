@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-python lint format docs bench clean cli python venv
+.PHONY: help run build test test-rust test-python ecosystem pins lint format docs bench clean cli python venv packages
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -17,6 +17,8 @@ TARGET := $(CARGO_TARGET_DIR)
 WHIPSNAKE := $(TARGET)/release/whipsnake
 CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
+ECOSYSTEM := python/tests/ecosystem
+PACKAGES := $(TARGET)/ecosystem
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
@@ -39,7 +41,16 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto python/tests
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto --ignore $(ECOSYSTEM) python/tests
+
+ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap
+	WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto $(ECOSYSTEM)
+
+pins: $(UV) ## Resolves anew what the tools of `make ecosystem` need
+	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \
+		$(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --no-annotate --no-emit-index-url --custom-compile-command "make pins" \
+			--group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt || exit; \
+	done
 
 lint: python venv ## Checks formatting, lints and types
 	cargo fmt --all --check
@@ -78,6 +89,17 @@ venv: python
 		$(UV) pip install --quiet --python $(VENV)/bin/python --group python/pyproject.toml:test --group python/pyproject.toml:lint && \
 		echo "$$wanted" > $(VENV)/made-for; \
 	fi
+
+# What the ecosystem's functions bring along: a folder for each tool, made anew when its pins or the CPython are others.
+packages: python $(UV)
+	@python=$$(cat $(TARGET)/python.path); for pins in $(ECOSYSTEM)/requirements/*.txt; do \
+		tool=$(PACKAGES)/$$(basename $$pins .txt); wanted="$$python $$(cksum < $$pins)"; \
+		if [ "$$(cat $$tool.made-for 2>/dev/null)" != "$$wanted" ]; then \
+			rm -rf $$tool && \
+			$(UV) pip install --quiet --no-deps --compile-bytecode --python "$$python" --target $$tool --requirements $$pins && \
+			echo "$$wanted" > $$tool.made-for || exit; \
+		fi; \
+	done
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \

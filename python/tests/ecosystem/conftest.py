@@ -1,0 +1,80 @@
+"""How the tools' functions are run: with their packages beside them, and under both runtimes with the same expectations.
+
+`WHIPSNAKE_PACKAGES`: where `make ecosystem` has installed the packages [target/ecosystem].
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import PlayFunction
+from playing import Files, Play, Player, Run, Runtime
+
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+
+
+@pytest.fixture(scope="session")
+def packages(repository: Path) -> Path:
+    folder = Path(os.environ.get("WHIPSNAKE_PACKAGES") or repository / "target/ecosystem")
+    if not folder.is_dir():
+        pytest.skip(f"the tools' packages are not in {folder}: `make ecosystem` installs them and runs these tests")
+    return folder
+
+
+@pytest.fixture
+def tool(request: pytest.FixtureRequest, packages: Path) -> Path:
+    """The packages of the tool that test_TOOL.py is about."""
+    folder = packages / request.path.stem.removeprefix("test_")
+    assert folder.is_dir(), f"{folder} is missing: `make ecosystem` installs requirements/{folder.name}.txt there"
+    return folder
+
+
+@pytest.fixture
+def task_root(tool: Path, tmp_path: Path) -> Path:
+    """The function's folder with the packages in it, as an archive that is deployed has them."""
+    root = tmp_path / "task"
+    root.mkdir()
+    for entry in tool.iterdir():
+        (root / entry.name).symlink_to(entry)
+    return root
+
+
+@pytest.fixture(params=["awslambdaric", "whipsnake"])
+def runtime(request: pytest.FixtureRequest, bootstrap: Path) -> Runtime:
+    """Each of the two, so that a tool's test says the same of both. `python3` on the PATH is the runtime's own."""
+    if request.param == "whipsnake":
+        return Runtime("whipsnake", [str(bootstrap)])
+    managed = request.getfixturevalue("managed")
+    assert isinstance(managed, Runtime)
+    return managed
+
+
+@pytest.fixture
+def play_tool(player: Player, runtime: Runtime, task_root: Path, tmp_path: Path, make_play: Callable[..., Play]) -> PlayFunction:
+    """Runs a function that has the tool's packages in its folder."""
+
+    def run(files: Files | None = None, **fields: object) -> Run:
+        play = make_play(files, **{"task_root": task_root, **fields})
+        return player.play(play, [_as_lambda_starts_it(runtime, play, tmp_path / "bin")])[0]
+
+    return run
+
+
+def _as_lambda_starts_it(runtime: Runtime, play: Play, bin_folder: Path) -> Runtime:
+    """A wrapper is the service's to run on a managed runtime, and the runtime's own on whipsnake. Both have a `python3`."""
+    if runtime.name == "whipsnake":
+        bin_folder.mkdir(exist_ok=True)
+        (bin_folder / "python3").symlink_to(runtime.command[0])
+        python, command = bin_folder, runtime.command
+    else:
+        wrapper = play.environment.get(WRAPPER)
+        python, command = Path(runtime.command[0]).parent, [*([str(wrapper)] if wrapper else []), *runtime.command]
+    return Runtime(runtime.name, command, {**runtime.environment, "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin"})
+
+
+@pytest.fixture(scope="session")
+def python_version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
