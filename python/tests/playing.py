@@ -122,6 +122,8 @@ class Request:
     headers: Sequence[tuple[str, bytes]]
     body: bytes
     truncated: bool
+    at_us: int
+    """Microseconds since the runtime was started."""
 
     def header(self, name: str) -> str | None:
         """A header's value; None when absent."""
@@ -228,6 +230,7 @@ def _run(recording: dict[str, Any]) -> Run:
                 headers=[(name, _read_bytes(value)) for name, value in request["headers"]],
                 body=_read_bytes(request["body"]),
                 truncated=request.get("truncated", False),
+                at_us=request["at_us"],
             )
             for request in recording["requests"]
         ],

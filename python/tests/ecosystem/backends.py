@@ -70,7 +70,7 @@ def serve(
             self.end_headers()
             self.wfile.write(answered.body)
 
-        do_GET = do_POST = do_PUT = handle_any  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
