@@ -187,6 +187,11 @@ class Run:
         assert len(reports) < 2, self.story()
         return reports[0].json() if reports else None
 
+    def seconds_to_answer(self, number: int) -> float:
+        """From the runtime's asking for an event to its answer."""
+        asked = [request for request in self.requests if request.call == "GET next"][number - 1]
+        return (self.answers[f"rid-{number}"].at_us - asked.at_us) / 1_000_000
+
     @property
     def ending(self) -> str:
         """How the process ended: `exit code 1`, `signal 15`."""

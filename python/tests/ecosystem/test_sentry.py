@@ -6,7 +6,7 @@ from typing import Any
 from conftest import PlayFunction
 from ecosystem.backends import HttpBackend, serve
 from ecosystem.log_lines import texts
-from playing import Run, event
+from playing import event
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:f"
 ARN_HEADER = {"Lambda-Runtime-Invoked-Function-Arn": ARN}
@@ -34,12 +34,6 @@ def items(backend: HttpBackend, kind: str) -> list[dict[str, Any]]:
         _, *rest = [json.loads(line) for line in request.body.splitlines() if line]
         found += [item for header, item in zip(rest[::2], rest[1::2], strict=True) if header["type"] == kind]
     return found
-
-
-def seconds_to_answer(run: Run, number: int) -> float:
-    """From the runtime's asking for the event to its answer."""
-    asked = [request for request in run.requests if request.call == "GET next"][number - 1]
-    return (run.answers[f"rid-{number}"].at_us - asked.at_us) / 1_000_000
 
 
 def test_an_error_is_sent_before_the_answer_goes_out(play_tool: PlayFunction) -> None:
@@ -91,7 +85,7 @@ def test_an_error_is_sent_before_the_answer_goes_out(play_tool: PlayFunction) ->
         "/aws/lambda/f",
         "2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef",
     )
-    assert seconds_to_answer(run, 1) >= SECONDS
+    assert run.seconds_to_answer(1) >= SECONDS
 
 
 def test_a_handled_error_and_a_log_record_are_sent_before_the_answer_goes_out(play_tool: PlayFunction) -> None:
@@ -117,7 +111,7 @@ def test_a_handled_error_and_a_log_record_are_sent_before_the_answer_goes_out(pl
     assert [crumb["message"] for crumb in handled["breadcrumbs"]["values"]] == ["a breadcrumb"]
     assert (logged["logger"], logged["level"], logged["logentry"]["message"]) == ("shop", "error", "went on without %s")
     assert [line.split("\t")[0::3] for line in texts(run)] == [["[WARNING]", "a breadcrumb"], ["[ERROR]", "went on without it"]]
-    assert seconds_to_answer(run, 1) >= SECONDS
+    assert run.seconds_to_answer(1) >= SECONDS
 
 
 def test_each_invocation_is_a_transaction(play_tool: PlayFunction) -> None:
@@ -139,7 +133,7 @@ def test_each_invocation_is_a_transaction(play_tool: PlayFunction) -> None:
     assert [span["description"] for one in transactions for span in one["spans"]] == ["compute"] * 2
     assert [one["extra"]["lambda"]["aws_request_id"] for one in transactions] == ["rid-1", "rid-2"]
     assert len({one["contexts"]["trace"]["trace_id"] for one in transactions}) == 2
-    assert min(seconds_to_answer(run, 1), seconds_to_answer(run, 2)) >= SECONDS
+    assert min(run.seconds_to_answer(1), run.seconds_to_answer(2)) >= SECONDS
 
 
 def test_a_failed_import_is_sent_before_it_is_reported(play_tool: PlayFunction) -> None:
@@ -180,7 +174,7 @@ def test_set_up_in_the_handler_it_serves_the_invocations_after(play_tool: PlayFu
     assert message["message"] == "set up"
     assert error["exception"]["values"][0]["value"] == "failed"
     assert error["extra"]["lambda"]["aws_request_id"] == "rid-2"
-    assert min(seconds_to_answer(run, 1), seconds_to_answer(run, 2)) >= SECONDS
+    assert min(run.seconds_to_answer(1), run.seconds_to_answer(2)) >= SECONDS
 
 
 def test_without_an_error_nothing_is_sent_and_nothing_said(play_tool: PlayFunction) -> None:
