@@ -1,6 +1,5 @@
 """datadog-lambda, its handler in the place of the function's: metrics and traces go to the log, records carry the trace."""
 
-import json
 import re
 from typing import Any
 
@@ -82,12 +81,11 @@ def test_records_of_the_log_carry_the_trace(play_tool: PlayFunction) -> None:
 def test_records_in_json_carry_the_trace(play_tool: PlayFunction) -> None:
     environment = {**ENVIRONMENT, "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "WARN"}
     run = play_tool(FUNCTION, handler=HANDLER, events=[event("work", headers=ARN_HEADER)], environment=environment)
-    (computing,) = [line for line in lines_of(run) if "computing" in line]
-    assert "dd.trace_id=" in computing or json.loads(computing)["message"] == "computing"
-
-
-def lines_of(run: Run) -> list[str]:
-    return run.stdout.splitlines()
+    (computing,) = [record for record in objects(run, without=("timestamp",)) if record.get("message") == "computing"]
+    assert re.fullmatch("[0-9a-f]{32}", computing.pop("dd.trace_id"))
+    assert computing.pop("dd.span_id").isdigit()
+    correlation = {"dd.service": "shop", "dd.version": "", "dd.env": "test"}
+    assert computing == {"level": "WARNING", "message": "computing", "logger": "shop", "requestId": "rid-1", **correlation}
 
 
 def test_each_invocation_is_a_trace(play_tool: PlayFunction) -> None:

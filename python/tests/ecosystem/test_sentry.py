@@ -155,14 +155,18 @@ def test_a_failed_import_is_sent_before_it_is_reported(play_tool: PlayFunction) 
     assert [frame["function"] for frame in exception["stacktrace"]["frames"]][-2:] == ["<module>", "configure"]
 
 
-def test_set_up_in_the_handler_it_serves_the_invocations_after(play_tool: PlayFunction) -> None:
-    """By then the invocation has begun: what it captures is flushed, and errors are caught from the next one on."""
+def test_set_up_in_the_handler_it_serves_that_invocation_and_those_after(play_tool: PlayFunction) -> None:
+    """The invocation has begun: what it captures is flushed before its answer, and errors are caught from the next one on."""
     files = {
-        "app.py": f"""
+        "app.py": """
+        import sentry_sdk
+        from sentry_sdk.integrations.aws_lambda import AwsLambdaIntegration
+
         def handler(event, context):
             if event == "set up":
-                {set_up().replace("        ", "                ").strip()}
-                return sentry_sdk.capture_message("set up") and None
+                sentry_sdk.init(integrations=[AwsLambdaIntegration()])
+                sentry_sdk.capture_message("set up")
+                return
             raise ValueError(event)
         """
     }
