@@ -115,7 +115,7 @@ class UdpBackend:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
 
     def datagrams(self) -> Iterator[bytes]:
         """Everything that came since it was asked last."""

@@ -44,7 +44,7 @@ def task_root(tool: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["awslambdaric", "whipsnake"])
 def runtime(request: pytest.FixtureRequest, bootstrap: Path) -> Runtime:
-    """Each of the two, so that a tool's test says the same of both. `python3` on the PATH is the runtime's own."""
+    """Each of the two, so that a tool's test says the same of both."""
     if request.param == "whipsnake":
         return Runtime("whipsnake", [str(bootstrap)])
     managed = request.getfixturevalue("managed")
@@ -53,26 +53,33 @@ def runtime(request: pytest.FixtureRequest, bootstrap: Path) -> Runtime:
 
 
 @pytest.fixture
-def play_tool(player: Player, runtime: Runtime, task_root: Path, tmp_path: Path, make_play: Callable[..., Play]) -> PlayFunction:
-    """Runs a function that has the tool's packages in its folder."""
+def python_folder(runtime: Runtime, tmp_path: Path) -> Path:
+    """Where the PATH's `python3` is: on Lambda it is the runtime's own, with whipsnake a link to the bootstrap."""
+    if runtime.name != "whipsnake":
+        return Path(runtime.command[0]).parent
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "python3").symlink_to(runtime.command[0])
+    return folder
+
+
+@pytest.fixture
+def play_tool(
+    player: Player, runtime: Runtime, task_root: Path, python_folder: Path, make_play: Callable[..., Play]
+) -> PlayFunction:
+    """Runs a function that has the tool's packages in its folder, as Lambda would start it."""
 
     def run(files: Files | None = None, **fields: object) -> Run:
         play = make_play(files, **{"task_root": task_root, **fields})
-        return player.play(play, [_as_lambda_starts_it(runtime, play, tmp_path / "bin")])[0]
+        command = runtime.command
+        wrapper = play.environment.get(WRAPPER)
+        if wrapper and runtime.name != "whipsnake":
+            # The service itself does it on a managed runtime.
+            command = [str(wrapper), *command]
+        path = {"PATH": f"{python_folder}:/usr/local/bin:/usr/bin:/bin"}
+        return player.play(play, [Runtime(runtime.name, command, {**runtime.environment, **path})])[0]
 
     return run
-
-
-def _as_lambda_starts_it(runtime: Runtime, play: Play, bin_folder: Path) -> Runtime:
-    """A wrapper is the service's to run on a managed runtime, and the runtime's own on whipsnake. Both have a `python3`."""
-    if runtime.name == "whipsnake":
-        bin_folder.mkdir(exist_ok=True)
-        (bin_folder / "python3").symlink_to(runtime.command[0])
-        python, command = bin_folder, runtime.command
-    else:
-        wrapper = play.environment.get(WRAPPER)
-        python, command = Path(runtime.command[0]).parent, [*([str(wrapper)] if wrapper else []), *runtime.command]
-    return Runtime(runtime.name, command, {**runtime.environment, "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin"})
 
 
 @pytest.fixture(scope="session")

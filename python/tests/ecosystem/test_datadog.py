@@ -93,7 +93,10 @@ def test_each_invocation_is_a_trace(play_tool: PlayFunction) -> None:
     run = play_tool(FUNCTION, handler=HANDLER, events=steps, environment=ENVIRONMENT)
     first, compute, second = spans(run, "aws.lambda", "compute")
     assert (compute["parent_id"], compute["trace_id"]) == (first["span_id"], first["trace_id"])
-    assert [(span["service"], span["resource"], span["error"]) for span in (first, second)] == [("shop", "f", 0), ("shop", "f", 1)]
+    assert [(span["service"], span["resource"], span["error"]) for span in (first, second)] == [
+        ("shop", "f", 0),
+        ("shop", "f", 1),
+    ]
     assert [(span["meta"]["request_id"], span["meta"]["cold_start"]) for span in (first, second)] == [
         ("rid-1", "true"),
         ("rid-2", "false"),

@@ -104,7 +104,11 @@ def read_spans(tool: Path) -> Callable[[HttpBackend], list[dict[str, Any]]]:
         found = []
         for request in backend.sent_to("/v1/traces"):
             reader = subprocess.run(
-                [sys.executable, "-c", READ_SPANS], input=request.body, env={"PYTHONPATH": str(tool)}, capture_output=True, check=True
+                [sys.executable, "-c", READ_SPANS],
+                input=request.body,
+                env={"PYTHONPATH": str(tool)},
+                capture_output=True,
+                check=True,
             )
             for resource in json.loads(reader.stdout)["resourceSpans"]:
                 shared = attributes(resource["resource"])

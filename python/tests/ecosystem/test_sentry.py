@@ -124,9 +124,7 @@ def test_each_invocation_is_a_transaction(play_tool: PlayFunction) -> None:
         """
     }
     with serve(answers_after=SECONDS) as backend:
-        run = play_tool(
-            files, events=[event(1, headers=ARN_HEADER), event(2, headers=ARN_HEADER)], environment=dsn(backend)
-        )
+        run = play_tool(files, events=[event(1, headers=ARN_HEADER), event(2, headers=ARN_HEADER)], environment=dsn(backend))
     assert run.responses == [2, 3]
     transactions = items(backend, "transaction")
     assert [(one["transaction"], one["contexts"]["trace"]["op"]) for one in transactions] == [("f", "function.aws")] * 2
