@@ -1,6 +1,7 @@
 """datadog-lambda, its handler in the place of the function's: metrics and traces go to the log, records carry the trace."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from conftest import PlayFunction
@@ -65,6 +66,18 @@ def test_metrics_are_lines_of_the_log(play_tool: PlayFunction, python_version: s
     starts = ["cold_start:true", "cold_start:false"]
     for (_, _, shown), start in zip((found[0], found[2]), starts, strict=True):
         assert shown == [*tags, start, f"runtime:python{python_version}", "datadog_lambda:v8.130.0", layer]
+
+
+def test_the_handler_is_redirected_by_datadogs_wrapper(play_tool: PlayFunction, tmp_path: Path) -> None:
+    """As the layer's script does it, in a few words."""
+    wrapper = tmp_path / "datadog_wrapper"
+    wrapper.write_text(f'#!/bin/bash\nexport DD_LAMBDA_HANDLER="$_HANDLER" _HANDLER="{HANDLER}"\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    environment = {**ENVIRONMENT, "DD_LAMBDA_HANDLER": None, "AWS_LAMBDA_EXEC_WRAPPER": str(wrapper)}
+    run = play_tool(FUNCTION, events=[event("work", headers=ARN_HEADER)], environment=environment)
+    assert run.response == 42
+    assert ("coffee.order", 12.5) in [(name, value) for name, value, _ in metrics(run)]
+    assert len(spans(run, "aws.lambda")) == 1
 
 
 def test_records_of_the_log_carry_the_trace(play_tool: PlayFunction) -> None:

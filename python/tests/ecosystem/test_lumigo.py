@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import PlayFunction
+from ecosystem.backends import serve
 from ecosystem.log_lines import texts
 from playing import event
 
@@ -22,6 +23,8 @@ FUNCTION = {
         def handler(event, context):
             lumigo_tracer.add_execution_tag("order", "7")
             logging.getLogger("shop").warning("made")
+            if event.startswith("http"):
+                return urllib.request.urlopen(event + "/thing").status
             if event == "fail":
                 raise ValueError("as asked")
             return {"statusCode": 200}
@@ -72,6 +75,21 @@ def test_each_invocation_leaves_spans(play_tool: PlayFunction, spans_folder: Pat
     made = [line for line in texts(run) if line.endswith("\tmade")]
     assert texts(run)[0] == made[0]
     assert not [line for line in texts(run) if "lumigo" in line.lower() and not line.startswith("[ERROR]")]
+
+
+def test_what_the_function_calls_is_a_span(play_tool: PlayFunction, spans_folder: Path) -> None:
+    with serve() as backend:
+        steps = [event(backend.url, headers={**ARN, **TRACE})]
+        run = play_tool(FUNCTION, handler=HANDLER, events=steps, environment=environment(spans_folder, "orders/app.handler"))
+    assert run.response == 200
+    found = [span for path in spans_folder.glob("*_end") for span in json.loads(path.read_text())]
+    (call,) = (span for span in found if span["type"] == "http")
+    assert (call["parentId"], call["transactionId"]) == ("rid-1", "bd862e3fe1be46a994272793")
+    http = call["info"]["httpInfo"]
+    assert (http["request"]["method"], http["request"]["uri"]) == ("GET", "127.0.0.1/thing")
+    assert http["response"]["statusCode"] == 200
+    # The trace goes on where the function called.
+    assert "bd862e3fe1be46a994272793" in backend.received[0].headers["traceparent"]
 
 
 def test_a_function_that_does_not_exist_is_told_as_by_the_runtime(play_tool: PlayFunction, spans_folder: Path) -> None:

@@ -11,7 +11,7 @@ from playing import event
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:f"
 ARN_HEADER = {"Lambda-Runtime-Invoked-Function-Arn": ARN}
 # The integration flushes, that is, waits for Sentry's answers. Who goes on without them is faster than this.
-SECONDS = 0.4
+SECONDS = 0.6
 
 
 def set_up(*, traces: bool = False) -> str:
@@ -177,6 +177,30 @@ def test_set_up_in_the_handler_it_serves_that_invocation_and_those_after(play_to
     assert error["exception"]["values"][0]["value"] == "failed"
     assert error["extra"]["lambda"]["aws_request_id"] == "rid-2"
     assert min(run.seconds_to_answer(1), run.seconds_to_answer(2)) >= SECONDS
+
+
+def test_an_impending_timeout_is_sent_while_the_function_runs(play_tool: PlayFunction) -> None:
+    """The play's deadline is in 30 seconds; the warning comes 1.5 seconds before it, here 29.8."""
+    files = {
+        "app.py": """
+        import time
+        import sentry_sdk
+        from sentry_sdk.integrations import aws_lambda
+
+        aws_lambda.TIMEOUT_WARNING_BUFFER = 29_800
+        sentry_sdk.init(integrations=[aws_lambda.AwsLambdaIntegration(timeout_warning=True)])
+
+        def handler(event, context):
+            time.sleep(event)
+        """
+    }
+    with serve() as backend:
+        run = play_tool(files, events=[event(0.6, headers=ARN_HEADER), event(0, headers=ARN_HEADER)], environment=dsn(backend))
+    assert run.calls[1::2] == ["POST rid-1/response", "POST rid-2/response"]
+    (captured,) = items(backend, "event")
+    (exception,) = captured["exception"]["values"]
+    assert exception["type"] == "ServerlessTimeoutWarning"
+    assert captured["extra"]["lambda"]["aws_request_id"] == "rid-1"
 
 
 def test_without_an_error_nothing_is_sent_and_nothing_said(play_tool: PlayFunction) -> None:
