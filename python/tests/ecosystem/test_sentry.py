@@ -153,6 +153,15 @@ def test_a_failed_import_is_sent_before_it_is_reported(play_tool: PlayFunction) 
     assert [frame["function"] for frame in exception["stacktrace"]["frames"]][-2:] == ["<module>", "configure"]
 
 
+def test_a_package_that_is_missing_is_sent_before_it_is_reported(play_tool: PlayFunction) -> None:
+    with serve() as backend:
+        run = play_tool({"app.py": f"{set_up()}\n        import no_such_package"}, environment=dsn(backend))
+    assert run.init_error["errorType"] == "Runtime.ImportModuleError"
+    (captured,) = items(backend, "event")
+    (exception,) = captured["exception"]["values"]
+    assert "No module named 'no_such_package'" in exception["value"]
+
+
 def test_set_up_in_the_handler_it_serves_that_invocation_and_those_after(play_tool: PlayFunction) -> None:
     """The invocation has begun: what it captures is flushed before its answer, and errors are caught from the next one on."""
     files = {
