@@ -16,7 +16,7 @@ ARN_HEADER = {"Lambda-Runtime-Invoked-Function-Arn": ARN}
 
 FUNCTION = {
     "app.py": """
-        import logging, time
+        import logging, signal
         from datadog_lambda.metric import lambda_metric
         from ddtrace import tracer
 
@@ -31,8 +31,8 @@ FUNCTION = {
             lambda_metric("coffee.order", 12.5, tags=["product:latte"])
             if event == "fail":
                 raise ValueError("as asked")
-            if event == "sleep":
-                time.sleep(0.5)
+            if event == "wait":
+                signal.pause()
             return compute(21)
     """
 }
@@ -125,8 +125,8 @@ def test_each_invocation_is_a_trace(play_tool: PlayFunction) -> None:
 
 def test_an_impending_timeout_is_marked_while_the_function_runs(play_tool: PlayFunction) -> None:
     """By an alarm: a signal handler that has to run in the middle of the function. The play's deadline is in 30 seconds."""
-    environment = {**ENVIRONMENT, "DD_APM_FLUSH_DEADLINE_MILLISECONDS": "29900"}
-    steps = [event(value, headers=ARN_HEADER) for value in ("sleep", "work")]
+    environment = {**ENVIRONMENT, "DD_APM_FLUSH_DEADLINE_MILLISECONDS": "29000"}
+    steps = [event(value, headers=ARN_HEADER) for value in ("wait", "work")]
     run = play_tool(FUNCTION, handler=HANDLER, events=steps, environment=environment)
     assert run.responses == [42, 42]
     first, second = spans(run, "aws.lambda")

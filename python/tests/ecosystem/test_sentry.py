@@ -177,7 +177,9 @@ def test_set_up_in_the_handler_it_serves_that_invocation_and_those_after(play_to
             raise ValueError(event)
         """
     }
-    with serve(answers_after=SECONDS) as backend:
+    # The set-up itself takes a moment.
+    seconds = 2 * SECONDS
+    with serve(answers_after=seconds) as backend:
         steps = [event(value, headers=ARN_HEADER) for value in ("set up", "failed")]
         run = play_tool(files, events=steps, environment=dsn(backend))
     assert (run.responses, run.errors[0]["errorType"]) == ([None], "ValueError")
@@ -185,27 +187,30 @@ def test_set_up_in_the_handler_it_serves_that_invocation_and_those_after(play_to
     assert message["message"] == "set up"
     assert error["exception"]["values"][0]["value"] == "failed"
     assert error["extra"]["lambda"]["aws_request_id"] == "rid-2"
-    assert min(run.seconds_to_answer(1), run.seconds_to_answer(2)) >= SECONDS
+    assert min(run.seconds_to_answer(1), run.seconds_to_answer(2)) >= seconds
 
 
 def test_an_impending_timeout_is_sent_while_the_function_runs(play_tool: PlayFunction) -> None:
-    """The play's deadline is in 30 seconds; the warning comes 1.5 seconds before it, here 29.8."""
+    """The play's deadline is in 30 seconds; the warning comes 1.5 seconds before it, here 29."""
     files = {
         "app.py": """
-        import time
+        import threading
         import sentry_sdk
         from sentry_sdk.integrations import aws_lambda
 
-        aws_lambda.TIMEOUT_WARNING_BUFFER = 29_800
+        aws_lambda.TIMEOUT_WARNING_BUFFER = 29_000
         sentry_sdk.init(integrations=[aws_lambda.AwsLambdaIntegration(timeout_warning=True)])
 
         def handler(event, context):
-            time.sleep(event)
+            watching = [thread for thread in threading.enumerate() if type(thread).__name__ == "TimeoutThread"]
+            for thread in watching:
+                thread.join()
+            return len(watching)
         """
     }
     with serve() as backend:
-        run = play_tool(files, events=[event(0.6, headers=ARN_HEADER), event(0, headers=ARN_HEADER)], environment=dsn(backend))
-    assert run.calls[1::2] == ["POST rid-1/response", "POST rid-2/response"]
+        run = play_tool(files, events=[event(None, headers=ARN_HEADER)], environment=dsn(backend))
+    assert run.response == 1
     (captured,) = items(backend, "event")
     (exception,) = captured["exception"]["values"]
     assert exception["type"] == "ServerlessTimeoutWarning"
