@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-python conformance recordings lint format docs bench clean cli python venv
+.PHONY: help run build test test-rust test-python conformance recordings ecosystem pins lint format docs bench clean cli python venv packages
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -17,6 +17,8 @@ TARGET := $(CARGO_TARGET_DIR)
 WHIPSNAKE := $(TARGET)/release/whipsnake
 CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
+ECOSYSTEM := python/tests/ecosystem
+PACKAGES := $(TARGET)/ecosystem
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
@@ -42,13 +44,22 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) python/tests
+	$(PYTEST) --ignore $(ECOSYSTEM) python/tests
 
 conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
 	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) $(PYTEST) python/tests/conformance python/tests/properties
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
+
+ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap
+	WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
+
+pins: $(UV) ## Resolves anew what the tools of `make ecosystem` need
+	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \
+		$(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --no-annotate --no-emit-index-url --custom-compile-command "make pins" \
+			--group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt || exit; \
+	done
 
 lint: python venv ## Checks formatting, lints and types
 	cargo fmt --all --check
@@ -87,6 +98,17 @@ venv: python
 		$(UV) pip install --quiet --python $(VENV)/bin/python --group python/pyproject.toml:test --group python/pyproject.toml:lint && \
 		echo "$$wanted" > $(VENV)/made-for; \
 	fi
+
+# What the ecosystem's functions bring along: a folder for each tool, made anew when its pins or the CPython are others.
+packages: python $(UV)
+	@python=$$(cat $(TARGET)/python.path); for pins in $(ECOSYSTEM)/requirements/*.txt; do \
+		tool=$(PACKAGES)/$$(basename $$pins .txt); wanted="$$python $$(cksum < $$pins)"; \
+		if [ "$$(cat $$tool.made-for 2>/dev/null)" != "$$wanted" ]; then \
+			rm -rf $$tool && \
+			$(UV) pip install --quiet --no-deps --compile-bytecode --python "$$python" --target $$tool --requirements $$pins && \
+			echo "$$wanted" > $$tool.made-for || exit; \
+		fi; \
+	done
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \

@@ -122,6 +122,8 @@ class Request:
     headers: Sequence[tuple[str, bytes]]
     body: bytes
     truncated: bool
+    at_us: int
+    """Microseconds since the runtime was started."""
 
     def header(self, name: str) -> str | None:
         """A header's value; None when absent."""
@@ -185,6 +187,11 @@ class Run:
         assert len(reports) < 2, self.story()
         return reports[0].json() if reports else None
 
+    def seconds_to_answer(self, number: int) -> float:
+        """From the runtime's asking for an event to its answer."""
+        asked = [request for request in self.requests if request.call == "GET next"][number - 1]
+        return (self.answers[f"rid-{number}"].at_us - asked.at_us) / 1_000_000
+
     @property
     def ending(self) -> str:
         """How the process ended: `exit code 1`, `signal 15`."""
@@ -228,6 +235,7 @@ def _run(recording: dict[str, Any]) -> Run:
                 headers=[(name, _read_bytes(value)) for name, value in request["headers"]],
                 body=_read_bytes(request["body"]),
                 truncated=request.get("truncated", False),
+                at_us=request["at_us"],
             )
             for request in recording["requests"]
         ],

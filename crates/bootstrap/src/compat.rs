@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCFunction, PyDict};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyString};
 use std::sync::{Arc, Weak};
 use whipsnake_marshal as marshal;
 use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
@@ -41,7 +41,7 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
         bootstrap.call_method1(
             intern!(py, "handle_event_request"),
             (
-                bootstrap.getattr(intern!(py, "_client"))?,
+                client(py)?,
                 bootstrap.call_method1(intern!(py, "_settled"), (handler.function(py),))?,
                 &invocation.ticket.request_id,
                 PyBytes::new(py, &invocation.payload),
@@ -59,6 +59,32 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
     call().map(drop).map_err(Ending::Raised)
 }
 
+/// Answers an invocation by way of the client's method.
+pub fn respond(py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), Ending> {
+    let call = || {
+        // Text where the managed runtime's marshaller gives text.
+        let body = match str::from_utf8(&response.body) {
+            Ok(text) if response.is_json() => PyString::new(py, text).into_any(),
+            _ => PyBytes::new(py, &response.body).into_any(),
+        };
+        let arguments = (&ticket.request_id, body, &*response.content_type, &ticket.invocation_id);
+        client(py)?.call_method1("post_invocation_result", arguments)
+    };
+    call().map(drop).map_err(Ending::Raised)
+}
+
+/// Reports that an invocation failed by way of the client's method.
+pub fn fail(py: Python<'_>, ticket: &Ticket, report: &str, xray_cause: &str) -> Result<(), Ending> {
+    let arguments = (&ticket.request_id, report, xray_cause, &ticket.invocation_id);
+    let call = || client(py)?.call_method1("post_invocation_error", arguments);
+    call().map(drop).map_err(Ending::Raised)
+}
+
+/// The client whose methods tools replace, on its class.
+fn client(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("awslambdaric.bootstrap")?.getattr(intern!(py, "_client"))
+}
+
 /// Reports a failed init phase by way of the Python names. The exception counts as being handled meanwhile: Sentry asks
 /// `sys.exc_info()` for it.
 pub fn fail_init(py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> PyResult<()> {
@@ -66,8 +92,10 @@ pub fn fail_init(py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseExce
     let nothing: Option<&str> = None;
     let report =
         bootstrap.call_method1("make_error", (&fault.message, &fault.error_type, &fault.stack_trace, nothing))?;
-    let client = bootstrap.getattr("_client")?;
-    while_handling(exception, || client.call_method1("post_init_error", (report,))).map(drop)
+    if let Some(exception) = exception {
+        traceback::forget_import_system(exception.bind(py))?;
+    }
+    while_handling(exception, || client(py)?.call_method1("post_init_error", (report,))).map(drop)
 }
 
 /// Calls `body` with `exception` as the one that is being handled.

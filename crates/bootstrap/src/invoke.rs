@@ -72,11 +72,20 @@ impl Server {
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log);
         }
-        match self.invoke(py, handler, &invocation) {
-            Ok(response) => self.respond(py, &invocation.ticket, response),
+        let ticket = &invocation.ticket;
+        let answer = self.invoke(py, handler, &invocation);
+        // A tool that was set up by the handler itself has replaced the ways to answer just now.
+        let is_replaced = compat::is_imported(self.modules.bind(py));
+        match answer {
+            Ok(response) if is_replaced => compat::respond(py, ticket, response),
+            Ok(response) => self.respond(py, ticket, response),
             Err(Failure::Fault(fault, exception)) => {
                 let (report, xray_cause) = self.log_failure(py, &fault, exception.as_ref());
-                self.fail(py, &invocation.ticket, report.into(), &xray_cause)
+                if is_replaced {
+                    compat::fail(py, ticket, &report, &xray_cause)
+                } else {
+                    self.fail(py, ticket, report.into(), &xray_cause)
+                }
             }
             Err(Failure::Raised(error)) => Err(Ending::Raised(error)),
         }

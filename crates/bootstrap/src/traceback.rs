@@ -149,6 +149,12 @@ fn has_relatives(error: &Bound<'_, PyAny>) -> PyResult<bool> {
         || error.is_instance_of::<PyBaseExceptionGroup>())
 }
 
+/// Takes the import system's frames off the beginning of an exception's stack, for tools that show it.
+pub fn forget_import_system(error: &Bound<'_, PyBaseException>) -> PyResult<()> {
+    let stack = stack_without(error, OWN_CODE_AND_IMPORTS)?;
+    error.setattr(intern!(error.py(), "__traceback__"), stack)
+}
+
 /// An exception's stack without the frames that it begins with and that are of `origins`; None when that leaves none.
 fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut rest: Option<Bound<'py, PyAny>> = error.getattr(intern!(error.py(), "__traceback__"))?.extract()?;

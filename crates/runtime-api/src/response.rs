@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use std::borrow::Cow;
 
+const JSON: &str = "application/json";
+
 /// A buffered response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
@@ -16,7 +18,13 @@ impl Response {
     /// A JSON text.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), content_type: "application/json".into() }
+        Self { body: body.into(), content_type: JSON.into() }
+    }
+
+    /// Whether it is labelled as JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.content_type == JSON
     }
 
     /// Bytes that the handler returned as they are, labelled as the managed runtime labels them.

@@ -1,7 +1,10 @@
 """The names of awslambdaric that third-party tools look for and replace."""
 
+import re
+
 from conformance.case import Behaviour, Case, Section
 from playing import Files, event, payload
+from reference import Better
 
 # How Sentry finds the module whose functions it replaces.
 BOOTSTRAP = """
@@ -78,6 +81,27 @@ METHODS = """
         if event == "error":
             raise ValueError(event)
         return event if event != "bytes" else b"raw"
+"""
+
+REPLACED_IN_THE_HANDLER = """
+    import __main__
+
+    def replace():
+        client = __main__.awslambdaricmain.bootstrap.LambdaRuntimeClient
+        if hasattr(client, "is_replaced"):
+            return
+        client.is_replaced = True
+        for name in ("post_invocation_result", "post_invocation_error"):
+            def replacement(self, *args, name=name, method=getattr(client, name), **kwargs):
+                print(name, args, kwargs)
+                return method(self, *args, **kwargs)
+            setattr(client, name, replacement)
+
+    def handler(event, context):
+        replace()
+        if event == "error":
+            raise ValueError(event)
+        return event
 """
 
 INIT_ERROR = """
@@ -222,6 +246,18 @@ SECTION = Section(
                     shows={"stdout": lambda text: text.count("post_invocation_result") == 2},
                 ),
                 Case(
+                    name="replaced by the handler itself",
+                    files=app(REPLACED_IN_THE_HANDLER, before=""),
+                    events=["ok", "ok", "error", b"".hex()],
+                    shows={"stdout": lambda text: text.count("post_invocation_result") == 3},
+                ),
+                Case(
+                    name="replaced by a handler that fails",
+                    files=app(REPLACED_IN_THE_HANDLER, before=""),
+                    events=["error", "ok"],
+                    shows={"stdout": lambda text: "post_invocation_error" in text},
+                ),
+                Case(
                     name="an answer that is changed",
                     files=app(CHANGED_ANSWER),
                     events=["é"],
@@ -253,8 +289,15 @@ SECTION = Section(
                 Case(
                     name="an encoder with a default of its own",
                     files=app(ENCODER, before=""),
-                    events=[0, 1, 2, 3],
+                    events=[0],
                     shows={"rid-1": {"body": '["2026-11-21", [1, 2, 3], 1.10, {"é": ["2026-01-01"]}]'}},
+                ),
+                Case(
+                    name="an encoder that refuses",
+                    files=app(ENCODER, before=""),
+                    events=[1, 2, 3],
+                    shows={"rid-1": {"body": re.compile("Object of type type is not JSON serializable")}},
+                    better=Better("the log says where it refused", {"stdout": re.compile("in default")}),
                 ),
             ],
         ),

@@ -1,0 +1,87 @@
+"""How the tools' functions are run: with their packages beside them, and under both runtimes with the same expectations.
+
+`WHIPSNAKE_PACKAGES`: where `make ecosystem` has installed the packages [target/ecosystem].
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import PlayFunction
+from playing import Files, Play, Player, Run, Runtime
+
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+
+
+@pytest.fixture(scope="session")
+def packages(repository: Path) -> Path:
+    folder = Path(os.environ.get("WHIPSNAKE_PACKAGES") or repository / "target/ecosystem")
+    if not folder.is_dir():
+        pytest.skip(f"the tools' packages are not in {folder}: `make ecosystem` installs them and runs these tests")
+    return folder
+
+
+@pytest.fixture
+def tool(request: pytest.FixtureRequest, packages: Path) -> Path:
+    """The packages of the tool that test_TOOL.py is about."""
+    folder = packages / request.path.stem.removeprefix("test_")
+    assert folder.is_dir(), f"{folder} is missing: `make ecosystem` installs requirements/{folder.name}.txt there"
+    return folder
+
+
+@pytest.fixture
+def task_root(tool: Path, tmp_path: Path) -> Path:
+    """The function's folder with the packages in it, as an archive that is deployed has them."""
+    root = tmp_path / "task"
+    root.mkdir()
+    for entry in tool.iterdir():
+        (root / entry.name).symlink_to(entry)
+    return root
+
+
+@pytest.fixture(params=["awslambdaric", "whipsnake"])
+def runtime(request: pytest.FixtureRequest, bootstrap: Path) -> Runtime:
+    """Each of the two, so that a tool's test says the same of both."""
+    if request.param == "whipsnake":
+        return Runtime("whipsnake", [str(bootstrap)])
+    managed = request.getfixturevalue("managed")
+    assert isinstance(managed, Runtime)
+    return managed
+
+
+@pytest.fixture
+def python_folder(runtime: Runtime, tmp_path: Path) -> Path:
+    """Where the PATH's `python3` is: on Lambda it is the runtime's own, with whipsnake a link to the bootstrap."""
+    if runtime.name != "whipsnake":
+        return Path(runtime.command[0]).parent
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "python3").symlink_to(runtime.command[0])
+    return folder
+
+
+@pytest.fixture
+def play_tool(
+    player: Player, runtime: Runtime, task_root: Path, python_folder: Path, make_play: Callable[..., Play]
+) -> PlayFunction:
+    """Runs a function that has the tool's packages in its folder, as Lambda would start it."""
+
+    def run(files: Files | None = None, **fields: object) -> Run:
+        play = make_play(files, **{"task_root": task_root, **fields})
+        command = runtime.command
+        wrapper = play.environment.get(WRAPPER)
+        if wrapper and runtime.name != "whipsnake":
+            # The service itself does it on a managed runtime.
+            command = [str(wrapper), *command]
+        path = {"PATH": f"{python_folder}:/usr/local/bin:/usr/bin:/bin"}
+        return player.play(play, [Runtime(runtime.name, command, {**runtime.environment, **path})])[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def python_version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
