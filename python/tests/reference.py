@@ -125,7 +125,7 @@ def _forget(places: dict[str, Any], place: str) -> None:
     if place in places:
         del places[place]
     elif whole in places:
-        places[whole].pop(part)
+        places[whole].pop(part, None)
 
 
 def _difference(expected: Any, found: Any) -> str:

@@ -20,7 +20,7 @@ def failed(
     name: str, error_type: str, source: str | bytes = "", files: Files | None = None, handler: str = "app.handler"
 ) -> Iterator[Case]:
     """An import that fails, logged in both formats."""
-    for suffix, log_format in {"": "Text", ", as JSON": "JSON"}.items():
+    for suffix, log_format in {"": "Text", " (JSON)": "JSON"}.items():
         yield Case(
             name=name + suffix,
             files={"app.py": source, **(files or {})},
@@ -53,7 +53,7 @@ def unreported(
     return Case(name=name, files={"app.py": source}, handler=handler, better=Better(because, {**reported, **shows}))
 
 
-def not_utf_8(name: str, source: str, body: str) -> Case:
+def in_latin_1(name: str, source: str, body: str) -> Case:
     """The same where all but the report's encoding agrees."""
     return Case(
         name=name,
@@ -73,7 +73,7 @@ def refused(status: int, complaint: str) -> Case:
         files={"app.py": "raise ValueError('v')"},
         script={"init_error": [{"status": status}]},
         shows={"calls": ["POST init/error"], "ending": "exit code 1", "stdout": re.compile(r"^\[ERROR\] ValueError: v")},
-        better=Better("one line, where the managed runtime has a traceback of its own", {"stderr": re.compile(complaint)}),
+        better=Better("the log has no traceback of the runtime itself", {"stderr": re.compile(complaint)}),
     )
 
 
@@ -251,8 +251,8 @@ SECTION = Section(
             "I11",
             "The report may have letters of western Europe.",
             [
-                not_utf_8("in the message", "raise ValueError('é')", '{"errorMessage": "é", "errorType": "ValueError"'),
-                not_utf_8("in the source", "1 / 0  # é", "1 / 0  # é"),
+                in_latin_1("in the message", "raise ValueError('é')", '{"errorMessage": "é", "errorType": "ValueError"'),
+                in_latin_1("in the source", "1 / 0  # é", "1 / 0  # é"),
             ],
         ),
         Behaviour(
@@ -307,7 +307,7 @@ SECTION = Section(
                     environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"},
                     shows={"calls": [], "ending": "exit code 1", "stdout": re.compile(r"^\[ERROR\] ValueError: v")},
                     better=Better(
-                        "one line, where the managed runtime has a traceback of its own",
+                        "the log has no traceback of the runtime itself",
                         {
                             "stderr": re.compile(
                                 "^whipsnake: could not post the init error: no answer from the Runtime API: .*\n$"

@@ -15,7 +15,7 @@ def traced(name: str, body: str, headline: str, traceback: str) -> Iterator[Case
     """A handler that raises such an exception, logged in both formats."""
     for suffix, log_format, record in (
         ("", "Text", error_record.as_text(headline, traceback)),
-        (", as JSON", "JSON", error_record.as_json(traceback)),
+        (" (JSON)", "JSON", error_record.as_json(traceback)),
     ):
         yield Case(
             name=name + suffix,

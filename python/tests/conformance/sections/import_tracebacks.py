@@ -18,7 +18,7 @@ def traced(name: str, source: str, headline: str, traceback: str, files: Files |
     is_stated = error_type.startswith("Runtime.")
     for suffix, log_format, record in (
         ("", "Text", error_record.as_text(headline, traceback)),
-        (", as JSON", "JSON", error_record.as_json(traceback)),
+        (" (JSON)", "JSON", error_record.as_json(traceback)),
     ):
         yield Case(
             name=name + suffix,
