@@ -121,11 +121,11 @@ def disagreements(
 
 
 def _forget(places: dict[str, Any], place: str) -> None:
-    whole, _, part = place.partition("/")
-    if place in places or not part:
-        places.pop(place, None)
+    whole, _, part = place.rpartition("/")
+    if place in places:
+        del places[place]
     elif whole in places:
-        places[whole].pop(part)
+        places[whole].pop(part, None)
 
 
 def _difference(expected: Any, found: Any) -> str:
@@ -192,11 +192,15 @@ _REPEATED = re.compile(r"Previous line repeated \d+ more times")
 _OWN_FRAME_IN_LOG = re.compile('\r\u00a0+File "[^"]*awslambdaric[/.][^"]*", line \\d+, in \\w+(\r\u00a0{4}[^\r\n]*)?')
 _OWN_FRAME = r'"  File \\"[^"]*awslambdaric[/.][^"]*\\", line \d+, in \w+(?:[^"\\]|\\.)*"'
 _OWN_FRAME_IN_BODY = re.compile(f"{_OWN_FRAME}, |(, )?{_OWN_FRAME}")
-# A frame, its source lines and the marks under them.
+# A frame, its source lines and the marks under them; in an exception group, all of them have a margin.
 _OWN_FRAME_IN_TRACEBACK = re.compile(
-    r'  File "(?:[^"]*/awslambdaric/[^"]*|[^"]*/runtime\d*/bootstrap\.py|[^"]*/importlib/__init__\.py'
-    r'|<frozen (?:awslambdaric|whipsnake)[^"]*)", line \d+, in .*\n(?:    .*\n)*'
+    r'  (?P<margin>(?:\| {3})?)File "(?:[^"]*/awslambdaric/[^"]*|[^"]*/runtime\d*/bootstrap\.py|[^"]*/importlib/__init__\.py'
+    r'|<frozen (?:awslambdaric|whipsnake)[^"]*)", line \d+, in .*\n(?:  (?P=margin)  .*\n)*'
 )
+# Where its own code is at fault.
+_OWN_FILE = re.compile(r"^\S*/(awslambdaric/\w+\.py):\d+: ", re.MULTILINE)
+# What http.client says of an init error that is no Latin-1; the number depends on the function's folder.
+_PLACE_IN_BODY = re.compile(r"in position [\d-]+: Body")
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
 
 
@@ -209,7 +213,8 @@ def _log(text: str) -> str:
 
 
 def _stderr(text: str) -> str:
-    return _texts(_OWN_FRAME_IN_TRACEBACK.sub("", text))
+    text = _OWN_FILE.sub(r"\1: ", _OWN_FRAME_IN_TRACEBACK.sub("", text))
+    return _texts(_PLACE_IN_BODY.sub("in position <n>: Body", text))
 
 
 def _body(body: bytes) -> str | bytes:
