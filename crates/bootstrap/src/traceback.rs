@@ -51,7 +51,10 @@ fn as_it_stands(py: Python<'_>, error: &PyErr) -> Option<Fault> {
     if !value.is_instance(&class).ok()? {
         return None;
     }
-    let part = |name: &str| value.getattr(name).and_then(|part| part.str()).map(|part| text(&part)).ok();
+    let part = |name: &str| {
+        let part = value.getattr(name).ok()?;
+        if part.is_truthy().ok()? { part.str().map(|part| text(&part)).ok() } else { Some(String::new()) }
+    };
     let trace = value.getattr("trace").ok()?;
     let entries = trace.try_iter().map(|entries| entries.flatten().filter_map(|entry| entry.str().ok())).ok();
     Some(Fault {

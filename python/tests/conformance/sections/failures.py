@@ -40,8 +40,8 @@ def texts(name: str, shows: Mapping[str, Expected], **environment: str) -> Case:
     return Case(name=name, files={"app.py": RAISES_ITS_EVENT}, events=TEXTS, environment=environment, shows=shows)
 
 
-def faults(name: str, events: Sequence[object], shows: Mapping[str, Expected], missing: str = "") -> Case:
-    return Case(name=name, files={"app.py": RAISES_A_FAULT}, events=events, shows=shows, missing=missing)
+def faults(name: str, events: Sequence[object], shows: Mapping[str, Expected], free: Mapping[str, str] | None = None) -> Case:
+    return Case(name=name, files={"app.py": RAISES_A_FAULT}, events=events, shows=shows, free=free or {})
 
 
 SECTION = Section(
@@ -341,7 +341,7 @@ SECTION = Section(
                     "None",
                     [[None, None, None], [None, "message"], ["My.Type", None]],
                     {"rid-1": {"body": '{"errorMessage": "", "errorType": "", "requestId": "rid-1", "stackTrace": []}'}},
-                    missing="None for a FaultException's type or message",
+                    dict.fromkeys(["rid-1/x-ray", "rid-3/x-ray"], "X-Ray's message is null or empty"),
                 ),
             ],
         ),

@@ -323,7 +323,6 @@ SECTION = Section(
                         """
                     },
                     events=["hi", "again"],
-                    missing="async handlers",
                     better=Better(
                         "the managed runtime cannot serialise the coroutine",
                         {
