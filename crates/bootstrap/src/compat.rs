@@ -33,51 +33,41 @@ pub fn is_imported(modules: &Bound<'_, PyDict>) -> bool {
 }
 
 /// Serves one invocation by way of the Python names.
-pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &Py<Log>) -> Result<(), Ending> {
-    let call = || {
-        let bootstrap = py.import(intern!(py, "awslambdaric.bootstrap"))?;
-        let content_type =
-            if invocation.is_json() { Some("application/json") } else { invocation.content_type.as_deref() };
-        bootstrap.call_method1(
-            intern!(py, "handle_event_request"),
-            (
-                client(py)?,
-                bootstrap.call_method1(intern!(py, "_settled"), (handler.function(py),))?,
-                &invocation.ticket.request_id,
-                PyBytes::new(py, &invocation.payload),
-                content_type,
-                &invocation.client_context,
-                &invocation.identity,
-                invocation.function_arn.as_deref().unwrap_or(""),
-                invocation.deadline.unwrap_or(0),
-                &invocation.tenant_id,
-                log,
-                &invocation.ticket.invocation_id,
-            ),
-        )
-    };
-    call().map(drop).map_err(Ending::Raised)
+pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &Py<Log>) -> PyResult<()> {
+    let bootstrap = py.import(intern!(py, "awslambdaric.bootstrap"))?;
+    let content_type = if invocation.is_json() { Some("application/json") } else { invocation.content_type.as_deref() };
+    let arguments = (
+        client(py)?,
+        bootstrap.call_method1(intern!(py, "_settled"), (handler.function(py),))?,
+        &invocation.ticket.request_id,
+        PyBytes::new(py, &invocation.payload),
+        content_type,
+        &invocation.client_context,
+        &invocation.identity,
+        invocation.function_arn.as_deref().unwrap_or(""),
+        invocation.deadline.unwrap_or(0),
+        &invocation.tenant_id,
+        log,
+        &invocation.ticket.invocation_id,
+    );
+    bootstrap.call_method1(intern!(py, "handle_event_request"), arguments).map(drop)
 }
 
 /// Answers an invocation by way of the client's method.
-pub fn respond(py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), Ending> {
-    let call = || {
-        // Text where the managed runtime's marshaller gives text.
-        let body = match str::from_utf8(&response.body) {
-            Ok(text) if response.is_json() => PyString::new(py, text).into_any(),
-            _ => PyBytes::new(py, &response.body).into_any(),
-        };
-        let arguments = (&ticket.request_id, body, &*response.content_type, &ticket.invocation_id);
-        client(py)?.call_method1("post_invocation_result", arguments)
+pub fn respond(py: Python<'_>, ticket: &Ticket, response: &Response) -> PyResult<()> {
+    // Text where the managed runtime's marshaller gives text.
+    let body = match str::from_utf8(&response.body) {
+        Ok(text) if response.is_json() => PyString::new(py, text).into_any(),
+        _ => PyBytes::new(py, &response.body).into_any(),
     };
-    call().map(drop).map_err(Ending::Raised)
+    let arguments = (&ticket.request_id, body, &*response.content_type, &ticket.invocation_id);
+    client(py)?.call_method1("post_invocation_result", arguments).map(drop)
 }
 
 /// Reports that an invocation failed by way of the client's method.
-pub fn fail(py: Python<'_>, ticket: &Ticket, report: &str, xray_cause: &str) -> Result<(), Ending> {
+pub fn fail(py: Python<'_>, ticket: &Ticket, report: &str, xray_cause: &str) -> PyResult<()> {
     let arguments = (&ticket.request_id, report, xray_cause, &ticket.invocation_id);
-    let call = || client(py)?.call_method1("post_invocation_error", arguments);
-    call().map(drop).map_err(Ending::Raised)
+    client(py)?.call_method1("post_invocation_error", arguments).map(drop)
 }
 
 /// The client whose methods tools replace, on its class.
@@ -156,7 +146,8 @@ impl Runtime {
         invocation_id: Option<String>,
     ) -> PyResult<()> {
         let response = Response { body: body.into(), content_type: content_type.into() };
-        raise(self.server()?.respond(py, &Ticket { request_id, invocation_id }, response))
+        let server = self.server()?;
+        raise(&server, server.respond(py, &Ticket { request_id, invocation_id }, response))
     }
 
     /// Reports that an invocation failed.
@@ -168,12 +159,14 @@ impl Runtime {
         xray_cause: &str,
         invocation_id: Option<String>,
     ) -> PyResult<()> {
-        raise(self.server()?.fail(py, &Ticket { request_id, invocation_id }, report, xray_cause))
+        let server = self.server()?;
+        raise(&server, server.fail(py, &Ticket { request_id, invocation_id }, report, xray_cause))
     }
 
     /// Reports that the init phase failed.
     fn fail_init(&self, py: Python<'_>, report: String, error_type: &str) -> PyResult<()> {
-        raise(self.server()?.report_failed_init(py, report, error_type))
+        let server = self.server()?;
+        raise(&server, server.report_failed_init(py, report, error_type))
     }
 }
 
@@ -185,11 +178,15 @@ impl Runtime {
     }
 }
 
-/// What ends the process goes through Python as an exception.
-fn raise(outcome: Result<(), Ending>) -> PyResult<()> {
+/// What ends the process goes through Python as an exception, and the server keeps what it really is.
+fn raise(server: &Server, outcome: Result<(), Ending>) -> PyResult<()> {
     outcome.map_err(|ending| match ending {
         Ending::Raised(error) => error,
-        other => PyRuntimeError::new_err(other.to_string()),
+        other => {
+            let error = PyRuntimeError::new_err(other.to_string());
+            server.keep(other);
+            error
+        }
     })
 }
 

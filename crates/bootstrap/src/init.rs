@@ -19,8 +19,8 @@ pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Cont
     // SAFETY: attached to the interpreter, here and below.
     let collected = unsafe { ffi::PyGC_Disable() } != 0;
     standard_streams::set_up(py)?;
-    set_up_paths(py, environment)?;
     importing::set_up(log)?;
+    set_up_paths(py, environment)?;
     let contexts = Contexts::new(log)?;
     forget_garbage_count(py)?;
     if collected {

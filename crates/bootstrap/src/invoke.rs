@@ -13,7 +13,7 @@ use crate::traceback::{self, Failure};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
 /// Serves the function until something ends the process.
@@ -46,6 +46,8 @@ pub struct Server {
     log: Py<Log>,
     /// `sys.modules`.
     modules: Py<PyDict>,
+    /// What ends the process, while an exception carries it through Python.
+    ending: Mutex<Option<Ending>>,
 }
 
 impl Server {
@@ -53,9 +55,27 @@ impl Server {
         let log = Bound::new(py, Log::open(environment))?;
         let contexts = init::prepare(environment, &log)?;
         let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
-        let server = Arc::new(Self { client, waiter: Waiter::new(py)?, contexts, log: log.unbind(), modules });
+        let server = Arc::new(Self {
+            client,
+            waiter: Waiter::new(py)?,
+            contexts,
+            log: log.unbind(),
+            modules,
+            ending: Mutex::default(),
+        });
         compat::set_up(py, &server)?;
         Ok(server)
+    }
+
+    /// Keeps what ends the process, until [`Self::ended_by`].
+    pub fn keep(&self, ending: Ending) {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
+    }
+
+    /// What an exception that came out of Python means: what was kept, or itself.
+    fn ended_by(&self, error: PyErr) -> Ending {
+        let kept = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.unwrap_or(Ending::Raised(error))
     }
 
     /// Ends what async handlers have left going on.
@@ -70,19 +90,19 @@ impl Server {
         let invocation = self.waiter.wait(py, self.client.next())??;
         self.begin(py, &invocation);
         if compat::is_imported(self.modules.bind(py)) {
-            return compat::serve(py, handler, &invocation, &self.log);
+            return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
         let ticket = &invocation.ticket;
         let answer = self.invoke(py, handler, &invocation);
         // A tool that was set up by the handler itself has replaced the ways to answer just now.
         let is_replaced = compat::is_imported(self.modules.bind(py));
         match answer {
-            Ok(response) if is_replaced => compat::respond(py, ticket, response),
+            Ok(response) if is_replaced => compat::respond(py, ticket, &response).map_err(|error| self.ended_by(error)),
             Ok(response) => self.respond(py, ticket, response),
             Err(Failure::Fault(fault, exception)) => {
                 let (report, xray_cause) = self.log_failure(py, &fault, exception.as_ref());
                 if is_replaced {
-                    compat::fail(py, ticket, &report, &xray_cause)
+                    compat::fail(py, ticket, &report, &xray_cause).map_err(|error| self.ended_by(error))
                 } else {
                     self.fail(py, ticket, report.into(), &xray_cause)
                 }
@@ -149,7 +169,7 @@ impl Server {
     fn fail_init(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> Ending {
         self.log.get().fault(py, fault, exception);
         let reported = if compat::is_imported(self.modules.bind(py)) {
-            compat::fail_init(py, fault, exception).map_err(Ending::Raised)
+            compat::fail_init(py, fault, exception).map_err(|error| self.ended_by(error))
         } else {
             self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
         };
