@@ -15,6 +15,8 @@ from conformance.sections.contexts import (
     FULL_IDENTITY,
     IDENTITY,
     IDENTITY_OBJECT,
+    KEEPS_CONTEXTS,
+    LOGS,
     NOTHING,
     OBJECT,
     REMAINING,
@@ -29,28 +31,14 @@ from conformance.sections.contexts import (
     text,
     with_header,
 )
-from playing import Files, Step, event
+from playing import Step, event
 
-KEEPS_CONTEXTS: Files = {
-    "app.py": """
-        contexts = []
-        def handler(event, context):
-            contexts.append(context)
-            return [c.aws_request_id for c in contexts] + [c.tenant_id for c in contexts]
-    """
-}
-
-LOGS: Files = {
-    "app.py": """
-        import logging, sys
-        def handler(event, context):
-            context.log("a")
-            context.log("b\\n")
-            context.log({"é": 1})
-            logging.getLogger().handlers.clear()
-            context.log("c\\n")
-    """
-}
+LOGS_WITHOUT_LOGGING = Case(
+    name="where logging is not imported",
+    files={"app.py": "def handler(event, context): context.log('a\\n')"},
+    events=[{}],
+    shows={"stdout": "a\n"},
+)
 
 
 def logs(log_format: str) -> Case:
@@ -192,7 +180,11 @@ SECTION = Section(
                 ),
             ],
         ),
-        Behaviour("C9", "`log()` writes its argument as it is, without a line end.", [logs("Text"), logs("JSON")]),
+        Behaviour(
+            "C9",
+            "`log()` writes its argument as it is, without a line end.",
+            [logs("Text"), logs("JSON"), LOGS_WITHOUT_LOGGING],
+        ),
         Behaviour(
             "C10",
             "`w3c()` is the trace context of the client context, which does not show it.",
@@ -246,7 +238,7 @@ SECTION = Section(
                     CLIENT,
                     ["{bad", "{} x", "[1,]", "'text'", '{"custom": "a\tb"}', "\ufeff{}"],
                     "Runtime.LambdaContextUnmarshalError",
-                    "Unable to parse Client Context JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+                    "Unable to parse Client Context JSON: Expecting property name enclosed in double quotes: line 1 column 2",
                 )
             ],
         ),

@@ -66,13 +66,12 @@ def with_header(name: str, header: str, values: Sequence[str | bytes | None], ex
 def fails(name: str, header: str, values: Sequence[str], error_type: str, message: str) -> Case:
     """Headers that fail the invocation, and what is told of the first; the process goes on."""
     last = f"rid-{len(values) + 1}"
-    start = json.dumps({"errorMessage": message, "errorType": error_type})[:-1]
     return Case(
         name=name,
         files=ASKS_THE_CONTEXT,
         events=[*(event("1", headers={header: value}) for value in values), "'next'"],
         shows={
-            "rid-1": {"call": "POST rid-1/error", "body": re.compile(re.escape(start))},
+            "rid-1": {"call": "POST rid-1/error", "body": re.compile(f"{re.escape(json.dumps(message)[1:-1])}.*{error_type}")},
             last: {"call": f"POST {last}/response", "body": text("next")},
         },
     )
@@ -178,3 +177,25 @@ def context_text(**changed: str) -> str:
     } | changed
     written = ",".join(f"{name}={value}" for name, value in fields.items())
     return answer("awslambdaric.lambda_context", "LambdaContext", f"LambdaContext([{written}])")
+
+
+KEEPS_CONTEXTS: Files = {
+    "app.py": """
+        contexts = []
+        def handler(event, context):
+            contexts.append(context)
+            return [c.aws_request_id for c in contexts] + [c.tenant_id for c in contexts]
+    """
+}
+
+LOGS: Files = {
+    "app.py": """
+        import logging, sys
+        def handler(event, context):
+            context.log("a")
+            context.log("b\\n")
+            context.log({"é": 1})
+            logging.getLogger().handlers.clear()
+            context.log("c\\n")
+    """
+}

@@ -270,7 +270,7 @@ SECTION = Section(
             "E18",
             "Every other mistake is told with its kind, line and column.",
             [
-                refused("escapes", BAD_ESCAPES, r"Invalid \\X escape sequence 'x': line 1 column 3 (char 2)"),
+                refused("escapes", BAD_ESCAPES, r"Invalid \X escape sequence 'x': line 1 column 3 (char 2)"),
                 refused("numbers", BAD_NUMBERS, "Expecting value: line 1 column 1 (char 0)"),
                 refused("grammar", BAD_GRAMMAR, "Expecting property name enclosed in double quotes or '}': line 1 column 2"),
             ],

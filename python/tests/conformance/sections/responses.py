@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from conformance.case import Behaviour, Case, Section
 from conformance.sections import values
@@ -19,7 +20,7 @@ def encoded(name: str, expressions: Sequence[str], first: str) -> Case:
     return Case(name=name, files=ANSWERS_WITH_ITS_EVENT, events=expressions, shows=shows)
 
 
-def refused(name: str, expressions: Sequence[str], first: str) -> Case:
+def refused(name: str, expressions: Sequence[str], first: str, better: Better | None = None) -> Case:
     """Values that are `Runtime.MarshalError`, and what is said of the first; the process goes on."""
     last = f"rid-{len(expressions) + 1}"
     message = json.dumps(f"Unable to marshal response: {first}")
@@ -34,7 +35,25 @@ def refused(name: str, expressions: Sequence[str], first: str) -> Case:
             },
             last: {"call": f"POST {last}/response", "body": '"next"'},
         },
+        better=better,
     )
+
+
+SHOWS_WHAT_WAS_RAISED = Better(
+    "the log shows where it was raised",
+    {
+        "stdout": re.compile(
+            r"^\[ERROR\] Runtime.MarshalError: Unable to marshal response: no dict\rTraceback \(most recent call last\):\r"
+            '\u00a0\u00a0File "/var/task/app.py", line \\d+, in _asdict\r[^\n]*\rValueError: no dict\n'
+        )
+    },
+)
+
+
+def too_deep(name: str, expression: str) -> Case:
+    """The process is a fresh one. What stands in the log is met at the very end of the stack."""
+    case = refused(name, [expression], "<nested too deeply>")
+    return replace(case, free={"stdout": "what the log can say at the end of the stack depends on the size of C frames"})
 
 
 def lone_surrogate(name: str, expression: str, body: str) -> Case:
@@ -62,23 +81,6 @@ ERRS_IN_ANOTHER_ENVIRONMENT: Files = {
         def handler(event, context):
             if event == "fail":
                 raise ValueError("é")
-            return event
-    """
-}
-
-OTHER_MARSHALLER: Files = {
-    "app.py": """
-        from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
-
-        class Marshaller:
-            def unmarshal_request(self, request, content_type="application/json"):
-                return [request.decode(), content_type]
-            def marshal_response(self, response):
-                return f"<{response}>", "text/html"
-
-        LambdaRuntimeClient.marshaller = Marshaller()
-
-        def handler(event, context):
             return event
     """
 }
@@ -182,7 +184,8 @@ SECTION = Section(
             "A named tuple, and whatever has a method `_asdict`, is an object.",
             [
                 encoded("named tuples", values.NAMED_TUPLES, '[{"x": 1, "y": {"x": 2, "y": 3}}]'),
-                refused("_asdict fails", values.NO_DICTS, "_asdict() must return a dict, not int"),
+                refused("_asdict returns something else", values.NO_DICTS, "_asdict() must return a dict, not int"),
+                refused("_asdict raises", values.RAISING, "no dict", SHOWS_WHAT_WAS_RAISED),
             ],
         ),
         Behaviour(
@@ -251,9 +254,9 @@ SECTION = Section(
                 encoded(
                     "800 levels", ["nested(800, lambda v: [v])", "nested(800, lambda v: {'a': v})"], "[" * 800 + "1" + "]" * 800
                 ),
-                refused("500,000 lists", ["nested(500000, lambda v: [v])"], "<nested too deeply>"),
-                refused("500,000 dicts", ["nested(500000, lambda v: {'a': v})"], "<nested too deeply>"),
-                refused("500,000 tuples", ["nested(500000, lambda v: (v,))"], "<nested too deeply>"),
+                too_deep("500,000 lists", "nested(500000, lambda v: [v])"),
+                too_deep("500,000 dicts", "nested(500000, lambda v: {'a': v})"),
+                too_deep("500,000 tuples", "nested(500000, lambda v: (v,))"),
             ],
         ),
         Behaviour(
@@ -296,7 +299,7 @@ SECTION = Section(
             [
                 Case(
                     name="a marshaller for HTML",
-                    files=OTHER_MARSHALLER,
+                    files=values.OTHER_MARSHALLER,
                     events=["a"],
                     shows={
                         "rid-1": {
@@ -305,8 +308,17 @@ SECTION = Section(
                             "body": "<['\"a\"', 'application/json']>",
                         }
                     },
-                    missing="awslambdaric.bootstrap",
-                )
+                ),
+                Case(
+                    name="one that writes dates and refuses text",
+                    files=values.MARSHALLER_WITH_DATES,
+                    events=["date", "text", "set"],
+                    shows={
+                        "rid-1": {"call": "POST rid-1/response", "content-type": "application/json", "body": '"2026-11-21"'},
+                        "rid-2": {"call": "POST rid-2/error", "body": re.compile('"no text", "errorType": "My.Error"')},
+                        "rid-3": {"call": "POST rid-3/error", "body": re.compile("Runtime.MarshalError")},
+                    },
+                ),
             ],
         ),
         Behaviour(

@@ -86,6 +86,45 @@ ASKS_WHILE_ENCODING: Files = {
     """)
 }
 
+OTHER_MARSHALLER: Files = {
+    "app.py": """
+        from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+        class Marshaller:
+            def unmarshal_request(self, request, content_type="application/json"):
+                return [request.decode(), content_type]
+            def marshal_response(self, response):
+                return f"<{response}>", "text/html"
+
+        LambdaRuntimeClient.marshaller = Marshaller()
+
+        def handler(event, context):
+            return event
+    """
+}
+
+MARSHALLER_WITH_DATES: Files = {
+    "app.py": """
+        import datetime
+        from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+        from awslambdaric.lambda_runtime_exception import FaultException
+        from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+
+        class Marshaller(LambdaMarshaller):
+            def marshal_response(self, response):
+                if isinstance(response, str):
+                    raise FaultException("My.Error", "no text", None)
+                if isinstance(response, datetime.date):
+                    response = response.isoformat()
+                return super().marshal_response(response)
+
+        LambdaRuntimeClient.marshaller = Marshaller()
+
+        def handler(event, context):
+            return {"date": datetime.date(2026, 11, 21), "text": "text", "set": {1}}[event]
+    """
+}
+
 # fmt: off
 CONTAINERS = [
     "{'b': 1, 'a': {2: 3, None: 4}, 'x': (1, 2)}", "{}", "[]", "()", "[[], {}, [{}]]", "{'a': {'b': []}}", "[1, 2.5, 'x']",
@@ -113,7 +152,8 @@ NAMED_TUPLES = [
     "[Point(1, Point(2, 3))]", "Point(1, 2)", "{'a': TypedPoint(1)}", "AsDict({'a': 1})", "[AsDict({'a': AsDict({})})]",
     "AsDict(collections.OrderedDict(z=1, a=2))", "AsDict({1: 2})", "(Point(x=[1], y=None),)",
 ]
-NO_DICTS = ["AsDict(1)", "AsDict(None)", "AsDict([1])", "AsDictRaises()", "[AsDictRaises()]"]
+NO_DICTS = ["AsDict(1)", "AsDict(None)", "AsDict([1])"]
+RAISING = ["AsDictRaises()", "[AsDictRaises()]"]
 INNER_BYTES = ["{'a': b'x\\xc3\\xa9'}", "[b'']", "[b'abc', MyBytes(b'd')]", "{b'key': 1}", "(b'\"',)"]
 SUBCLASSES = [
     "MyInt(5)", "MyFloat(1.5)", "MyStr('s')", "MyList([1])", "MyDict(a=1)", "MyTuple((1, 2))",
