@@ -254,9 +254,9 @@ SECTION = Section(
                 encoded(
                     "800 levels", ["nested(800, lambda v: [v])", "nested(800, lambda v: {'a': v})"], "[" * 800 + "1" + "]" * 800
                 ),
-                too_deep("500,000 lists", "nested(500000, lambda v: [v])"),
-                too_deep("500,000 dicts", "nested(500000, lambda v: {'a': v})"),
-                too_deep("500,000 tuples", "nested(500000, lambda v: (v,))"),
+                too_deep("100,000 lists", "nested(100000, lambda v: [v])"),
+                too_deep("100,000 dicts", "nested(100000, lambda v: {'a': v})"),
+                too_deep("100,000 tuples", "nested(100000, lambda v: (v,))"),
             ],
         ),
         Behaviour(

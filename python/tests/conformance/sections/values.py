@@ -62,8 +62,7 @@ def circular_list():
     a = []; a.append(a); return a
 def circular_dict():
     a = {}; a["a"] = a; return a
-def nested(depth, make):
-    value = 1
+def nested(depth, make, value=1):
     for _ in range(depth): value = make(value)
     return value
 """
