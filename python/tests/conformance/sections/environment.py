@@ -228,7 +228,7 @@ SECTION = Section(
             "V6",
             "The interpreter is as `python3` starts it: flags, limits, garbage collection, warnings, hooks.",
             [
-                evaluated("settings", INTERPRETER, [0, 0, 0, False]),
+                evaluated("settings", INTERPRETER, [0, 0, 0, False], {"LANG": "xx_XX.UTF-8"}),
                 evaluated("its build", BUILD, True),
                 evaluated("what `site` adds", SITE, True),
             ],
@@ -290,7 +290,7 @@ SECTION = Section(
                     ("PYTHONSAFEPATH", "1", "sys.flags.safe_path", True),
                     ("PYTHONINTMAXSTRDIGITS", "5000", "sys.get_int_max_str_digits()", 5000),
                     ("PYTHONTRACEMALLOC", "1", "__import__('tracemalloc').is_tracing()", True),
-                    ("PYTHONPYCACHEPREFIX", "/tmp/never-made", "sys.pycache_prefix", "/tmp/never-made"),
+                    ("PYTHONPYCACHEPREFIX", "/dev/null/pycache", "sys.pycache_prefix", "/dev/null/pycache"),
                 )
             ],
         ),
