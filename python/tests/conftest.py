@@ -7,11 +7,12 @@ awslambdaric [the one that runs pytest].
 
 import importlib.util
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -30,13 +31,37 @@ def _program(variable: str) -> Path:
     return Path(os.environ.get(variable) or REPOSITORY / PROGRAMS[variable])
 
 
+SEED = "hypothesis_seed"
+"""Hypothesis's own option."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, SEED, "no Hypothesis") is None:
+        setattr(config.option, SEED, getattr(config, "workerinput", {}).get(SEED, secrets.randbits(32)))
     for variable in PROGRAMS:
         if not _program(variable).is_file():
             raise pytest.UsageError(
                 f"{_program(variable)} does not exist: run `make build`, or say where it is with {variable}"
             )
     config.pluginmanager.register(Summary(SECTIONS))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist's workers have the seed of the process that reports."""
+    node.workerinput[SEED] = getattr(node.config.option, SEED, None)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"the property tests' examples are those of --hypothesis-seed={getattr(config.option, SEED, None)}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The seed again, which the header does not show to those who asked for quiet."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if any("/properties/" in report.nodeid for report in reports):
+        terminalreporter.write_line(pytest_report_header(config))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 type Files = Mapping[str, str | bytes]
-"""The function's files by name. Text is dedented."""
+"""The function's files by name. Text is dedented; what starts with `#!` is executable."""
 
 SECONDS_TO_ANSWER = 20
 
@@ -255,6 +255,8 @@ def write_files(folder: Path, files: Files) -> None:
         if isinstance(content, str):
             content = textwrap.dedent(content).lstrip("\n").encode()
         path.write_bytes(content)
+        if content.startswith(b"#!"):
+            path.chmod(0o755)
 
 
 def lines(text: str) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """The managed runtime as the oracle: how it is run, and what of two runs has to agree.
 
-The managed runtime is `awslambdaric` started by a closed-source script; DRIVER does what that script is seen to do.
+The managed runtime is `awslambdaric` started by a closed-source script; DRIVER does what that script is seen to do. Lambda's
+part is the argument `start`: it is not there any more when a wrapper script runs the command line that it was given.
 """
 
 import json
@@ -21,6 +22,17 @@ HOW_TO_GET_IT = (
 
 DRIVER = """\
 import os, site, sys
+
+WRAPPED = '''
+[ -f "$0" ] || { echo "$0: does not exist"; exit 127; }
+[ -x "$0" ] || { echo "$0: is not an executable"; exit 126; }
+exec -- "$0" "$@"
+'''
+if sys.argv[1:] == ["start"]:
+    if wrapper := os.environ.get("AWS_LAMBDA_EXEC_WRAPPER"):
+        os.execv("/bin/bash", ["bash", "-c", WRAPPED, wrapper, sys.executable, __file__])
+    del sys.argv[1]
+
 import awslambdaric.__main__ as awslambdaricmain
 
 def main():
@@ -50,7 +62,7 @@ def managed_runtime(python: Path, runtime_directory: Path) -> Runtime:
     driver.write_text(DRIVER)
     return Runtime(
         name="awslambdaric",
-        command=[str(python), str(driver)],
+        command=[str(python), str(driver), "start"],
         # The managed runtime's start script exports it.
         environment={"AWS_EXECUTION_ENV": f"AWS_Lambda_python{version}"},
     )
@@ -199,9 +211,14 @@ _OWN_FRAME_IN_TRACEBACK = re.compile(
 )
 # Where its own code is at fault.
 _OWN_FILE = re.compile(r"^\S*/(awslambdaric/\w+\.py):\d+: ", re.MULTILINE)
+# The program's name in the message of C's assert.
+_ASSERTION = re.compile(r"^python[\d.]*(?=: .*: Assertion )", re.MULTILINE)
 # What http.client says of an init error that is no Latin-1; the number depends on the function's folder.
 _PLACE_IN_BODY = re.compile(r"in position [\d-]+: Body")
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
+# Which call of many meets the limit, and on which page of the stack, depends on the size of C frames.
+_TOO_DEEP = re.compile(r"(?:maximum recursion depth exceeded|Stack overflow \(used \d+ kB\)) while "
+                       r"(?:calling a Python object|(?:en|de)coding a JSON (?:array|object)(?: from a string)?)")  # fmt: skip
 
 
 def _log(text: str) -> str:
@@ -213,7 +230,7 @@ def _log(text: str) -> str:
 
 
 def _stderr(text: str) -> str:
-    text = _OWN_FILE.sub(r"\1: ", _OWN_FRAME_IN_TRACEBACK.sub("", text))
+    text = _OWN_FILE.sub(r"\1: ", _OWN_FRAME_IN_TRACEBACK.sub("", _ASSERTION.sub("python", text)))
     return _texts(_PLACE_IN_BODY.sub("in position <n>: Body", text))
 
 
@@ -226,6 +243,7 @@ def _body(body: bytes) -> str | bytes:
 
 
 def _texts(text: str) -> str:
+    text = _TOO_DEEP.sub("<nested too deeply>", text)
     return _ADDRESS.sub("<address>", _REPEATED.sub("Previous line repeated <some> more times", text))
 
 

@@ -9,11 +9,11 @@ use crate::invoke::Server;
 use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::traceback::{self, Failure};
-use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
+use pyo3::exceptions::{PyAttributeError, PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCFunction, PyDict, PyString};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyString, PyTuple};
 use std::sync::{Arc, Weak};
 use whipsnake_marshal as marshal;
 use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
@@ -23,8 +23,19 @@ pub fn set_up(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
     let server = Arc::downgrade(server);
     let running = PyCFunction::new_closure(py, Some(c"running"), None, move |_, _| Runtime(Weak::clone(&server)))?;
     py.import("whipsnake")?.setattr("running", running)?;
-    let attribute = py.import("awslambdaric")?.getattr("_attribute_of_main")?;
+    // Not a Python function: it would be in the stack of whoever asks for a name that is not there.
+    let attribute =
+        PyCFunction::new_closure(py, Some(c"__getattr__"), None, |arguments, _| attribute_of_main(arguments))?;
     py.import("__main__")?.setattr("__getattr__", attribute)
+}
+
+/// On the managed runtime `__main__` knows the module that runs the loop.
+fn attribute_of_main(arguments: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+    let name: String = arguments.get_item(0)?.extract()?;
+    if name != "awslambdaricmain" {
+        return Err(PyAttributeError::new_err(format!("module '__main__' has no attribute '{name}'")));
+    }
+    Ok(arguments.py().import("awslambdaric.__main__")?.into_any().unbind())
 }
 
 /// Whether somebody has looked, and may have replaced something.

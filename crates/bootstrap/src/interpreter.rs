@@ -217,8 +217,8 @@ impl Config {
         }
         if environment.python_io_encoding.is_none() {
             self.set_string("stdio_encoding", |config| &raw mut config.stdio_encoding, c"utf-8")?;
-            // UTF-8 mode would let bytes pass that are none; the managed runtime's streams are strict.
-            self.set_string("stdio_errors", |config| &raw mut config.stdio_errors, c"strict")?;
+            // As in the locale that Lambda's Python finds itself in: the name of a file that is not UTF-8 can be printed.
+            self.set_string("stdio_errors", |config| &raw mut config.stdio_errors, c"surrogateescape")?;
         }
         if let Some(options) = options {
             self.set_arguments(options)?;

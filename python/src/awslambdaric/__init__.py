@@ -5,12 +5,3 @@ way through `bootstrap.handle_event_request`, so that what a tool has replaced t
 """
 
 __version__ = "4.2.2"
-
-
-def _attribute_of_main(name):
-    """`__main__.__getattr__`: on the managed runtime `__main__` knows the module that runs the loop."""
-    if name == "awslambdaricmain":
-        from awslambdaric import __main__ as awslambdaricmain
-
-        return awslambdaricmain
-    raise AttributeError(f"module '__main__' has no attribute {name!r}")

@@ -59,7 +59,7 @@ def test_the_managed_runtime_and_whipsnake_agree(
     def seen(run: Run) -> dict[str, Any]:
         return recording.portable(view(run), places)
 
-    ours = Runtime("whipsnake", [str(bootstrap)], live.environment if live else {})
+    ours = Runtime("whipsnake", [str(bootstrap)])
     if live:
         reference, whipsnake = map(seen, player.play(play, [live, ours]))
     else:

@@ -1,22 +1,37 @@
 """Any JSON and any value, against the managed runtime's own marshaller in this process.
 
-Each example is a batch: one process of ours meets all of it.
+Examples come in batches: one process of ours meets all of a batch. `WHIPSNAKE_EXAMPLES` says how many payloads, and how many
+values, there are in all. What is found is found again with the seed in pytest's header, and the same number of examples.
 """
 
-import json
-import math
-from collections.abc import Iterator
-from decimal import Decimal
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from conformance.sections.values import ANSWERS_WITH_ITS_EVENT, PRELUDE
 from conftest import PlayFunction
-from playing import payload
+from playing import Files, Request, payload
+from properties.json_texts import arrays, json_texts, nearly_json, objects
+from properties.values import expressions
 
-MORE = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+EXAMPLES = int(os.environ.get("WHIPSNAKE_EXAMPLES", "2000"))
+BATCH = 25
+LARGEST = 6 * 1024 * 1024
+"""Bytes of an event, and of a response, that Lambda passes on."""
+
+BATCHES = settings(
+    max_examples=-(-EXAMPLES // BATCH),
+    deadline=None,
+    # What an old run found would come first, and take the place of what the seed says.
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+A_FEW = settings(BATCHES, max_examples=-(-EXAMPLES // 400))
 
 
 @pytest.fixture(scope="module")
@@ -28,77 +43,86 @@ def marshaller() -> Iterator[Any]:
         yield module.LambdaMarshaller()
 
 
-text = some.text(some.characters(codec="utf-8")) | some.sampled_from(["", '"', "\\", "\x00", "\x7f", "\u2028", "\U0001f600"])
-numbers = some.integers() | some.floats() | some.integers(-(2**70), 2**70)
-scalars = some.none() | some.booleans() | numbers | text
-
-ECHO = {"app.py": "def handler(event, context):\n    return ascii(event)\n"}
-
-
-@some.composite
-def nearly_json(draw: some.DrawFn) -> bytes:
-    """JSON text with up to two bytes of it changed, taken out or put in."""
-    value = draw(some.recursive(scalars, lambda inner: some.lists(inner) | some.dictionaries(text, inner), max_leaves=8))
-    written = bytearray(
-        json.dumps(value, ensure_ascii=draw(some.booleans()), indent=draw(some.sampled_from([None, 0, 1]))).encode()
-    )
-    for _ in range(draw(some.integers(0, 2))):
-        place = draw(some.integers(0, len(written)))
-        piece = draw(
-            some.sampled_from(
-                [b"", b",", b'"', b"\\", b"0", b"-", b".", b"e", b"}", b"]", b"[", b" ", b"\xff", b"\\ud800", b"u"]
-            )
-        )
-        written[place : place + draw(some.integers(0, 1))] = piece
-    return bytes(written)
+def answers(play: PlayFunction, files: Files, events: Sequence[object]) -> list[Request]:
+    run = play(files, events=events)
+    assert [*run.answers] == [f"rid-{number}" for number in range(1, len(events) + 1)], run.story()
+    return [*run.answers.values()]
 
 
-@MORE
-@given(bodies=some.lists(nearly_json(), min_size=20, max_size=60))
+SHOWS_ITS_EVENT = {"app.py": "def handler(event, context):\n    return ascii(event)\n"}
+
+
+@BATCHES
+@given(bodies=some.lists(nearly_json(), min_size=BATCH, max_size=BATCH))
 def test_any_payload_is_decoded_or_refused_alike(play: PlayFunction, marshaller: Any, bodies: list[bytes]) -> None:
-    run = play(ECHO, events=[payload(body) for body in bodies])
-    for number, body in enumerate(bodies, 1):
-        answer = run.answers[f"rid-{number}"].json()
+    for answer, body in zip(answers(play, SHOWS_ITS_EVENT, [*map(payload, bodies)]), bodies, strict=True):
+        found = answer.json()
         try:
             expected = ascii(marshaller.unmarshal_request(body))
         except Exception as fault:  # awslambdaric's class is not there to be named when it is not installed
             expected = fault.msg  # type: ignore[attr-defined]
-            assert isinstance(answer, dict), body
-            answer = answer["errorMessage"]
-        assert answer == expected, body
+            assert isinstance(found, dict), body
+            found = found["errorMessage"]
+        assert found == expected, body
 
 
-keys = text | some.integers() | some.floats() | some.booleans() | some.none()
-values = some.recursive(
-    scalars | some.decimals() | some.binary(max_size=3),
-    lambda inner: some.lists(inner) | some.dictionaries(keys, inner) | some.tuples(inner, inner),
-    max_leaves=12,
+def encoded(marshaller: Any, value: object) -> tuple[str, bytes, str]:
+    """How the invocation ends, the body and its content type. Lone surrogates, which end the managed runtime's process, are
+    escapes in ours."""
+    try:
+        body, content_type = marshaller.marshal_response(value)
+    except Exception as fault:
+        return "error", fault.msg.encode(), "application/json"  # type: ignore[attr-defined]
+    return "response", body if isinstance(body, bytes) else body.encode(errors="backslashreplace"), content_type
+
+
+def answered(answer: Request) -> tuple[str, bytes, str | None]:
+    end = answer.path.split("/")[-1]
+    return end, answer.json()["errorMessage"].encode() if end == "error" else answer.body, answer.header("content-type")
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    """What the expressions mean in this process."""
+    namespace: dict[str, Any] = {"__name__": "app"}
+    exec(PRELUDE, namespace)
+    return namespace
+
+
+@BATCHES
+@given(batch=some.lists(expressions, min_size=BATCH, max_size=BATCH))
+def test_any_value_is_encoded_or_refused_alike(
+    play: PlayFunction, marshaller: Any, names: dict[str, Any], batch: list[str]
+) -> None:
+    for answer, expression in zip(answers(play, ANSWERS_WITH_ITS_EVENT, batch), batch, strict=True):
+        assert answered(answer) == encoded(marshaller, eval(expression, names)), expression
+
+
+RETURNS_ITS_EVENT = {"app.py": "def handler(event, context):\n    return event\n"}
+
+
+@A_FEW
+@given(
+    start=arrays(json_texts) | objects(json_texts),
+    filling=json_texts | some.sampled_from([b'"%s"' % (b"x" * 100_000), b'"%s"' % ("é" * 50_000).encode()]),
+    size=some.integers(0, LARGEST),
 )
+def test_payloads_of_any_size_go_in_and_out_alike(
+    play: PlayFunction, marshaller: Any, start: bytes, filling: bytes, size: int
+) -> None:
+    copies = max(0, size - len(start) - 3) // (len(filling) + 1)
+    body = b"[" + b",".join([start, *[filling] * copies]) + b"]"
+    try:
+        event = marshaller.unmarshal_request(body)
+    except Exception as fault:
+        expected = "error", fault.msg.encode(), "application/json"  # type: ignore[attr-defined]
+    else:
+        expected = encoded(marshaller, event)
+    found = answered(answers(play, RETURNS_ITS_EVENT, [payload(body)])[0])
+    assert _short(found) == _short(expected), (body[:200], copies)
 
 
-@MORE
-@given(batch=some.lists(values, min_size=20, max_size=60))
-def test_any_value_is_encoded_or_refused_alike(play: PlayFunction, marshaller: Any, batch: list[object]) -> None:
-    app = f"""
-        from decimal import Decimal
-        from math import inf, nan
-        VALUES = {batch!r}
-        def handler(event, context): return VALUES[event]
-    """
-    run = play({"app.py": app}, events=[*range(len(batch))])
-    for number, value in enumerate(batch, 1):
-        answer = run.answers[f"rid-{number}"]
-        found: tuple[object, str | None] = answer.body, answer.header("content-type")
-        try:
-            expected, content_type = marshaller.marshal_response(value)
-            expected = expected if isinstance(expected, bytes) else expected.encode()
-        except Exception as fault:
-            found = answer.json()["errorMessage"], answer.header("content-type")
-            expected, content_type = fault.msg, "application/json"  # type: ignore[attr-defined]
-        assert found == (expected, content_type), value
-
-
-def test_the_examples_survive_their_text() -> None:
-    """The batches travel as Python text."""
-    value = [Decimal("sNaN"), Decimal("-0.10"), math.inf, -0.0, b"\xff", "\x00"]
-    assert repr(eval(repr(value), {"Decimal": Decimal, "inf": math.inf})) == repr(value)
+def _short(answer: tuple[str, bytes, str | None]) -> tuple[str, bytes, int, str, str | None]:
+    """Without megabytes in a failed test's message."""
+    end, body, content_type = answer
+    return end, body[:200], len(body), hashlib.sha256(body).hexdigest(), content_type

@@ -313,7 +313,7 @@ SECTION = Section(
         ),
         Behaviour(
             "S3",
-            "Both streams are UTF-8, whatever the locale, and refuse what is no text.",
+            "Both streams are UTF-8, whatever the locale. Names of files that are not UTF-8 pass, other lone surrogates do not.",
             [
                 in_locale("Lambda's own locale"),
                 in_locale("LANG=C", LANG="C"),
@@ -328,9 +328,20 @@ SECTION = Section(
                         """
                     },
                     events=[{}],
-                    # As on Lambda, where its locale is not missing: without it, Python is more lenient.
-                    environment={"PYTHONIOENCODING": "utf-8:strict"},
                     shows={"stdout": re.compile(r"^\[ERROR\] UnicodeEncodeError: ")},
+                ),
+                Case(
+                    name="the name of a file that is not UTF-8",
+                    files={
+                        "app.py": """
+                            import os, sys
+                            def handler(event, context):
+                                print(os.fsdecode(b"caf\\xe9"))
+                                return [sys.stdin.errors, sys.stdout.errors, sys.stderr.errors]
+                        """
+                    },
+                    events=[{}],
+                    shows={"stdout": "caf\\xe9\n"},
                 ),
             ],
         ),
