@@ -6,7 +6,6 @@ from pathlib import Path
 from conformance.case import Behaviour, Case, Section
 from conformance.sections.evaluating import evaluated
 from playing import Files, event, lambda_variables
-from reference import Expected
 
 TRACE_HEADER = "Lambda-Runtime-Trace-Id"
 TRACES: Files = {
@@ -96,40 +95,6 @@ PROCESSES = [
     "os.access(sys.executable, os.X_OK) and os.path.isabs(sys.executable)",
 ]
 # fmt: on
-
-MULTIPROCESSING: Files = {
-    "app.py": """
-        import multiprocessing, os
-        def work(pipe, parent, x):
-            pipe.send([x * x, os.getpid() != parent])
-            pipe.close()
-        def handler(event, context):
-            methods = multiprocessing.get_context(event)
-            ours, theirs = methods.Pipe()
-            process = methods.Process(target=work, args=(theirs, os.getpid(), 7))
-            process.start()
-            result = ours.recv()
-            process.join()
-            return [result, process.exitcode]
-    """
-}
-
-FORKS: Files = {
-    "app.py": """
-        import os, warnings
-        warnings.simplefilter("error")
-        def handler(event, context):
-            child = os.fork()
-            if child == 0:
-                os._exit(5)
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    """
-}
-
-
-def both_answer(body: str) -> dict[str, Expected]:
-    return {f"rid-{number}": {"call": f"POST rid-{number}/response", "body": body} for number in (1, 2)}
-
 
 ALL_NAMES = sorted(
     {
@@ -262,19 +227,6 @@ SECTION = Section(
         ),
         Behaviour(
             "V11",
-            "`multiprocessing` works by every method.",
-            [
-                Case(name=method, files=MULTIPROCESSING, events=[method, method], shows=both_answer("[[49, true], 0]"))
-                for method in ("fork", "spawn", "forkserver")
-            ],
-        ),
-        Behaviour(
-            "V12",
-            "`os.fork` warns of nothing: the process has one thread.",
-            [Case(name="a child", files=FORKS, events=[{}, {}], shows=both_answer("5"))],
-        ),
-        Behaviour(
-            "V13",
             "Python's own variables mean what they mean to Python.",
             [
                 evaluated(f"{name}={value}", [expression], expected, {name: value})

@@ -313,7 +313,7 @@ SECTION = Section(
         ),
         Behaviour(
             "S3",
-            "Both streams are UTF-8, whatever the locale. Names of files that are not UTF-8 pass, other lone surrogates do not.",
+            "Both streams are UTF-8, whatever the locale. Names of files that are none pass, other lone surrogates do not.",
             [
                 in_locale("Lambda's own locale"),
                 in_locale("LANG=C", LANG="C"),
