@@ -15,6 +15,7 @@ use std::{
 use crate::failure::Failure;
 pub use interpreter::Interpreter;
 use interpreter::Version;
+pub use search::on_path;
 
 /// What is installed when nothing is.
 const INSTALLED_BY_UV: &str = "3.14";

@@ -1,4 +1,7 @@
-"""Runs functions on a packed layer, `WHIPSNAKE_LAYER_ZIP`, in an old and nearly empty Linux: `make layer-test`."""
+"""Runs functions on a packed layer in an old and nearly empty Linux: `make layer-test`.
+
+`WHIPSNAKE_LAYERS` is the folder that `whipsnake layer --sdk apart` wrote to, `WHIPSNAKE_LAYER_PYTHON` the interpreter it packed.
+"""
 
 import contextlib
 import os
@@ -42,11 +45,31 @@ class OnLambda(Protocol):
 
 
 @pytest.fixture(scope="session")
-def layer_zip() -> Path:
-    named = os.environ.get("WHIPSNAKE_LAYER_ZIP")
+def layers() -> Path:
+    named = os.environ.get("WHIPSNAKE_LAYERS")
     if not named:
         pytest.skip("no layer to test: `make layer-test` packs one")
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def layer_zip(layers: Path) -> Path:
+    [found] = layers.glob("whipsnake-[0-9]*.zip")
+    return found
+
+
+@pytest.fixture(scope="session")
+def sdk(layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SDK's layer, unpacked."""
+    [found] = layers.glob("whipsnake-sdk-*.zip")
+    folder = tmp_path_factory.mktemp("sdk")
+    unpack(found, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def layer_python() -> Path:
+    return Path(os.environ["WHIPSNAKE_LAYER_PYTHON"])
 
 
 @pytest.fixture(scope="session")

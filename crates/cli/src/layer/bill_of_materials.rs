@@ -20,8 +20,8 @@ const PUBLISHERS: &[(&str, &str)] = &[
     ("zstd", "facebook"),
 ];
 
-/// Names every crate, CPython, the libraries whose version it tells, and each shared library as a file with its fingerprint.
-pub fn write(prefix: &Prefix, crates: &[Crate], packages: &BTreeMap<String, String>, contents: &Contents) -> Value {
+/// CPython, the libraries whose version it tells, and every crate.
+pub fn of_runtime(prefix: &Prefix, crates: &[Crate]) -> Vec<Value> {
     let mut components = vec![library("cpython", &prefix.version, Some("python"), "python")];
     for (name, version) in &prefix.versions {
         let publisher = PUBLISHERS.iter().find(|(library, _)| library == name).map(|(_, publisher)| *publisher);
@@ -29,15 +29,24 @@ pub fn write(prefix: &Prefix, crates: &[Crate], packages: &BTreeMap<String, Stri
         components.push(library(name, version, publisher, product));
     }
     components.extend(crates.iter().filter(|linked| linked.source.is_some()).map(of_crate));
-    components.extend(packages.iter().map(|(name, version)| {
-        json!({"type": "library", "name": name, "version": version, "purl": format!("pkg:pypi/{name}@{version}")})
-    }));
-    components.extend(contents.0.iter().filter_map(|(path, (part, entry))| match entry {
+    components
+}
+
+/// Packages of PyPI.
+pub fn of_packages(packages: &BTreeMap<String, String>) -> Vec<Value> {
+    let package = |(name, version): (&String, &String)| json!({"type": "library", "name": name, "version": version, "purl": format!("pkg:pypi/{name}@{version}")});
+    packages.iter().map(package).collect()
+}
+
+/// The components, and each shared library as a file with its fingerprint.
+pub fn write(components: &[Value], contents: &Contents) -> Value {
+    let files = contents.0.iter().filter_map(|(path, (part, entry))| match entry {
         Entry::File(bytes) if *part == Part::SharedLibraries => Some(json!({
             "type": "file", "name": path, "hashes": [{"alg": "SHA-256", "content": sha256(bytes)}],
         })),
         _ => None,
-    }));
+    });
+    let components: Vec<Value> = components.iter().cloned().chain(files).collect();
     json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

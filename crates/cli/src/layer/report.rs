@@ -1,6 +1,6 @@
 //! What is said about a finished layer: how large it is, how much room is left, how to publish it.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use super::{architecture::Architecture, archive, contents::Contents, image};
 
@@ -11,15 +11,15 @@ const MOST_UNPACKED: u64 = 250 << 20;
 /// A layer that was written.
 pub struct Report<'a> {
     /// Where the zip is.
-    pub file: String,
+    pub file: &'a Path,
     /// Its bytes.
     pub zip: &'a [u8],
     /// What is in it.
     pub contents: &'a Contents,
-    /// What the layer will be called.
-    pub layer_name: String,
+    /// What the layer is to be called.
+    pub layer: &'a str,
     /// What it is for.
-    pub architecture: Architecture,
+    pub architectures: &'a [Architecture],
 }
 
 impl fmt::Display for Report<'_> {
@@ -31,15 +31,16 @@ impl fmt::Display for Report<'_> {
         }
         writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room(unpacked, MOST_UNPACKED))?;
         writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room(zipped, MOST_ZIPPED))?;
-        writeln!(formatter, "\nsha256 {}\n{}\n", archive::sha256(self.zip), self.file)?;
+        let file = self.file.display();
+        let architectures: Vec<String> = self.architectures.iter().map(Architecture::to_string).collect();
+        writeln!(formatter, "\nsha256 {}\n{file}\n", archive::sha256(self.zip))?;
         write!(
             formatter,
             "aws lambda publish-layer-version --layer-name {} --compatible-runtimes {} --compatible-architectures {} \
-             --zip-file fileb://{}",
-            self.layer_name,
+             --zip-file fileb://{file}",
+            self.layer,
             image::NAME,
-            self.architecture,
-            self.file
+            architectures.join(" "),
         )
     }
 }
