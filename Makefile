@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-python lint format docs bench clean cli python venv
+.PHONY: help run build layer layer-test test test-rust test-python lint format docs bench clean cli python venv layer-venv
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -12,11 +12,18 @@ TASK ?= docs/samples/greeting
 HANDLER ?= lambda_function.lambda_handler
 EVENT ?= crates/cli/events/greeting.json
 
+# What `make layer` packs. SDK=1: the AWS SDK inside the same zip; SDK=apart: in one of its own. ARCH=arm64 or x86_64; empty: this
+# machine's. LAYER_OPTIONS: any other of `whipsnake layer --help`.
+SDK ?=
+ARCH ?=
+LAYER_OPTIONS ?=
+
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 TARGET := $(CARGO_TARGET_DIR)
 WHIPSNAKE := $(TARGET)/release/whipsnake
 CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
+WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
@@ -25,7 +32,8 @@ WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
 
 help: ## Lists these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json"
+	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json;"
+	@echo "for layer: SDK=1 or apart, ARCH=arm64, LAYER_OPTIONS=\"--keep tests --services s3,dynamodb\""
 
 run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 	@$(WHIPSNAKE) invoke $(HANDLER) --task $(TASK) --event $(EVENT)
@@ -33,13 +41,26 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 build: python ## Builds target/release/bootstrap against the CPython
 	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
 
+layer: cli $(UV) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
+	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(LAYER_OPTIONS)
+
+LAYERS := $(TARGET)/layer-test
+
+# The suite runs on any Python: the one in the layer may be too new or too special for its packages.
+layer-test: cli layer-venv ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
+	@rm -rf $(LAYERS)
+	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS)
+	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$$(ls $(TARGET)/layer/*/release/bootstrap | head -1) \
+	$(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto python/tests/layer
+
 test: test-rust test-python ## Runs all tests
 
 test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto python/tests
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto --ignore python/tests/layer python/tests
 
 lint: python venv ## Checks formatting, lints and types
 	cargo fmt --all --check
@@ -68,7 +89,7 @@ cli: $(UV)
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
-	@PATH="$$PATH:$(CACHE)/uv/bin" $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
+	@$(WITH_UV) $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python
@@ -78,6 +99,11 @@ venv: python
 		$(UV) pip install --quiet --python $(VENV)/bin/python --group python/pyproject.toml:test --group python/pyproject.toml:lint && \
 		echo "$$wanted" > $(VENV)/made-for; \
 	fi
+
+layer-venv: cli $(UV)
+	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
+	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
+	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \

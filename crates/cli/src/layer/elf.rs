@@ -129,3 +129,109 @@ pub fn remove_search_paths(file: &mut [u8]) -> object::read::Result<()> {
     table[..kept.len()].copy_from_slice(&kept);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+        process::Command,
+    };
+
+    use super::super::architecture::Architecture;
+    use super::{Elf, TooNew, remove_search_paths};
+
+    /// Compiles shared libraries with this machine's compiler, which linked this test as well.
+    struct Workshop(PathBuf);
+
+    impl Workshop {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("whipsnake-elf-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).expect("creates a directory");
+            Workshop(folder)
+        }
+
+        fn library(&self, name: &str, code: &str, options: &[&str]) -> Vec<u8> {
+            let source = self.0.join("source.c");
+            fs::write(&source, code).expect("writes a file");
+            let mut compiler = Command::new("cc");
+            compiler.current_dir(&self.0).args(["-shared", "-fPIC", "-nostdlib", "-o", name, "source.c"]).args(options);
+            assert!(compiler.status().expect("runs the compiler").success());
+            fs::read(self.0.join(name)).expect("reads the library")
+        }
+
+        fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Workshop {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn read(file: &[u8]) -> Elf {
+        let architecture = Architecture::of_this_machine().expect("a machine that Lambda has");
+        Elf::read(file, architecture).expect("a good file").expect("an ELF file")
+    }
+
+    #[test]
+    fn a_symbol_that_is_too_new_is_named() {
+        let workshop = Workshop::new("new");
+        let versions = workshop.path().join("versions");
+        fs::write(&versions, "GLIBC_2.34 { old; }; GLIBC_2.99 { brand_new; };").expect("writes a file");
+        let script = format!("-Wl,--version-script={}", versions.display());
+        let code = "int old(void) { return 1; } int brand_new(void) { return 2; }";
+        workshop.library("libc.so.6", code, &["-Wl,-soname,libc.so.6", &script]);
+        let user = "int old(void); int brand_new(void); int use(void) { return old() + brand_new(); }";
+        let elf = read(&workshop.library("user.so", user, &["./libc.so.6"]));
+        assert_eq!(elf.too_new, Some(TooNew { symbol: Some("brand_new".into()), version: "GLIBC_2.99".into() }));
+        let elf =
+            read(&workshop.library("user.so", "int old(void); int use(void) { return old(); }", &["./libc.so.6"]));
+        assert_eq!((elf.too_new, elf.needed), (None, vec!["libc.so.6".to_owned()]));
+    }
+
+    #[test]
+    fn versions_of_other_libraries_are_their_own_affair() {
+        let workshop = Workshop::new("other");
+        let versions = workshop.path().join("versions");
+        fs::write(&versions, "XZ_5.0 { f; };").expect("writes a file");
+        let script = format!("-Wl,--version-script={}", versions.display());
+        workshop.library("liblzma.so.5", "int f(void) { return 1; }", &["-Wl,-soname,liblzma.so.5", &script]);
+        let elf = read(&workshop.library("user.so", "int f(void); int g(void) { return f(); }", &["./liblzma.so.5"]));
+        assert_eq!((elf.too_new, elf.needed), (None, vec!["liblzma.so.5".to_owned()]));
+    }
+
+    #[test]
+    fn search_paths_go_and_all_else_stays() {
+        let workshop = Workshop::new("paths");
+        for option in ["-Wl,--enable-new-dtags", "-Wl,--disable-new-dtags"] {
+            let options = [option, "-Wl,-rpath,$ORIGIN/../lib:/usr/x", "-Wl,-soname,liba.so.1"];
+            let mut file = workshop.library("liba.so", "int a(void) { return 1; }", &options);
+            let before = read(&file);
+            assert_eq!(before.search_paths, ["$ORIGIN/../lib", "/usr/x"]);
+            remove_search_paths(&mut file).expect("a good file");
+            assert_eq!(read(&file), Elf { search_paths: Vec::new(), ..before });
+        }
+    }
+
+    #[test]
+    fn another_processors_file_is_refused() {
+        let workshop = Workshop::new("machine");
+        let mut file = workshop.library("liba.so", "int a(void) { return 1; }", &[]);
+        // e_machine: RISC-V.
+        file[18] = 243;
+        let said = Elf::read(&file, Architecture::X86_64).expect_err("the wrong processor");
+        assert_eq!(said, "it is for another processor (243), and the layer for x86_64");
+        file[18] = 183;
+        let said = Elf::read(&file, Architecture::X86_64).expect_err("the wrong processor");
+        assert_eq!(said, "it is for arm64, and the layer for x86_64");
+    }
+
+    #[test]
+    fn what_is_no_elf_file_is_none() {
+        assert_eq!(Elf::read(b"#!/bin/sh\n", Architecture::Arm64), Ok(None));
+        assert!(Elf::read(b"\x7fELF\x02\x01 and no more", Architecture::Arm64).is_err());
+    }
+}
