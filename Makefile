@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build layer layer-test test test-rust test-python lint format docs bench clean cli python venv layer-venv
+.PHONY: help run build layer layer-test examples test test-rust test-python lint format docs bench clean cli python venv layer-venv
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -46,13 +46,18 @@ layer: cli $(UV) ## Packs the CPython and its bootstrap for Lambda, into dist/ (
 
 LAYERS := $(TARGET)/layer-test
 
-# The suite runs on any Python: the one in the layer may be too new or too special for its packages.
+# The suite runs on any Python: the one in the layer may be too new or too special for its packages. No bootstrap but the layer's
+# is run; the suite's root wants to see that there is one.
 layer-test: cli layer-venv ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
 	@rm -rf $(LAYERS)
 	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS)
 	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$$(ls $(TARGET)/layer/*/release/bootstrap | head -1) \
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
 	$(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto python/tests/layer
+
+examples: cli layer-venv ## Checks layer/examples with the tools that those are for
+	@$(WITH_UV) WHIPSNAKE_EXAMPLES=1 WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
+	$(TARGET)/layer-venv/bin/pytest --quiet -rs python/tests/examples
 
 test: test-rust test-python ## Runs all tests
 
@@ -60,7 +65,7 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto --ignore python/tests/layer python/tests
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(VENV)/bin/pytest --quiet --numprocesses auto --ignore python/tests/layer --ignore python/tests/examples python/tests
 
 lint: python venv ## Checks formatting, lints and types
 	cargo fmt --all --check
