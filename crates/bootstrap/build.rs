@@ -38,9 +38,11 @@ print(json.dumps({
 }))
 "#;
 
+// The methods that replace these fields came after 0.28, the last that embeds 3.13t.
+#[allow(deprecated)]
 fn main() {
     let python = pyo3_build_config::get();
-    let version = python.version();
+    let version = python.version;
     assert!(
         version >= pyo3_build_config::PythonVersion { major: 3, minor: 12 },
         "whipsnake needs CPython 3.12 or newer, and this is {version}: run `make build PYTHON=/path/to/python3.14`"
@@ -50,7 +52,7 @@ fn main() {
     let layer = env::var(LAYER).ok().filter(|layer| !layer.is_empty());
     match &layer {
         Some(layer) => link(Some(&format!("{}/lib", home(layer)))),
-        None => link(python.lib_dir()),
+        None => link(python.lib_dir.as_deref()),
     }
 
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -60,7 +62,7 @@ fn main() {
         path: PathBuf::new(),
         is_package,
     }));
-    let executable = python.executable().expect("the pyo3 configuration names no interpreter: run `make build`");
+    let executable = python.executable.as_deref().expect("the pyo3 configuration names no interpreter: run `make build`");
     let told = Command::new(executable)
         .args(["-I", "-S", "-c", FREEZE])
         .arg(&out)
