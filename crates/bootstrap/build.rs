@@ -62,7 +62,8 @@ fn main() {
         path: PathBuf::new(),
         is_package,
     }));
-    let executable = python.executable.as_deref().expect("the pyo3 configuration names no interpreter: run `make build`");
+    let executable =
+        python.executable.as_deref().expect("the pyo3 configuration names no interpreter: run `make build`");
     let told = Command::new(executable)
         .args(["-I", "-S", "-c", FREEZE])
         .arg(&out)

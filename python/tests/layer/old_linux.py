@@ -1,4 +1,4 @@
-"""A Linux that is no newer than Amazon Linux 2023 and has next to nothing in it: glibc, libgcc_s, libstdc++, time zones, a shell.
+"""A Linux no newer than Amazon Linux 2023 that has next to nothing in it: glibc, libgcc_s, libstdc++, time zones, a shell.
 
 Debian has no glibc 2.34: 11 has 2.31, which is too old for what is built on Debian 12, and 12 has 2.36. So it is 12's, with
 every version of symbols that is newer than 2.34 renamed: the loader refuses a file that needs one, as it does on Lambda.

@@ -19,7 +19,9 @@ def installed(requirement: str, python: Path, folder: Path) -> str:
     if uv is None:
         return "uv is needed to fetch wheels"
     command = [uv, "pip", "install", "--python", str(python), "--only-binary", ":all:", "--target", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "UV_NO_CONFIG": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "UV_NO_CONFIG": "1"}
+    )
     return done.stderr.strip() if done.returncode else ""
 
 
@@ -30,7 +32,10 @@ CALCULATE = {
         "def handler(event, context): return SchemaValidator(core_schema.int_schema()).validate_python('42')",
         42,
     ),
-    "orjson": ("import orjson\ndef handler(event, context): return orjson.loads(orjson.dumps({'a': [1.5, None]}))", {"a": [1.5, None]}),
+    "orjson": (
+        "import orjson\ndef handler(event, context): return orjson.loads(orjson.dumps({'a': [1.5, None]}))",
+        {"a": [1.5, None]},
+    ),
 }
 
 

@@ -59,7 +59,9 @@ def test_multiprocessing_has_what_it_has_on_lambda(on_lambda: OnLambda) -> None:
 def test_a_wrapper_script_is_written_in_python(on_lambda: OnLambda, tmp_path: Path) -> None:
     wrapper = tmp_path / "task" / "wrapper"
     wrapper.parent.mkdir()
-    wrapper.write_text("#!/opt/bin/python3\nimport os, sys\nos.environ['WRAPPED'] = 'yes'\nos.execv(sys.argv[1], sys.argv[1:])\n")
+    wrapper.write_text(
+        "#!/opt/bin/python3\nimport os, sys\nos.environ['WRAPPED'] = 'yes'\nos.execv(sys.argv[1], sys.argv[1:])\n"
+    )
     wrapper.chmod(0o755)
     module = "import os\ndef handler(event, context): return os.environ['WRAPPED']"
     variables = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrapper"}

@@ -20,7 +20,7 @@ def test_the_sample_prints_the_pinned_versions(on_lambda: OnLambda, sdk: Path, r
 
 
 def test_clients_sign_requests(on_lambda: OnLambda, sdk: Path) -> None:
-    """Clients are made from the services' data, and a signature takes credentials, the clock and hashes: all but the network."""
+    """Clients are made of the services' data, and a signature takes credentials, the clock and hashes: all but the network."""
     module = """
         import boto3
 
