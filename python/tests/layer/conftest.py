@@ -1,6 +1,6 @@
 """Runs functions on a packed layer in an old and nearly empty Linux: `make layer-test`.
 
-`WHIPSNAKE_LAYERS` is the folder that `whipsnake layer --sdk apart` wrote to, `WHIPSNAKE_LAYER_PYTHON` the interpreter packed there.
+`WHIPSNAKE_LAYERS` is the folder that `whipsnake layer --sdk apart` wrote to, `WHIPSNAKE_LAYER_PYTHON` its interpreter.
 """
 
 import contextlib
