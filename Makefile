@@ -23,7 +23,7 @@ TARGET := $(CARGO_TARGET_DIR)
 WHIPSNAKE := $(TARGET)/release/whipsnake
 CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
-WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin"
+WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin:$(CACHE)/zigbuild/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
@@ -41,7 +41,7 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 build: python ## Builds target/release/bootstrap against the CPython
 	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
 
-layer: cli $(UV) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
+layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
 	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(LAYER_OPTIONS)
 
 LAYERS := $(TARGET)/layer-test
@@ -109,6 +109,11 @@ layer-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
 	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
+
+# Links for another processor: cargo-zigbuild finds zig beside itself.
+$(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
+	@$(UV) venv --quiet --allow-existing $(CACHE)/zigbuild && \
+	$(UV) pip install --quiet --python $(CACHE)/zigbuild/bin/python cargo-zigbuild==0.24.0 ziglang==0.17.0
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{architecture::Architecture, contents::ROOT, crates, prefix::Prefix};
+use super::{architecture::Architecture, contents::ROOT, crates, image, prefix::Prefix};
 use crate::{
     failure::Failure,
     python::{Interpreter, pyo3_config},
@@ -43,8 +43,17 @@ pub fn build(
         Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
     })?;
     eprintln!("whipsnake: building the bootstrap in {}", target.display());
+    let (verb, built) = if Architecture::of_this_machine().is_ok_and(|here| here == architecture) {
+        (vec!["build".to_owned()], "release/bootstrap".to_owned())
+    } else {
+        // Zig brings the C library of the other processor, at the age that Lambda has.
+        let triple = architecture.target();
+        let verb = vec!["zigbuild".to_owned(), "--target".into(), format!("{triple}.{}", image::GLIBC)];
+        (verb, format!("{triple}/release/bootstrap"))
+    };
     let status = Command::new("cargo")
-        .args(["build", "--quiet", "--locked", "--release", "--package", crates::BOOTSTRAP])
+        .args(&verb)
+        .args(["--quiet", "--locked", "--release", "--package", crates::BOOTSTRAP])
         .current_dir(source)
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(source))
@@ -54,9 +63,17 @@ pub fn build(
         .status()
         .map_err(|error| Failure::new(format!("running cargo, see https://rustup.rs: {error}")))?;
     if !status.success() {
-        return Err(Failure::new("the bootstrap could not be built: see above"));
+        let cross = if verb.len() > 1 {
+            format!(
+                "; for {architecture} it takes `rustup target add {}`, cargo-zigbuild and ziglang",
+                architecture.target()
+            )
+        } else {
+            String::new()
+        };
+        return Err(Failure::new(format!("the bootstrap could not be built, see above{cross}")));
     }
-    Ok(target.join("release/bootstrap"))
+    Ok(target.join(built))
 }
 
 /// The user's flags, and that panics are to name source files without the folders of this machine.

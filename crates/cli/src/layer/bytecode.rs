@@ -1,6 +1,7 @@
 //! Bytecode made beforehand: nothing under `/opt` can be written, and compiling at a cold start takes long.
 
 use std::{
+    env,
     io::{Read, Write},
     process::{Command, Stdio},
 };
@@ -37,10 +38,14 @@ pub struct Source<'a> {
 pub fn compile(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
     let name = interpreter.executable.display();
     let failed = |what: &str| Failure::new(format!("compiling the standard library with {name}: {what}"));
-    let mut compiler = Command::new(&interpreter.executable)
+    let mut compiler = Command::new(&interpreter.executable);
+    let set = env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"PYTHON"));
+    for name in set {
+        compiler.env_remove(name);
+    }
+    let mut compiler = compiler
         .args(["-S", "-s", "-P", "-c", COMPILE])
         // Anything that is ordered by hashes is to have one order.
-        .env_clear()
         .env("PYTHONHASHSEED", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -3,6 +3,9 @@
 /// The runtime that layers are for.
 pub const NAME: &str = "provided.al2023";
 
+/// The version of its C library.
+pub const GLIBC: &str = "2.34";
+
 /// The newest version of each family of symbols there: glibc 2.34 and the run-time libraries of GCC 11.
 const NEWEST: &[(&str, &[u32])] =
     &[("GLIBC_", &[2, 34]), ("GLIBCXX_", &[3, 4, 29]), ("CXXABI_", &[1, 3, 13]), ("GCC_", &[11])];
