@@ -1,7 +1,8 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-python conformance recordings ecosystem pins lint format docs bench clean cli python venv packages
+.PHONY: help run build layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench \
+	clean cli python venv layer-venv packages
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -12,6 +13,12 @@ TASK ?= docs/samples/greeting
 HANDLER ?= lambda_function.lambda_handler
 EVENT ?= crates/cli/events/greeting.json
 
+# What `make layer` packs. SDK=1: the AWS SDK inside the same zip; SDK=apart: in one of its own. ARCH=arm64 or x86_64; empty: this
+# machine's. LAYER_OPTIONS: any other of `whipsnake layer --help`.
+SDK ?=
+ARCH ?=
+LAYER_OPTIONS ?=
+
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 TARGET := $(CARGO_TARGET_DIR)
 WHIPSNAKE := $(TARGET)/release/whipsnake
@@ -19,6 +26,7 @@ CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
 ECOSYSTEM := python/tests/ecosystem
 PACKAGES := $(TARGET)/ecosystem
+WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin:$(CACHE)/zigbuild/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
@@ -30,7 +38,8 @@ PYTEST = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootst
 
 help: ## Lists these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json"
+	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json;"
+	@echo "for layer: SDK=1 or apart, ARCH=arm64, LAYER_OPTIONS=\"--keep tests --services s3,dynamodb\""
 
 run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 	@$(WHIPSNAKE) invoke $(HANDLER) --task $(TASK) --event $(EVENT)
@@ -38,13 +47,31 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 build: python ## Builds target/release/bootstrap against the CPython
 	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
 
+layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
+	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(LAYER_OPTIONS)
+
+LAYERS := $(TARGET)/layer-test
+
+# The suite runs on any Python: the one in the layer may be too new or too special for its packages. No bootstrap but the layer's
+# is run; the suite's root wants to see that there is one.
+layer-test: cli layer-venv ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
+	@rm -rf $(LAYERS)
+	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS)
+	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
+	$(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto python/tests/layer
+
+examples: cli layer-venv ## Checks layer/examples with the tools that those are for
+	@$(WITH_UV) WHIPSNAKE_EXAMPLES=1 WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
+	$(TARGET)/layer-venv/bin/pytest --quiet -rs python/tests/examples
+
 test: test-rust test-python ## Runs all tests
 
 test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) --ignore $(ECOSYSTEM) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer) python/tests
 
 conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
 	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) $(PYTEST) python/tests/conformance python/tests/properties
@@ -88,7 +115,7 @@ cli: $(UV)
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
-	@PATH="$$PATH:$(CACHE)/uv/bin" $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
+	@$(WITH_UV) $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python
@@ -109,6 +136,16 @@ packages: python $(UV)
 			echo "$$wanted" > $$tool.made-for || exit; \
 		fi; \
 	done
+
+layer-venv: cli $(UV)
+	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
+	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
+	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
+
+# Links for another processor: cargo-zigbuild finds zig beside itself.
+$(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
+	@$(UV) venv --quiet --allow-existing $(CACHE)/zigbuild && \
+	$(UV) pip install --quiet --python $(CACHE)/zigbuild/bin/python cargo-zigbuild==0.24.0 ziglang==0.17.0
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+/// Set where the bootstrap is to be part of a layer: the folder that Lambda unpacks it into, `/opt`. Its Python then lies in
+/// `whipsnake` in there, and `bin/python3.X` beside that is the bootstrap under another name. `whipsnake layer` packs it so.
+/// Without it the bootstrap uses the Python where that was found.
+const LAYER: &str = "WHIPSNAKE_LAYER";
+
 /// What CPython imports from files before it can run anything, in every process. The rest of what it needs is frozen already.
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
@@ -23,6 +28,7 @@ paths = sysconfig.get_paths()
 print(json.dumps({
     "version": list(sys.version_info[:2]),
     "executable": sys.executable,
+    "name": "python%d.%d%s" % (*sys.version_info[:2], sys.abiflags),
     "prefix": sys.base_prefix,
     "exec_prefix": sys.base_exec_prefix,
     "search_paths": [path for path in sys.path if path],
@@ -32,15 +38,22 @@ print(json.dumps({
 }))
 "#;
 
+// The methods that replace these fields came after 0.28, the last that embeds 3.13t.
+#[allow(deprecated)]
 fn main() {
     let python = pyo3_build_config::get();
-    let version = python.version();
+    let version = python.version;
     assert!(
         version >= pyo3_build_config::PythonVersion { major: 3, minor: 12 },
         "whipsnake needs CPython 3.12 or newer, and this is {version}: run `make build PYTHON=/path/to/python3.14`"
     );
     pyo3_build_config::use_pyo3_cfgs();
-    link(python.lib_dir());
+    println!("cargo:rerun-if-env-changed={LAYER}");
+    let layer = env::var(LAYER).ok().filter(|layer| !layer.is_empty());
+    match &layer {
+        Some(layer) => link(Some(&format!("{}/lib", home(layer)))),
+        None => link(python.lib_dir.as_deref()),
+    }
 
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut modules = python_modules(Path::new("../../python/src"));
@@ -49,7 +62,8 @@ fn main() {
         path: PathBuf::new(),
         is_package,
     }));
-    let executable = python.executable().expect("the pyo3 configuration names no interpreter: run `make build`");
+    let executable =
+        python.executable.as_deref().expect("the pyo3 configuration names no interpreter: run `make build`");
     let told = Command::new(executable)
         .args(["-I", "-S", "-c", FREEZE])
         .arg(&out)
@@ -64,7 +78,7 @@ fn main() {
     let facts: serde_json::Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
 
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
-    fs::write(out.join("build.rs"), constants(&facts)).expect("OUT_DIR can be written");
+    fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
 }
 
 /// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
@@ -117,21 +131,38 @@ fn frozen_table(modules: &[Module], out: &Path) -> String {
     table + "]\n"
 }
 
-fn constants(facts: &serde_json::Value) -> String {
+/// Where a layer has its Python.
+fn home(layer: &str) -> String {
+    format!("{layer}/whipsnake")
+}
+
+fn constants(facts: &serde_json::Value, layer: Option<&str>) -> String {
     let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
     let texts = |key: &str| -> Vec<String> {
         serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not tell {key}"))
     };
     let (major, minor) = (&facts["version"][0], &facts["version"][1]);
+    let prefixes = [text("exec_prefix"), text("prefix")];
+    let home = layer.map(home);
+    let placed = |path: String| match &home {
+        Some(home) => {
+            let rest = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix.as_str()));
+            home.clone() + rest.unwrap_or_else(|| panic!("{path} is not in {}: it cannot be packed", prefixes[1]))
+        }
+        None => path,
+    };
+    let standard_library = placed(text("stdlib"));
+    let (executable, site_packages) = match layer {
+        Some(layer) => (format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages")),
+        None => (text("executable"), text("site_packages")),
+    };
     format!(
-        "Build {{ version: \"{major}.{minor}\", executable: c{:?}, prefix: c{:?}, exec_prefix: c{:?}, standard_library: c{:?}, \
-         site_packages: {:?}, search_paths: &{:?}, built_in: &{:?} }}",
-        text("executable"),
-        text("prefix"),
-        text("exec_prefix"),
-        text("stdlib"),
-        text("site_packages"),
-        texts("search_paths"),
+        "Build {{ version: \"{major}.{minor}\", executable: c{executable:?}, home: {}, prefix: c{:?}, exec_prefix: c{:?}, \
+         standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, built_in: &{:?} }}",
+        home.as_ref().map_or("None".into(), |home| format!("Some(c{home:?})")),
+        placed(text("prefix")),
+        placed(text("exec_prefix")),
+        texts("search_paths").into_iter().map(placed).collect::<Vec<_>>(),
         texts("built_in"),
     )
 }

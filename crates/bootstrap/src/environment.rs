@@ -2,6 +2,7 @@
 
 use crate::interpreter::BUILD;
 use std::env;
+use std::path::Path;
 
 macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $field:ident: $name:literal,)+) => {
@@ -58,9 +59,15 @@ variables! {
     python_utf8: "PYTHONUTF8",
     /// Encoding of the standard streams, UTF-8 unless this says otherwise.
     python_io_encoding: "PYTHONIOENCODING",
+    /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
+    /// absent.
+    ssl_cert_file: "SSL_CERT_FILE",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
+
+/// Where Amazon Linux has the certificates it trusts.
+const SYSTEM_CERTIFICATES: &str = "/etc/pki/tls/certs/ca-bundle.crt";
 
 fn read(name: &str) -> Option<String> {
     let value = env::var_os(name)?;
@@ -79,6 +86,10 @@ impl Environment {
             if self.lc_ctype.is_none() && self.lc_all.is_none() {
                 // Spares the search for LANG's locale in a dozen places.
                 env::set_var("LC_CTYPE", "C.UTF-8");
+            }
+            // The OpenSSL that comes along looks where it was built to look.
+            if BUILD.home.is_some() && self.ssl_cert_file.is_none() && Path::new(SYSTEM_CERTIFICATES).is_file() {
+                env::set_var("SSL_CERT_FILE", SYSTEM_CERTIFICATES);
             }
         }
     }

@@ -48,7 +48,12 @@ pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handl
 /// layers; here they come after it.
 fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
-    let layers = [String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
+    let mut layers =
+        vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
+    if cfg!(Py_GIL_DISABLED) {
+        // What an installer of a free-threaded Python calls it; before the other, which people know from Lambda's pages.
+        layers.push(format!("/opt/python/lib/python{}t/site-packages", BUILD.version));
+    }
     if environment.python_path.is_none() {
         path.insert(0, BUILD.site_packages)?;
         for folder in &layers {

@@ -16,6 +16,8 @@ pub struct Build {
     /// Such as `3.14`.
     pub version: &'static str,
     executable: &'static CStr,
+    /// Where Python lies when this executable is part of a layer: nothing beside the executable leads there.
+    pub home: Option<&'static CStr>,
     prefix: &'static CStr,
     exec_prefix: &'static CStr,
     standard_library: &'static CStr,
@@ -92,6 +94,9 @@ pub fn run_as_python() -> Result<ExitCode, StartError> {
     let mut config = Config::new();
     // CPython finds its library from here, as if it had been started under this name.
     config.set_string("program_name", |config| &raw mut config.program_name, BUILD.executable)?;
+    if let (Some(home), None) = (BUILD.home, env::var_os("PYTHONHOME")) {
+        config.set_string("home", |config| &raw mut config.home, home)?;
+    }
     config.set_arguments(&arguments)?;
     config.start()?;
     // SAFETY: CPython has just been started with the arguments it is to run, and nothing of it is used afterwards.

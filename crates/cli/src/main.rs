@@ -8,6 +8,7 @@ mod emulate;
 mod failure;
 mod function;
 mod invoke;
+mod layer;
 mod play;
 mod python;
 mod signals;
@@ -30,6 +31,7 @@ enum Verb {
     Emulate(emulate::Emulate),
     Play(play::Play),
     Python(python::Python),
+    Layer(layer::Layer),
     Bench(bench::Bench),
 }
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Emulate(emulate) => emulate.run(),
         Verb::Play(play) => play.run(),
         Verb::Python(python) => python.run(),
+        Verb::Layer(layer) => layer.run(),
         Verb::Bench(bench) => bench.run(),
     };
     outcome.unwrap_or_else(|failure| {

@@ -1,7 +1,7 @@
 //! `whipsnake python`: the CPython to build a bootstrap against.
 
 mod interpreter;
-mod pyo3_config;
+pub mod pyo3_config;
 mod search;
 
 use std::{
@@ -15,6 +15,7 @@ use std::{
 use crate::failure::Failure;
 pub use interpreter::Interpreter;
 use interpreter::Version;
+pub use search::on_path;
 
 /// What is installed when nothing is.
 const INSTALLED_BY_UV: &str = "3.14";
@@ -38,14 +39,7 @@ pub struct Python {
 impl Python {
     /// Finds the interpreter, writes the configuration, prints the path.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let named = self.python.or_else(|| env::var("PYTHON").ok()).filter(|named| !named.is_empty());
-        let interpreter = match named {
-            None => newest()?,
-            Some(named) => match Version::parse(&named) {
-                Some(version) => of_version(&version)?,
-                None => at(&named).or_else(|failure| elsewhere(&named).ok_or(failure))?,
-            },
-        };
+        let interpreter = find(self.python)?;
         if let Some(config) = &self.config {
             pyo3_config::write(config, &interpreter).map_err(|error| {
                 Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
@@ -55,6 +49,20 @@ impl Python {
         println!("{}", interpreter.executable.display());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The interpreter that was named, here or by $PYTHON, or else the newest.
+pub fn find(named: Option<String>) -> Result<Interpreter, Failure> {
+    let Some(named) = name(named) else { return newest() };
+    match Version::parse(&named) {
+        Some(version) => of_version(&version),
+        None => at(&named).or_else(|failure| elsewhere(&named).ok_or(failure)),
+    }
+}
+
+/// What was named, here or by $PYTHON.
+pub fn name(named: Option<String>) -> Option<String> {
+    named.or_else(|| env::var("PYTHON").ok()).filter(|named| !named.is_empty())
 }
 
 /// The interpreter at a path, or of that name on PATH.

@@ -1,0 +1,248 @@
+//! `whipsnake layer`: a Python and a bootstrap for it, packed for Lambda.
+
+mod architecture;
+mod archive;
+mod bill_of_materials;
+mod bootstrap;
+mod bytecode;
+mod contents;
+mod crates;
+mod elf;
+mod image;
+mod libraries;
+mod licences;
+mod prefix;
+mod report;
+mod sdk;
+mod standard_library;
+mod strip;
+mod trim;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use crate::{
+    failure::Failure,
+    python::{self, Interpreter},
+};
+use architecture::Architecture;
+use bytecode::Source;
+use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
+use libraries::Libraries;
+use prefix::Prefix;
+use report::Report;
+use sdk::{Packing, Sdk};
+
+/// Packs a CPython of your choice and a bootstrap built for it into a zip for `aws lambda publish-layer-version`.
+///
+/// Beside the zip lie its SHA-256 and a bill of materials (CycloneDX). The same inputs give the same bytes.
+#[derive(clap::Args)]
+pub struct Layer {
+    /// An interpreter, or a version such as 3.14 or 3.14t; as for `whipsnake python`
+    #[arg(long, value_name = "PATH|VERSION")]
+    python: Option<String>,
+    /// The processor that functions run on [default: this machine's]
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Architecture>,
+    /// Where the zip is written
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    output: PathBuf,
+    /// Something that is left out otherwise: see layer/trim.json; may be repeated
+    #[arg(long, value_name = "NAME")]
+    keep: Vec<String>,
+    /// Where to look for shared libraries first; may be repeated
+    #[arg(long, value_name = "DIR")]
+    libraries: Vec<PathBuf>,
+    /// Packs the AWS SDK as well: inside the same zip, or apart in one of its own
+    #[arg(long, value_name = "HOW")]
+    sdk: Option<Packing>,
+    /// The services of the SDK to pack, such as s3,dynamodb [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "sdk")]
+    services: Vec<String>,
+    /// The folder with whipsnake's sources [default: the first above the working directory]
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+}
+
+impl Layer {
+    /// Packs the layer, and tells about it.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let architecture = match self.arch {
+            Some(architecture) => architecture,
+            None => Architecture::of_this_machine()?,
+        };
+        let trims = trim::list(&self.keep)?;
+        let source = bootstrap::find_source(self.source)?;
+        let interpreter = python::find(self.python)?;
+        eprintln!("{interpreter}");
+        let prefix = Prefix::ask(&interpreter)?;
+
+        // Its own folder first: what it was built with is better than what this machine happens to have.
+        let mut folders = self.libraries;
+        folders.push(interpreter.library_directory.clone());
+        let mut libraries = Libraries::new(architecture, folders);
+        let mut contents = Contents::default();
+        add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
+        // Last, because it takes longest: a Python that cannot be packed is told at once.
+        let bootstrap = bootstrap::build(&source, &interpreter, &prefix, architecture)?;
+        add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
+        for (name, bytes) in libraries.into_found() {
+            contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
+        }
+        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(&interpreter, &prefix, &self.services)?))).transpose()?;
+        let crates = crates::of_bootstrap(&source, architecture)?;
+        let licences = licences::of_crates(&source, &crates)
+            .map_err(|error| Failure::new(format!("reading the crates' licences: {error}")))?;
+        contents.add(format!("{HOME}/LICENCES.txt"), Part::Licences, Entry::File(licences.into_bytes()));
+        let name = format!("{}-{architecture}", prefix.tag());
+        let mut runtime = Product {
+            file: format!("whipsnake-{}-{name}", env!("CARGO_PKG_VERSION")),
+            layer: format!("whipsnake-{name}"),
+            architectures: vec![architecture],
+            components: bill_of_materials::of_runtime(&prefix, &crates),
+            contents,
+        };
+        match sdk {
+            None => runtime.write(&self.output)?,
+            Some((Packing::Inside, sdk)) => {
+                runtime.file.push_str("-sdk");
+                runtime.layer.push_str("-sdk");
+                runtime.components.extend(bill_of_materials::of_packages(&Sdk::packages()));
+                runtime.contents.0.extend(sdk.0);
+                runtime.write(&self.output)?;
+            }
+            Some((Packing::Apart, contents)) => {
+                runtime.write(&self.output)?;
+                println!();
+                let tag = prefix.tag();
+                let apart = Product {
+                    file: format!("whipsnake-sdk-{}-{tag}", Sdk::version()),
+                    layer: format!("whipsnake-sdk-{tag}"),
+                    architectures: vec![Architecture::X86_64, Architecture::Arm64],
+                    components: bill_of_materials::of_packages(&Sdk::packages()),
+                    contents,
+                };
+                apart.write(&self.output)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn add_standard_library(
+    contents: &mut Contents,
+    libraries: &mut Libraries,
+    interpreter: &Interpreter,
+    prefix: &Prefix,
+    trims: &[trim::Trim],
+) -> Result<(), Failure> {
+    let files = standard_library::read(prefix, trims).map_err(|error| {
+        Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
+    })?;
+    let (modules, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.path.ends_with(".py"));
+    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
+    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])?;
+    for file in others {
+        let is_module = file.path.contains(".so");
+        let part = if is_module { Part::ExtensionModules } else { Part::StandardLibrary };
+        let bytes = libraries.take(&file.origin, file.bytes)?;
+        contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
+    }
+    Ok(())
+}
+
+/// The bootstrap, and its other names: started as `python3` it is the interpreter.
+fn add_bootstrap(
+    contents: &mut Contents,
+    libraries: &mut Libraries,
+    bootstrap: &Path,
+    prefix: &Prefix,
+) -> Result<(), Failure> {
+    let bytes = fs::read(bootstrap)
+        .map_err(|error| Failure::new(format!("reading the bootstrap {}: {error}", bootstrap.display())))?;
+    // Its search path leads to the layer's libraries, for everything that it loads.
+    let bytes = libraries.take_program(bootstrap, bytes)?;
+    contents.add("bootstrap", Part::Bootstrap, Entry::Program(bytes));
+    for name in ["python3", &prefix.name] {
+        contents.add(format!("bin/{name}"), Part::Bootstrap, Entry::Link("../bootstrap".into()));
+    }
+    Ok(())
+}
+
+/// The SDK, where the layer's Python has its packages, as the managed runtime has it: the function's own and those of other
+/// layers come before it.
+fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
+    let sdk = Sdk::install(interpreter, services)?;
+    let site_packages = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let mut contents = Contents::default();
+    let files =
+        sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
+    let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
+    add_modules(&mut contents, interpreter, prefix, modules, [Part::Sdk, Part::Sdk])?;
+    for (path, bytes) in data {
+        contents.add(path, Part::Sdk, Entry::File(bytes));
+    }
+    Ok(contents)
+}
+
+/// Python files with their bytecode, and the parts that those belong to.
+fn add_modules(
+    contents: &mut Contents,
+    interpreter: &Interpreter,
+    prefix: &Prefix,
+    modules: Vec<(String, Vec<u8>)>,
+    [source, compiled]: [Part; 2],
+) -> Result<(), Failure> {
+    let sources: Vec<Source<'_>> =
+        modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
+    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources)?) {
+        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &prefix.cache_tag), bytecode) {
+            contents.add(path, compiled, Entry::File(bytecode));
+        }
+        contents.add(path, source, Entry::File(text.clone()));
+    }
+    Ok(())
+}
+
+/// One zip, and what is published with it.
+struct Product {
+    file: String,
+    layer: String,
+    architectures: Vec<Architecture>,
+    components: Vec<serde_json::Value>,
+    contents: Contents,
+}
+
+impl Product {
+    fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let name = format!("{}.zip", self.file);
+        let file = folder.join(&name);
+        let zip = archive::write(&self.contents)
+            .map_err(|error| Failure::new(format!("writing the zip {}: {error}", file.display())))?;
+        let bill = bill_of_materials::write(&self.components, &self.contents);
+        let sum = archive::sha256(&zip);
+        let report = Report {
+            file: &file,
+            zip: &zip,
+            contents: &self.contents,
+            layer: &self.layer,
+            architectures: &self.architectures,
+        };
+        let report = report.to_string();
+        let files = [
+            (file, zip),
+            // As sha256sum --check wants it.
+            (folder.join(format!("{name}.sha256")), format!("{sum}  {name}\n").into_bytes()),
+            (folder.join(format!("{}.cdx.json", self.file)), format!("{bill:#}\n").into_bytes()),
+        ];
+        fs::create_dir_all(folder).map_err(|error| Failure::new(format!("creating {}: {error}", folder.display())))?;
+        for (file, bytes) in files {
+            fs::write(&file, bytes).map_err(|error| Failure::new(format!("writing {}: {error}", file.display())))?;
+        }
+        println!("{report}");
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Builds the bootstrap of a layer with cargo.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::{architecture::Architecture, contents::ROOT, crates, image, prefix::Prefix};
+use crate::{
+    failure::Failure,
+    python::{Interpreter, pyo3_config},
+};
+
+/// The folder with the runtime's sources: the one that was named, or the first above the working directory.
+pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let is_source = |folder: &Path| folder.join("crates/bootstrap/Cargo.toml").is_file();
+    let here = env::current_dir().unwrap_or_default();
+    let found = match named {
+        Some(named) => Some(named).filter(|folder| is_source(folder)),
+        None => here.ancestors().find(|folder| is_source(folder)).map(Path::to_path_buf),
+    };
+    let found = found.and_then(|folder| fs::canonicalize(folder).ok());
+    found.ok_or_else(|| {
+        Failure::new(
+            "whipsnake's sources are not here: the bootstrap is built from them, name their folder with --source",
+        )
+    })
+}
+
+/// Builds it for one interpreter, and returns where it lies.
+pub fn build(
+    source: &Path,
+    interpreter: &Interpreter,
+    prefix: &Prefix,
+    architecture: Architecture,
+) -> Result<PathBuf, Failure> {
+    let targets = env::var_os("CARGO_TARGET_DIR").map_or_else(|| source.join("target"), PathBuf::from);
+    // Apart from the builds for this machine and for other Pythons: each would undo the other.
+    let target = source.join(targets).join(format!("layer/{}-{architecture}", prefix.tag()));
+    let configuration = target.join("python.cfg");
+    pyo3_config::write(&configuration, interpreter).map_err(|error| {
+        Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
+    })?;
+    eprintln!("whipsnake: building the bootstrap in {}", target.display());
+    let (verb, built) = if Architecture::of_this_machine().is_ok_and(|here| here == architecture) {
+        (vec!["build".to_owned()], "release/bootstrap".to_owned())
+    } else {
+        // Zig brings the C library of the other processor, at the age that Lambda has.
+        let triple = architecture.target();
+        let verb = vec!["zigbuild".to_owned(), "--target".into(), format!("{triple}.{}", image::GLIBC)];
+        (verb, format!("{triple}/release/bootstrap"))
+    };
+    let status = Command::new("cargo")
+        .args(&verb)
+        .args(["--quiet", "--locked", "--release", "--package", crates::BOOTSTRAP])
+        .current_dir(source)
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(source))
+        .env("PYO3_CONFIG_FILE", &configuration)
+        .env("WHIPSNAKE_LAYER", ROOT)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| Failure::new(format!("running cargo, see https://rustup.rs: {error}")))?;
+    if !status.success() {
+        let cross = if verb.len() > 1 {
+            format!(
+                "; for {architecture} it takes `rustup target add {}`, cargo-zigbuild and ziglang",
+                architecture.target()
+            )
+        } else {
+            String::new()
+        };
+        return Err(Failure::new(format!("the bootstrap could not be built, see above{cross}")));
+    }
+    Ok(target.join(built))
+}
+
+/// The user's flags, and that panics are to name source files without the folders of this machine.
+fn flags(source: &Path) -> String {
+    let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let cargo = env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
+    let given = env::var("RUSTFLAGS").unwrap_or_default();
+    let mut flags: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
+    flags.push(format!("--remap-path-prefix={}=/cargo", cargo.display()));
+    flags.push(format!("--remap-path-prefix={}=/whipsnake", source.display()));
+    flags.join("\x1f")
+}

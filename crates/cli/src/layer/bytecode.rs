@@ -1,0 +1,82 @@
+//! Bytecode made beforehand: nothing under `/opt` can be written, and compiling at a cold start takes long.
+
+use std::{
+    env,
+    io::{Read, Write},
+    process::{Command, Stdio},
+};
+
+use crate::{failure::Failure, python::Interpreter};
+
+/// Reads sources from standard input, writes bytecode to standard output; what cannot be compiled becomes nothing. The files
+/// are never looked at again (unchecked): they cannot change, and a hash or a time costs a look.
+const COMPILE: &str = "
+import json, sys
+from importlib._bootstrap_external import _code_to_hash_pyc as to_pyc
+from importlib.util import source_hash
+data, answer = sys.stdin.buffer, sys.stdout.buffer
+pieces = [(path, data.read(size)) for path, size in json.loads(data.readline())]
+import warnings
+warnings.simplefilter('ignore')
+for path, source in pieces:
+    try:
+        pyc = bytes(to_pyc(compile(source, path, 'exec', dont_inherit=True, optimize=0), source_hash(source), False))
+    except (SyntaxError, ValueError):
+        pyc = b''
+    answer.write(len(pyc).to_bytes(8, 'little') + pyc)
+";
+
+/// A source, by the path under which it will be found.
+pub struct Source<'a> {
+    /// Shown in stack traces.
+    pub path: String,
+    /// Its text.
+    pub text: &'a [u8],
+}
+
+/// Compiles all of them, in order. None for what is no Python of this version.
+pub fn compile(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+    let name = interpreter.executable.display();
+    let failed = |what: &str| Failure::new(format!("compiling the standard library with {name}: {what}"));
+    let mut compiler = Command::new(&interpreter.executable);
+    let set = env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"PYTHON"));
+    for name in set {
+        compiler.env_remove(name);
+    }
+    let mut compiler = compiler
+        .args(["-S", "-s", "-P", "-c", COMPILE])
+        // Anything that is ordered by hashes is to have one order.
+        .env("PYTHONHASHSEED", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&error.to_string()))?;
+    let written = compiler.stdin.take().ok_or_else(|| failed("no pipe to it")).and_then(|mut pipe| {
+        let sizes: Vec<(&str, usize)> = sources.iter().map(|source| (&*source.path, source.text.len())).collect();
+        let header = serde_json::to_vec(&sizes).map_err(|error| failed(&error.to_string()))?;
+        pipe.write_all(&header)
+            .and_then(|()| pipe.write_all(b"\n"))
+            // It reads everything before it writes anything.
+            .and_then(|()| sources.iter().try_for_each(|source| pipe.write_all(source.text)))
+            .map_err(|error| failed(&error.to_string()))
+    });
+    let output = compiler.wait_with_output().map_err(|error| failed(&error.to_string()))?;
+    written?;
+    let mut answer = output.stdout.as_slice();
+    let mut compiled = Vec::with_capacity(sources.len());
+    for _ in sources {
+        let mut size = [0; 8];
+        answer.read_exact(&mut size).map_err(|_| failed("it did not answer for every file"))?;
+        let mut bytes = vec![0; usize::try_from(u64::from_le_bytes(size)).unwrap_or(0)];
+        answer.read_exact(&mut bytes).map_err(|_| failed("it did not answer for every file"))?;
+        compiled.push((!bytes.is_empty()).then_some(bytes));
+    }
+    Ok(compiled)
+}
+
+/// Where the bytecode of a source lies: `a/b.py` has `a/__pycache__/b.cpython-314.pyc`.
+pub fn path(source: &str, cache_tag: &str) -> Option<String> {
+    let (folder, name) = source.rsplit_once('/').unwrap_or(("", source));
+    let module = name.strip_suffix(".py")?;
+    Some(format!("{folder}/__pycache__/{module}.{cache_tag}.pyc"))
+}

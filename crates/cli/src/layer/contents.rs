@@ -1,0 +1,85 @@
+//! What lies where in a layer.
+
+use std::collections::BTreeMap;
+
+/// Where Lambda unpacks layers.
+pub const ROOT: &str = "/opt";
+/// The folder of the layer that holds its Python. `crates/bootstrap/build.rs` looks there.
+pub const HOME: &str = "whipsnake";
+/// The shared libraries, out of the way of `LD_LIBRARY_PATH`.
+pub const LIBRARIES: &str = "whipsnake/lib";
+
+/// What a file of the layer belongs to; sizes are shown by these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The runtime itself.
+    Bootstrap,
+    /// CPython's library and what it and the extension modules need.
+    SharedLibraries,
+    /// Those of the standard library.
+    ExtensionModules,
+    /// Python files, so that stack traces show their lines, and their data.
+    StandardLibrary,
+    /// The standard library, compiled.
+    Bytecode,
+    /// boto3 and what it needs, compiled as well.
+    Sdk,
+    /// Licences of everything that is packed.
+    Licences,
+}
+
+impl Part {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap",
+            Self::SharedLibraries => "shared libraries",
+            Self::ExtensionModules => "extension modules",
+            Self::StandardLibrary => "standard library",
+            Self::Bytecode => "its bytecode",
+            Self::Sdk => "AWS SDK",
+            Self::Licences => "licences",
+        }
+    }
+}
+
+/// What lies at one path.
+#[derive(Debug)]
+pub enum Entry {
+    /// A file's bytes.
+    File(Vec<u8>),
+    /// A file that can be run.
+    Program(Vec<u8>),
+    /// A symbolic link to another path, relative to its own folder.
+    Link(String),
+}
+
+impl Entry {
+    /// How many bytes it takes when unpacked.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File(bytes) | Self::Program(bytes) => bytes.len() as u64,
+            Self::Link(_) => 0,
+        }
+    }
+}
+
+/// A layer's files by their paths, sorted.
+#[derive(Debug, Default)]
+pub struct Contents(pub BTreeMap<String, (Part, Entry)>);
+
+impl Contents {
+    /// Puts something at a path; false where there is something else already.
+    pub fn add(&mut self, path: impl Into<String>, part: Part, entry: Entry) -> bool {
+        self.0.insert(path.into(), (part, entry)).is_none()
+    }
+
+    /// Bytes by part, unpacked.
+    pub fn sizes(&self) -> BTreeMap<Part, u64> {
+        let mut sizes = BTreeMap::new();
+        for (part, entry) in self.0.values() {
+            *sizes.entry(*part).or_default() += entry.size();
+        }
+        sizes
+    }
+}

@@ -1,0 +1,99 @@
+//! The installation of a CPython, as far as it goes into a layer.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::Deserialize;
+
+use crate::{failure::Failure, python::Interpreter};
+
+/// Run by the interpreter. What a module does not know, or cannot be imported, is left out.
+const QUESTIONS: &str = "
+import json, sys, sysconfig
+def told(module, name):
+    try:
+        return str(getattr(__import__(module, fromlist=['']), name))
+    except (ImportError, AttributeError):
+        return ''
+paths = sysconfig.get_paths()
+versions = {
+    'openssl': told('ssl', 'OPENSSL_VERSION').split(' ')[1:2],
+    'sqlite': [told('sqlite3', 'sqlite_version')],
+    'zlib': [told('zlib', 'ZLIB_RUNTIME_VERSION')],
+    'expat': told('pyexpat', 'EXPAT_VERSION').split('_')[1:2],
+    'zstd': [told('_zstd', 'zstd_version')],
+    'mpdecimal': [told('_decimal', '__libmpdec_version__')],
+}
+print(json.dumps({
+    'name': 'python%d.%d%s' % (sys.version_info[0], sys.version_info[1], sys.abiflags),
+    'version': sys.version.split(' ')[0].rstrip('+'),
+    'cache_tag': sys.implementation.cache_tag,
+    'prefixes': [sys.base_prefix, sys.base_exec_prefix],
+    'standard_library': paths['stdlib'],
+    'extension_modules': paths['platstdlib'] + '/lib-dynload',
+    'versions': {name: version[0] for name, version in versions.items() if version and version[0]},
+}))
+";
+
+/// What an interpreter says about its installation.
+#[derive(Debug, Deserialize)]
+pub struct Prefix {
+    /// Such as `python3.14` and `python3.14t`.
+    pub name: String,
+    /// Such as `3.14.2` and `3.15.0rc1`.
+    pub version: String,
+    /// What stands between the dots in the name of a file of bytecode.
+    pub cache_tag: String,
+    prefixes: [PathBuf; 2],
+    /// The folder of its standard library.
+    pub standard_library: PathBuf,
+    /// The folder of its extension modules, often one in that.
+    pub extension_modules: PathBuf,
+    /// The versions of the libraries it uses, by their names.
+    pub versions: BTreeMap<String, String>,
+}
+
+impl Prefix {
+    /// Asks the interpreter.
+    pub fn ask(interpreter: &Interpreter) -> Result<Prefix, Failure> {
+        let name = interpreter.executable.display();
+        let output = Command::new(&interpreter.executable)
+            .args(["-I", "-S", "-c", QUESTIONS])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| Failure::new(format!("asking {name} about its installation: {error}")))?;
+        let prefix: Prefix = serde_json::from_slice(&output.stdout).map_err(|error| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim().lines().last().map_or_else(|| error.to_string(), str::to_owned);
+            Failure::new(format!("asking {name} about its installation: {said}"))
+        })?;
+        // A bootstrap looks for its modules where they lie here, seen from the prefix.
+        if prefix.within(&prefix.standard_library).is_none() || !prefix.standard_library.join("os.py").is_file() {
+            return Err(Failure::new(format!(
+                "{name} has no standard library in its prefix {}: there is no {}; if it was moved, install it anew",
+                prefix.prefixes[0].display(),
+                prefix.standard_library.join("os.py").display()
+            )));
+        }
+        Ok(prefix)
+    }
+
+    /// Where a path of the standard library's lies below the prefix.
+    pub fn within(&self, path: &Path) -> Option<String> {
+        let mut prefixes = self.prefixes.iter().rev();
+        prefixes.find_map(|prefix| path.strip_prefix(prefix).ok()).map(|path| path.display().to_string())
+    }
+
+    /// The folder it is installed in.
+    pub fn folder(&self) -> &Path {
+        &self.prefixes[0]
+    }
+
+    /// What wheels call it: `cp314`, `cp314t`.
+    pub fn tag(&self) -> String {
+        self.name.replace("python", "cp").replace('.', "")
+    }
+}

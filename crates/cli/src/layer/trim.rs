@@ -1,0 +1,70 @@
+//! What of a standard library stays at home: the list in `layer/trim.json`.
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+const LIST: &str = include_str!("../../../../layer/trim.json");
+
+/// Things that a function on Lambda has no use for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trim {
+    name: String,
+    /// Paths below the standard library's folder; `*` stands for any characters but a slash.
+    paths: Vec<String>,
+    reason: String,
+}
+
+/// The list without what is to be kept.
+pub fn list(keep: &[String]) -> Result<Vec<Trim>, Failure> {
+    let list: Vec<Trim> = serde_json::from_str(LIST)
+        .map_err(|error| Failure::new(format!("reading the list of what is left out, layer/trim.json: {error}")))?;
+    if let Some(unknown) = keep.iter().find(|name| !list.iter().any(|trim| trim.name == **name)) {
+        let known: Vec<String> = list.iter().map(|trim| format!("\n  {}: {}", trim.name, trim.reason)).collect();
+        return Err(Failure::new(format!("nothing that is left out is called {unknown}; there is{}", known.concat())));
+    }
+    Ok(list.into_iter().filter(|trim| !keep.contains(&trim.name)).collect())
+}
+
+impl Trim {
+    /// Whether something is left out, by its path below the standard library's folder.
+    pub fn covers(&self, path: &str) -> bool {
+        self.paths.iter().any(|pattern| matches(pattern, path))
+    }
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((start, rest)) => path.strip_prefix(start).is_some_and(|path| {
+            let end = path.find('/').unwrap_or(path.len());
+            (0..=end).filter(|&at| path.is_char_boundary(at)).any(|at| matches(rest, &path[at..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{list, matches};
+
+    #[test]
+    fn a_star_stops_at_a_slash() {
+        assert!(matches("config-*", "config-3.14-x86_64-linux-gnu"));
+        assert!(matches("*/test", "unittest/test"));
+        assert!(!matches("*/test", "a/b/test") && !matches("test", "test/x") && !matches("config-*", "config-a/b"));
+    }
+
+    #[test]
+    fn what_is_kept_is_not_on_the_list() {
+        let has_tests = |keep: &[String]| list(keep).expect("a good list").iter().any(|trim| trim.covers("test"));
+        assert!(has_tests(&[]));
+        assert!(!has_tests(&["tests".into()]));
+    }
+
+    #[test]
+    fn a_name_that_is_not_on_the_list_is_answered_with_those_that_are() {
+        let said = list(&["curses".into()]).expect_err("no such name").to_string();
+        assert!(said.starts_with("nothing that is left out is called curses; there is\n  tests: "), "{said}");
+    }
+}
