@@ -73,8 +73,12 @@ test-rust: build
 test-python: build venv ## Runs the black-box suites against the built bootstrap
 	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer) python/tests
 
+# How many payloads and values Hypothesis makes up.
+EXAMPLES ?= 20000
+
 conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
-	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) $(PYTEST) python/tests/conformance python/tests/properties
+	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) WHIPSNAKE_EXAMPLES=$(EXAMPLES) \
+	$(PYTEST) python/tests/conformance $(if $(REFERENCE)$(THROUGH_NAMES),,python/tests/properties)
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
