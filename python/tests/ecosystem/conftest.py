@@ -13,8 +13,6 @@ import pytest
 from conftest import PlayFunction
 from playing import Files, Play, Player, Run, Runtime
 
-WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
-
 
 @pytest.fixture(scope="session")
 def packages(repository: Path) -> Path:
@@ -71,13 +69,8 @@ def play_tool(
 
     def run(files: Files | None = None, **fields: object) -> Run:
         play = make_play(files, **{"task_root": task_root, **fields})
-        command = runtime.command
-        wrapper = play.environment.get(WRAPPER)
-        if wrapper and runtime.name != "whipsnake":
-            # The service itself does it on a managed runtime.
-            command = [str(wrapper), *command]
         path = {"PATH": f"{python_folder}:/usr/local/bin:/usr/bin:/bin"}
-        return player.play(play, [Runtime(runtime.name, command, {**runtime.environment, **path})])[0]
+        return player.play(play, [Runtime(runtime.name, runtime.command, {**runtime.environment, **path})])[0]
 
     return run
 
