@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     io::{self, Read, Write},
     net::TcpStream,
+    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) arrived: Instant,
     /// When each chunk of a chunked body was complete, and its size.
     pub(crate) chunks: Vec<(Instant, usize)>,
-    /// False when the client hung up before the end of the body.
+    /// False when the client hung up before the end of the body, or when nobody wanted the rest.
     pub(crate) complete: bool,
 }
 
@@ -62,13 +63,22 @@ impl Connection {
 
     /// Waits for one whole request. None when the client is gone or speaks something that is not HTTP/1.
     pub(crate) fn read_request(&mut self) -> Option<Request> {
+        self.read_request_and_watch(|_| ControlFlow::Continue(()))
+    }
+
+    /// The same; `watch` sees the request with its body so far when the head is there and after each chunk of a chunked body, may
+    /// take the body away, and may stop the reading.
+    pub(crate) fn read_request_and_watch(
+        &mut self,
+        mut watch: impl FnMut(&mut Request) -> ControlFlow<()>,
+    ) -> Option<Request> {
         let mut request = self.read_head().ok()??;
         let expects_continue = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
         if expects_continue && self.write(b"HTTP/1.1 100 Continue\r\n\r\n").is_err() {
             return None;
         }
         // A client that hangs up, or a chunk size that is none, leaves an incomplete request: worth recording.
-        request.complete = self.read_body(&mut request).unwrap_or(false);
+        request.complete = watch(&mut request).is_continue() && self.read_body(&mut request, watch).unwrap_or(false);
         Some(request)
     }
 
@@ -101,11 +111,15 @@ impl Connection {
         }
     }
 
-    fn read_body(&mut self, request: &mut Request) -> io::Result<bool> {
+    fn read_body(
+        &mut self,
+        request: &mut Request,
+        watch: impl FnMut(&mut Request) -> ControlFlow<()>,
+    ) -> io::Result<bool> {
         let chunked =
             request.header("transfer-encoding").is_some_and(|value| value.trim().eq_ignore_ascii_case("chunked"));
         if chunked {
-            return self.read_chunks(request);
+            return self.read_chunks(request, watch);
         }
         let Some(length) = request.header("content-length") else {
             return Ok(true);
@@ -114,7 +128,11 @@ impl Connection {
         self.take(length, &mut request.body)
     }
 
-    fn read_chunks(&mut self, request: &mut Request) -> io::Result<bool> {
+    fn read_chunks(
+        &mut self,
+        request: &mut Request,
+        mut watch: impl FnMut(&mut Request) -> ControlFlow<()>,
+    ) -> io::Result<bool> {
         loop {
             let Some(size) = self.read_chunk_size()? else {
                 return Ok(false);
@@ -127,6 +145,9 @@ impl Connection {
                 return Ok(false);
             }
             request.chunks.push((Instant::now(), size));
+            if watch(request).is_break() {
+                return Ok(false);
+            }
         }
     }
 
