@@ -160,8 +160,3 @@ def test_a_coroutine_function_is_awaited(both: CompareBoth) -> None:
             },
         ),
     )
-
-
-def test_a_generator_is_not_serialisable(both: CompareBoth) -> None:
-    """Streaming is opt-in."""
-    both({"app.py": "def handler(event, context):\n    yield 1"}, events=[{}])
