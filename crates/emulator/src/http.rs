@@ -208,6 +208,22 @@ impl Connection {
         self.stream.write_all(bytes)
     }
 
+    /// Writes a chunk of a chunked body, unless it is empty: that would be its end.
+    pub(crate) fn write_chunk(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let mut framed = format!("{:x}\r\n", chunk.len()).into_bytes();
+        framed.extend_from_slice(chunk);
+        framed.extend_from_slice(b"\r\n");
+        self.write(&framed)
+    }
+
+    /// Ends a chunked body.
+    pub(crate) fn end_chunks(&mut self) -> io::Result<()> {
+        self.write(b"0\r\n\r\n")
+    }
+
     /// Hangs up so that the client sees a reset instead of an orderly end.
     pub(crate) fn reset(self) -> io::Result<()> {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
@@ -238,6 +254,12 @@ impl Response {
             headers: vec![("Content-Type".to_owned(), b"application/json".to_vec())],
             body: body.into(),
         }
+    }
+
+    /// The same with another header.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
     }
 
     /// The status line and the headers. `Content-Length: length` is added unless the headers say how the body is framed.
