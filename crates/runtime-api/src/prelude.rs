@@ -43,7 +43,7 @@ impl Prelude {
     /// When it is no HTTP header.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), IllegalPrelude> {
         let legal_name = HeaderName::try_from(name).map_err(|_| IllegalPrelude::Name(name.into()))?;
-        let legal_value = HeaderValue::from_str(value).map_err(|_| IllegalPrelude::Value(name.into(), value.into()))?;
+        let legal_value = legal(value).ok_or_else(|| IllegalPrelude::Value(name.into(), value.into()))?;
         self.0.headers.insert(legal_name, legal_value);
         Ok(())
     }
@@ -53,7 +53,7 @@ impl Prelude {
     /// # Errors
     /// When it cannot be the value of a header.
     pub fn cookie(&mut self, value: &str) -> Result<(), IllegalPrelude> {
-        HeaderValue::from_str(value).map_err(|_| IllegalPrelude::Value("set-cookie".into(), value.into()))?;
+        legal(value).ok_or_else(|| IllegalPrelude::Value("set-cookie".into(), value.into()))?;
         self.0.cookies.push(value.into());
         Ok(())
     }
@@ -65,6 +65,11 @@ impl Prelude {
         bytes.extend_from_slice(&DELIMITER);
         bytes.into()
     }
+}
+
+/// A header's value. What is not ASCII is legal on the wire, but has no form in the prelude.
+fn legal(value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok().filter(|value| value.to_str().is_ok())
 }
 
 impl fmt::Display for IllegalPrelude {

@@ -108,6 +108,7 @@ ILLEGAL = {
     "HttpResponse(headers={'a b': 'c'})": '"a b" is no name of an HTTP header',
     "HttpResponse(headers={'a': 'c\\r\\nd: e'})": 'the header a cannot be "c\\r\\nd: e": visible ASCII characters and blanks can',
     "HttpResponse(cookies=['a=\\n'])": 'the header set-cookie cannot be "a=\\n": visible ASCII characters and blanks can',
+    "HttpResponse(headers={'a': 'é'})": 'the header a cannot be "é": visible ASCII characters and blanks can',
     "HttpResponse(body=1)": "a streamed chunk must be bytes or str, not int",
     "HttpResponse(body={'a': 1})": "a streamed chunk must be bytes or str, not dict",
     "StreamingResponse(['a'])": "a streamed chunk must be bytes or str, not list",
