@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     ops::ControlFlow,
     time::{Duration, Instant},
 };
@@ -222,6 +222,14 @@ impl Connection {
     /// Ends a chunked body.
     pub(crate) fn end_chunks(&mut self) -> io::Result<()> {
         self.write(b"0\r\n\r\n")
+    }
+
+    /// Hangs up after an answer that the client may still read: with bytes of its own unread, it would see a reset instead.
+    pub(crate) fn close_gently(mut self) {
+        let mut ignored = [0; 16 * 1024];
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            while self.stream.read(&mut ignored).is_ok_and(|read| read > 0) {}
+        }
     }
 
     /// Hangs up so that the client sees a reset instead of an orderly end.
