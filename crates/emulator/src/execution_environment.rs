@@ -129,7 +129,9 @@ impl ExecutionEnvironment {
             let state = self
                 .runtime_api
                 .wait_for(time_is_up, |state| state.has_piece() || state.reply.is_some() || state.exit.is_some());
-            if !state.has_piece() {
+            // Time is up for a response that never ends, too; one that has ended is taken to its end.
+            let too_late = state.reply.is_none() && Instant::now() >= time_is_up;
+            if !state.has_piece() || too_late {
                 break state;
             }
             // Not under the lock: whoever it goes to may be slow.

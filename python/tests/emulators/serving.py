@@ -20,10 +20,10 @@ class Endpoints:
 
 
 @contextlib.contextmanager
-def serving(cli: Path, bootstrap: Path, task: Path) -> Iterator[Endpoints]:
+def serving(cli: Path, bootstrap: Path, task: Path, *options: str) -> Iterator[Endpoints]:
     """Serves `app.handler` in `task` under the name `greeter`."""
     command: list[str | Path] = [cli, "emulate", "app.handler", "--task", task, "--bootstrap", bootstrap]
-    command += ["--listen", "127.0.0.1:0", "--function-url", "127.0.0.1:0", "--function-name", "greeter"]
+    command += ["--listen", "127.0.0.1:0", "--function-url", "127.0.0.1:0", "--function-name", "greeter", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as emulator:
         assert emulator.stderr is not None
         announced = [re.search(r"http://127\.0\.0\.1:\d+", emulator.stderr.readline()) for _ in range(2)]

@@ -198,6 +198,21 @@ def test_an_ordinary_invocation_gets_no_more_than_of_any_response(client: Any) -
     assert json.loads(answer["Payload"].read())["errorType"] == "Function.ResponseSizeTooLarge"
 
 
+def test_a_stream_without_end_ends_at_the_time_out(cli: Path, bootstrap: Path, tmp_path: Path) -> None:
+    source = "def handler(event, context):\n    while event: yield bytes(65536)\n    yield 'served'"
+    write_files(tmp_path, {"app.py": source})
+    with serving(cli, bootstrap, tmp_path, "--timeout", "0.5") as endpoints:
+        client = boto3_client(endpoints.invoke_api)
+        answer = client.invoke_with_response_stream(FunctionName="greeter", Payload=b"1")
+        *chunks, complete = answer["EventStream"]
+        assert chunks[-1] == chunk(bytes(65536))
+        details = json.loads(complete["InvokeComplete"]["ErrorDetails"])
+        assert details["errorType"] == "Sandbox.Timedout"
+        assert details["errorMessage"].endswith("Error: Task timed out after 0.50 seconds")
+        answer = client.invoke_with_response_stream(FunctionName="greeter", Payload=b"0")
+        assert list(answer["EventStream"]) == [chunk(b"served"), {"InvokeComplete": {}}]
+
+
 def test_an_unknown_function_is_not_found(client: Any) -> None:
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.invoke_with_response_stream(FunctionName="somebody-else", Payload=b"{}")
