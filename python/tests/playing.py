@@ -4,6 +4,7 @@ The server and the recorder are `whipsnake play` (crates/emulator/src/script.rs 
 """
 
 import base64
+import itertools
 import json
 import subprocess
 import textwrap
@@ -113,6 +114,15 @@ def lambda_variables(task_root: Path, runtime_directory: Path, handler: str) -> 
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """A chunk of a chunked body."""
+
+    at_us: int
+    """When it had arrived, in microseconds of the clock that `time.monotonic` reads."""
+    size: int
+
+
+@dataclass(frozen=True)
 class Request:
     """A request as it came."""
 
@@ -124,12 +134,20 @@ class Request:
     truncated: bool
     at_us: int
     """Microseconds since the runtime was started."""
+    chunks: Sequence[Chunk]
+    trailers: Sequence[tuple[str, bytes]]
 
     def header(self, name: str) -> str | None:
         """A header's value; None when absent."""
         values = [value for written, value in self.headers if written.lower() == name.lower()]
         assert len(values) < 2, f"{name} was sent {len(values)} times to {self.path}"
         return values[0].decode() if values else None
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """The body of a chunked request, chunk by chunk."""
+        ends = itertools.accumulate(chunk.size for chunk in self.chunks)
+        return [self.body[end - chunk.size : end] for chunk, end in zip(self.chunks, ends, strict=True)]
 
     @property
     def call(self) -> str:
@@ -236,6 +254,10 @@ def _run(recording: dict[str, Any]) -> Run:
                 body=_read_bytes(request["body"]),
                 truncated=request.get("truncated", False),
                 at_us=request["at_us"],
+                chunks=[
+                    Chunk(recording["spawned_at_us"] + chunk["at_us"], chunk["size"]) for chunk in request.get("chunks", [])
+                ],
+                trailers=[(name, _read_bytes(value)) for name, value in request["trailers"]],
             )
             for request in recording["requests"]
         ],

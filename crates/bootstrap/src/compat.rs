@@ -8,13 +8,14 @@ use crate::handler::Handler;
 use crate::invoke::Server;
 use crate::logging::Log;
 use crate::shutdown::Ending;
+use crate::streaming::Stream;
 use crate::traceback::{self, Failure};
 use pyo3::exceptions::{PyAttributeError, PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyString, PyTuple};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use whipsnake_marshal as marshal;
 use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
 
@@ -72,6 +73,13 @@ pub fn respond(py: Python<'_>, ticket: &Ticket, response: &Response) -> PyResult
         _ => PyBytes::new(py, &response.body).into_any(),
     };
     let arguments = (&ticket.request_id, body, &*response.content_type, &ticket.invocation_id);
+    client(py)?.call_method1("post_invocation_result", arguments).map(drop)
+}
+
+/// Answers an invocation with a stream by way of the client's method.
+pub fn stream(py: Python<'_>, ticket: &Ticket, stream: Stream) -> PyResult<()> {
+    let content_type = stream.content_type.clone();
+    let arguments = (&ticket.request_id, OpenStream::new(stream), content_type, &ticket.invocation_id);
     client(py)?.call_method1("post_invocation_result", arguments).map(drop)
 }
 
@@ -139,6 +147,12 @@ impl Runtime {
         self.server()?.outcome_of(result).map_err(|failure| raised(py, failure))
     }
 
+    /// The stream that a handler's outcome is, with its first bytes; None when it is none. Raises what it raised until then.
+    fn open_stream(&self, py: Python<'_>, outcome: &Bound<'_, PyAny>) -> PyResult<Option<OpenStream>> {
+        let opened = self.server()?.open_stream(outcome).map_err(|failure| raised(py, failure))?;
+        Ok(opened.map(OpenStream::new))
+    }
+
     /// Tells the log of an exception, and returns what to report: the fault and its X-Ray cause, both JSON texts.
     fn log_failure(&self, py: Python<'_>, error: Bound<'_, PyAny>) -> PyResult<(String, String)> {
         match traceback::failure(py, PyErr::from_value(error)) {
@@ -147,18 +161,26 @@ impl Runtime {
         }
     }
 
-    /// Answers an invocation.
+    /// Answers an invocation, with bytes or with a stream that was opened.
     fn respond(
         &self,
         py: Python<'_>,
         request_id: String,
-        body: Vec<u8>,
+        body: &Bound<'_, PyAny>,
         content_type: String,
         invocation_id: Option<String>,
     ) -> PyResult<()> {
-        let response = Response { body: body.into(), content_type: content_type.into() };
         let server = self.server()?;
-        raise(&server, server.respond(py, &Ticket { request_id, invocation_id }, response))
+        let ticket = Ticket { request_id, invocation_id };
+        let outcome = if let Ok(opened) = body.cast::<OpenStream>() {
+            let mut stream = opened.get().take()?;
+            stream.content_type = content_type;
+            server.stream(py, &ticket, stream)
+        } else {
+            let body: Vec<u8> = body.extract()?;
+            server.respond(py, &ticket, Response { body: body.into(), content_type: content_type.into() })
+        };
+        raise(&server, outcome)
     }
 
     /// Reports that an invocation failed.
@@ -186,6 +208,26 @@ impl Runtime {
         self.0
             .upgrade()
             .ok_or_else(|| PyRuntimeError::new_err("the runtime has ended: nothing can be answered any more"))
+    }
+}
+
+/// A stream on its way through the names: what the marshaller makes of an iterator, and what the client's
+/// `post_invocation_result` is given as the result. Tools that look at results find no text in it.
+#[pyclass(frozen, module = "whipsnake")]
+struct OpenStream {
+    #[pyo3(get)]
+    content_type: String,
+    stream: Mutex<Option<Stream>>,
+}
+
+impl OpenStream {
+    fn new(stream: Stream) -> Self {
+        Self { content_type: stream.content_type.clone(), stream: Mutex::new(Some(stream)) }
+    }
+
+    fn take(&self) -> PyResult<Stream> {
+        let taken = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.ok_or_else(|| PyRuntimeError::new_err("this stream has been sent already"))
     }
 }
 

@@ -38,6 +38,17 @@ impl EventLoop {
         }
     }
 
+    /// An iterator over what an async iterator yields. It runs the loop from one item to the next.
+    pub fn steps<'py>(&self, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.opened(items.py())?.call_method1("steps", (items,))
+    }
+
+    /// Whether an error is asyncio's way to end a task, which is no `Exception`.
+    pub fn is_cancellation(py: Python<'_>, error: &PyErr) -> bool {
+        let class = py.import("asyncio").and_then(|asyncio| asyncio.getattr("CancelledError"));
+        class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
+    }
+
     /// Runs the loop, if there is one, until there is something to read at the wake-up descriptor.
     pub fn idle(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, "idle")

@@ -9,10 +9,11 @@ use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::signals::{Interruption, Waiter};
 use crate::standard_streams;
+use crate::streaming::Stream;
 use crate::traceback::{self, Failure};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use std::sync::{Arc, Mutex, PoisonError};
 use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
@@ -97,8 +98,14 @@ impl Server {
         // A tool that was set up by the handler itself has replaced the ways to answer just now.
         let is_replaced = compat::is_imported(self.modules.bind(py));
         match answer {
-            Ok(response) if is_replaced => compat::respond(py, ticket, &response).map_err(|error| self.ended_by(error)),
-            Ok(response) => self.respond(py, ticket, response),
+            Ok(Answer::Buffered(response)) if is_replaced => {
+                compat::respond(py, ticket, &response).map_err(|error| self.ended_by(error))
+            }
+            Ok(Answer::Buffered(response)) => self.respond(py, ticket, response),
+            Ok(Answer::Streamed(stream)) if is_replaced => {
+                compat::stream(py, ticket, stream).map_err(|error| self.ended_by(error))
+            }
+            Ok(Answer::Streamed(stream)) => self.stream(py, ticket, stream),
             Err(Failure::Fault(fault, exception)) => {
                 let (report, xray_cause) = self.log_failure(py, &fault, exception.as_ref());
                 if is_replaced {
@@ -118,11 +125,18 @@ impl Server {
         self.contexts.trace(py, invocation.trace_id.as_deref());
     }
 
-    fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &Invocation) -> Result<Response, Failure> {
+    fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &Invocation) -> Result<Answer, Failure> {
         let context = self.contexts.create(py, invocation)?;
         let event = decode(py, invocation)?;
         let result = handler.call(event, context).map_err(|error| traceback::failure(py, error))?;
-        encode(&self.outcome_of(result)?)
+        if is_data(&result) {
+            return encode(&result).map(Answer::Buffered);
+        }
+        let result = self.outcome_of(result)?;
+        match self.open_stream(&result)? {
+            Some(stream) => Ok(Answer::Streamed(stream)),
+            None => encode(&result).map(Answer::Buffered),
+        }
     }
 
     /// What a handler's result comes to: a coroutine is awaited.
@@ -130,10 +144,52 @@ impl Server {
         self.waiter.event_loop.outcome_of(result)
     }
 
+    /// The stream that a handler's outcome is, with its first bytes. None when it is none.
+    pub fn open_stream(&self, outcome: &Bound<'_, PyAny>) -> Result<Option<Stream>, Failure> {
+        Stream::open(outcome, &self.waiter.event_loop)
+    }
+
     /// Answers an invocation, after everything that the function has printed.
     pub fn respond(&self, py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), Ending> {
         standard_streams::flush(py);
         self.settle(py, self.waiter.complete(py, self.client.respond(ticket, response)))
+    }
+
+    /// Answers an invocation with what the function is still making. The next item is asked for when the one before is with the
+    /// socket. What fails on the way goes out behind the body.
+    pub fn stream(&self, py: Python<'_>, ticket: &Ticket, mut stream: Stream) -> Result<(), Ending> {
+        standard_streams::flush(py);
+        let mut response = self.waiter.complete(py, self.client.stream(ticket, &stream.content_type))?;
+        let failure = loop {
+            match stream.next(py) {
+                Ok(Some(chunk)) => match self.waiter.wait_if_needed(py, response.send(chunk.into())) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(nobody_reads)) => {
+                        drop(response);
+                        self.settle(py, Err(nobody_reads))?;
+                        stream.close(py);
+                        return Ok(());
+                    }
+                    // The function's own signal handler raised, as it might have done in the handler.
+                    Err(Interruption::Raised(error)) => break traceback::failure(py, error),
+                    Err(ended) => return Err(ended.into()),
+                },
+                Ok(None) => {
+                    standard_streams::flush(py);
+                    return self.settle(py, self.waiter.complete(py, response.finish()));
+                }
+                Err(failure) => break failure,
+            }
+        };
+        match failure {
+            Failure::Fault(fault, exception) => {
+                self.log.get().fault(py, &fault, exception.as_ref());
+                stream.close(py);
+                standard_streams::flush(py);
+                self.settle(py, self.waiter.complete(py, response.fail(&fault, &ticket.request_id)))
+            }
+            Failure::Raised(error) => Err(Ending::Raised(error)),
+        }
     }
 
     /// Reports that an invocation failed, after everything that the function has printed.
@@ -181,6 +237,20 @@ impl Server {
         standard_streams::flush(py);
         Ok(self.waiter.complete(py, self.client.fail_init(report.into(), error_type))?)
     }
+}
+
+/// How an invocation is answered that did not fail.
+enum Answer {
+    Buffered(Response),
+    Streamed(Stream),
+}
+
+/// Whether a result is what handlers mostly return. It is nothing to await and no stream, and need not be asked.
+fn is_data(result: &Bound<'_, PyAny>) -> bool {
+    result.is_exact_instance_of::<PyDict>()
+        || result.is_exact_instance_of::<PyString>()
+        || result.is_none()
+        || result.is_exact_instance_of::<PyList>()
 }
 
 fn decode<'py>(py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, PyAny>, Failure> {

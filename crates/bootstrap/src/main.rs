@@ -18,6 +18,7 @@ mod logging;
 mod shutdown;
 mod signals;
 mod standard_streams;
+mod streaming;
 mod traceback;
 mod wrapper;
 

@@ -118,7 +118,30 @@ impl Waiter {
         }
     }
 
-    /// The same with the event loop running on this thread, and `future` on another one: asyncio has no place for a wait that is
+    /// The same for what mostly needs no waiting: with the event loop open, that would be a thread each time.
+    pub fn wait_if_needed<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        let mut future = pin!(future);
+        let at_once = py.detach(|| {
+            self.tokio.block_on(async {
+                tokio::select! {
+                    biased;
+                    output = future.as_mut() => Some(output),
+                    // The connection's own task has a turn or two meanwhile.
+                    () = async { for _ in 0..2 { tokio::task::yield_now().await } } => None,
+                }
+            })
+        });
+        match at_once {
+            Some(output) => Ok(output),
+            None => self.wait(py, future),
+        }
+    }
+
+    /// [`wait`](Self::wait) with the event loop running on this thread, and `future` on another one: asyncio has no place for a wait that is
     /// not its own. Signals stay with this thread. The loop has their descriptor itself where the function gave it a handler.
     fn wait_beside_loop<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
     where

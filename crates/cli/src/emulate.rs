@@ -1,12 +1,13 @@
-//! `whipsnake emulate`: an Invoke API for boto3 and the AWS command line.
+//! `whipsnake emulate`: an Invoke API for boto3 and the AWS command line, and a Function URL for everything that speaks HTTP.
 
 use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
-use whipsnake_emulator::{Emulator, InvokeApi};
+use whipsnake_emulator::{Emulator, FunctionUrl, InvokeApi};
 
 use crate::{display::Readable, failure::Failure, function::FunctionArguments, signals};
 
-/// Serves a function to boto3 and to `aws lambda invoke` until Ctrl-C; its log goes to standard error.
+/// Serves a function to boto3, to `aws lambda invoke` and, by a Function URL, to HTTP clients until Ctrl-C; its log goes to standard
+/// error.
 #[derive(clap::Args)]
 pub struct Emulate {
     #[command(flatten)]
@@ -14,6 +15,9 @@ pub struct Emulate {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
+    /// Where to listen for a Function URL; without it there is none
+    #[arg(long, value_name = "ADDRESS")]
+    function_url: Option<SocketAddr>,
     /// The function's name; `function` always works too
     #[arg(long, value_name = "NAME", default_value = "function")]
     function_name: String,
@@ -27,16 +31,27 @@ impl Emulate {
         let region = function.region.clone();
         let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
         signals::shut_down_on_signal(&emulator)?;
-        let api = InvokeApi::start(self.listen, Arc::clone(&emulator)).map_err(|error| {
-            let address = self.listen;
-            Failure::new(format!("listening on {address}: {error}; choose another address with --listen"))
-        })?;
+        let busy = |address: SocketAddr, option: &'static str| {
+            move |error: io::Error| {
+                Failure::new(format!("listening on {address}: {error}; choose another address with {option}"))
+            }
+        };
+        let api = InvokeApi::start(self.listen, Arc::clone(&emulator)).map_err(busy(self.listen, "--listen"))?;
         eprintln!(
             "whipsnake: http://{} runs {name}; aws lambda invoke --endpoint-url http://{} --region {region} \
              --no-sign-request --function-name {name} --cli-binary-format raw-in-base64-out --payload '{{}}' /dev/stdout",
             api.address(),
             api.address(),
         );
+        let _url = match self.function_url {
+            Some(address) => {
+                let url =
+                    FunctionUrl::start(address, Arc::clone(&emulator)).map_err(busy(address, "--function-url"))?;
+                eprintln!("whipsnake: curl -N http://{}/ asks its Function URL", url.address());
+                Some(url)
+            }
+            None => None,
+        };
         // A failed init is in the log, and is run again by the first invocation.
         emulator.start().map_err(|error| Failure::new(error.to_string()))?;
         loop {

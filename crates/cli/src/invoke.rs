@@ -8,11 +8,12 @@ use std::{
 };
 
 use serde::de::IgnoredAny;
-use whipsnake_emulator::{Emulator, Invocation};
+use whipsnake_emulator::{Emulator, Invocation, Part};
 
 use crate::{display::Readable, failure::Failure, function::FunctionArguments, signals};
 
-/// Invokes a function once: its response goes to standard output, its log to standard error.
+/// Invokes a function once: its response goes to standard output, its log to standard error. A streamed response goes there as it
+/// comes.
 ///
 /// Exits with 0 when the function responded, with 1 when it failed (what went wrong is then the response), and with 2
 /// when it could not be run.
@@ -52,11 +53,15 @@ impl Invoke {
         signals::shut_down_on_signal(&emulator)?;
         let mut printed = Ok(());
         let outcome = emulator
-            .invoke_and_show(&invocation, &mut |response| printed = print(response))
+            .invoke_and_show(&invocation, &mut |part| {
+                if printed.is_ok() {
+                    printed = print(part);
+                }
+            })
             .map_err(|error| Failure::new(error.to_string()))?;
         emulator.shut_down();
         printed.map_err(|error| Failure::new(format!("writing the response to standard output: {error}")))?;
-        Ok(ExitCode::from(u8::from(outcome.is_fault)))
+        Ok(ExitCode::from(u8::from(outcome.fault.is_some())))
     }
 
     fn read_event(&self) -> Result<Vec<u8>, Failure> {
@@ -74,10 +79,17 @@ impl Invoke {
     }
 }
 
-fn print(response: &[u8]) -> io::Result<()> {
+/// Prints a part of the response, at once. A line end is added where the response is known to end.
+fn print(part: Part<'_>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(response)?;
-    stdout.write_all(b"\n")?;
+    match part {
+        Part::Beginning { .. } => {}
+        Part::Chunk(chunk) => stdout.write_all(chunk)?,
+        Part::Whole(response) | Part::Fault(response) => {
+            stdout.write_all(response)?;
+            stdout.write_all(b"\n")?;
+        }
+    }
     stdout.flush()
 }
 

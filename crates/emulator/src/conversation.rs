@@ -1,6 +1,7 @@
 //! One connection of the command: each request is recorded and gets the answer the script has for it.
 
 use std::{
+    ops::ControlFlow,
     sync::Arc,
     thread,
     time::{Duration, Instant, SystemTime},
@@ -21,19 +22,34 @@ const NEXT: &str = "/runtime/invocation/next";
 pub(crate) fn converse(stage: &Arc<Stage>, connection: Connection) {
     let mut open = Some(connection);
     while let Some(mut connection) = open.take() {
-        let Some(request) = connection.read_request() else {
+        let mut interrupted = false;
+        let read = connection.read_request_and_watch(|request| {
+            if !stage.script.record_requests {
+                request.body.clear();
+            }
+            let chunks = request.chunks.len();
+            interrupted = chunks > 0 && interrupts_after(stage, &request.path) == Some(chunks);
+            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let Some(request) = read else {
             return;
         };
         let path = request.path.clone();
-        let complete = request.complete;
-        record(stage, connection.number, request);
-        if complete {
+        let answerable = request.complete || interrupted;
+        record(stage, connection.number, request, interrupted);
+        if answerable {
             open = answer(stage, connection, &path);
         }
     }
 }
 
-fn record(stage: &Stage, connection: usize, request: Request) {
+/// After how many chunks of a response the script interrupts it.
+fn interrupts_after(stage: &Stage, path: &str) -> Option<usize> {
+    let used = stage.state().used.get("response").copied().unwrap_or_default();
+    stage.script.response.get(used).filter(|_| path.ends_with("/response"))?.after_chunks
+}
+
+fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool) {
     let now = Instant::now();
     let mut state = stage.state();
     state.request_count += 1;
@@ -46,14 +62,14 @@ fn record(stage: &Stage, connection: usize, request: Request) {
         state.latencies_us.push(microseconds(now.saturating_duration_since(written)));
     }
     if stage.script.record_requests {
-        let recorded = recorded(&state, connection, request);
+        let recorded = recorded(&state, connection, request, interrupted);
         state.requests.push(recorded);
     }
     drop(state);
     stage.notify();
 }
 
-fn recorded(state: &State, connection: usize, request: Request) -> RecordedRequest {
+fn recorded(state: &State, connection: usize, request: Request, interrupted: bool) -> RecordedRequest {
     let in_json = |headers: Vec<Header>| headers.into_iter().map(|(name, value)| (name, Bytes(value))).collect();
     RecordedRequest {
         connection,
@@ -65,7 +81,8 @@ fn recorded(state: &State, connection: usize, request: Request) -> RecordedReque
         trailers: in_json(request.trailers),
         at_us: state.since_spawn(request.arrived),
         chunks: request.chunks.into_iter().map(|(at, size)| Chunk { at_us: state.since_spawn(at), size }).collect(),
-        truncated: !request.complete,
+        truncated: !request.complete && !interrupted,
+        interrupted,
     }
 }
 

@@ -63,5 +63,7 @@ fn hang_up(connection: Connection, answer: &Answer) {
     if answer.reset {
         // Failing means that the client went first.
         let _ = connection.reset();
+    } else if answer.after_chunks.is_some() && answer.close == Some(Close::After) {
+        connection.close_gently();
     }
 }

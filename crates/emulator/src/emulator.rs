@@ -15,16 +15,35 @@ use crate::{
     log::Log,
     process::Exit,
     report::{self, Report, Status},
-    runtime_api::Reply,
+    runtime_api::{MAX_RESPONSE, Piece, Reply},
 };
+
+/// How the Invoke API calls a function's failure.
+const UNHANDLED: &str = "Unhandled";
+
+/// What the caller gets, as it comes.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// A streamed response begins.
+    Beginning {
+        /// Its content type.
+        content_type: &'a str,
+    },
+    /// Some of a streamed response.
+    Chunk(&'a [u8]),
+    /// A response that is not streamed.
+    Whole(&'a [u8]),
+    /// The JSON of what went wrong, be it in the middle of a streamed response.
+    Fault(&'a [u8]),
+}
 
 /// What an invocation came to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The function's response, or the JSON of what went wrong.
+    /// The function's response, or the JSON of what went wrong. Of a streamed response nothing: it has gone by.
     pub payload: Vec<u8>,
-    /// Whether something went wrong.
-    pub is_fault: bool,
+    /// What went wrong, in a word: `Unhandled`, or the type that a streamed response ended with.
+    pub fault: Option<String>,
     /// The last 4 KB of the invocation's log.
     pub log_tail: Vec<u8>,
 }
@@ -44,7 +63,18 @@ struct Verdict {
     payload: Vec<u8>,
     /// What REPORT says went wrong.
     status: Option<Status>,
-    is_fault: bool,
+    fault: Option<String>,
+    is_streamed: bool,
+}
+
+impl Verdict {
+    fn show_to(&self, show: &mut dyn FnMut(Part<'_>)) {
+        if self.fault.is_some() {
+            show(Part::Fault(&self.payload));
+        } else if !self.is_streamed {
+            show(Part::Whole(&self.payload));
+        }
+    }
 }
 
 impl Emulator {
@@ -64,13 +94,30 @@ impl Emulator {
         self.running("").map(drop)
     }
 
-    /// Runs the function once.
+    /// Runs the function once. A streamed response is waited for, and is as limited as any other.
     pub fn invoke(&self, invocation: &Invocation) -> io::Result<Outcome> {
-        self.invoke_and_show(invocation, &mut |_| {})
+        let mut streamed = Vec::new();
+        let mut size = 0;
+        let mut outcome = self.invoke_and_show(invocation, &mut |part| {
+            if let Part::Chunk(chunk) = part {
+                size += chunk.len();
+                if size <= MAX_RESPONSE {
+                    streamed.extend_from_slice(chunk);
+                }
+            }
+        })?;
+        if outcome.fault.is_none() && size > MAX_RESPONSE {
+            outcome.fault = Some(UNHANDLED.to_owned());
+            outcome.payload = too_large();
+        } else if outcome.fault.is_none() && size > 0 {
+            outcome.payload = streamed;
+        }
+        Ok(outcome)
     }
 
-    /// Runs the function once; `show` is given what the caller gets while the log is still without its END and REPORT.
-    pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(&[u8])) -> io::Result<Outcome> {
+    /// Runs the function once; `show` is given what the caller gets while the log is still without its END and REPORT, and of a
+    /// streamed response each part as it comes.
+    pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(Part<'_>)) -> io::Result<Outcome> {
         let _turn = self.turn();
         let first = self.attempt(invocation, show)?;
         match first {
@@ -92,20 +139,23 @@ impl Emulator {
     }
 
     /// Runs the function; None when the process ended before it saw the event.
-    fn attempt(&self, invocation: &Invocation, show: &mut dyn FnMut(&[u8])) -> io::Result<Option<Outcome>> {
+    fn attempt(&self, invocation: &Invocation, show: &mut dyn FnMut(Part<'_>)) -> io::Result<Option<Outcome>> {
         let id = invocation.request_id.as_str();
         self.log.begin();
         let environment = match self.running(id)? {
             Ok(environment) => environment,
             Err((duration, verdict)) => {
                 self.log.line(&report::start(id));
-                show(&verdict.payload);
+                verdict.show_to(show);
                 return Ok(Some(self.finish(id, duration, None, None, verdict)));
             }
         };
         self.log.line(&report::start(id));
         let memory = environment.memory_used();
-        let (duration, ending) = environment.invoke(invocation);
+        let (duration, ending) = environment.invoke(invocation, &mut |piece| match &piece {
+            Piece::Beginning(content_type) => show(Part::Beginning { content_type }),
+            Piece::Chunk(chunk) => show(Part::Chunk(chunk)),
+        });
         let memory = environment.memory_used().or(memory);
         let mut verdict = self.verdict(&ending, id);
         match ending {
@@ -122,7 +172,7 @@ impl Emulator {
             }
             Ending::TimedOut => self.replace(None),
         }
-        show(&verdict.payload);
+        verdict.show_to(show);
         let init = environment.unreported_init();
         Ok(Some(self.finish(id, duration, init, memory, verdict)))
     }
@@ -179,28 +229,30 @@ impl Emulator {
             status: verdict.status,
         };
         self.log.line(&report.line());
-        Outcome { payload: verdict.payload, is_fault: verdict.is_fault, log_tail: self.log.tail() }
+        Outcome { payload: verdict.payload, fault: verdict.fault, log_tail: self.log.tail() }
     }
 
     /// Says an ending in Lambda's words.
     fn verdict(&self, ending: &Ending, request_id: &str) -> Verdict {
+        let answered = |payload: Vec<u8>, fault: Option<&str>| Verdict {
+            payload,
+            status: None,
+            fault: fault.map(str::to_owned),
+            is_streamed: false,
+        };
         let failed = |error_type: &str, message: String, status: Status| {
             let message = format!("RequestId: {request_id} Error: {message}");
-            Verdict {
-                payload: json!({"errorType": error_type, "errorMessage": message}).to_string().into(),
-                status: Some(status),
-                is_fault: true,
-            }
+            let payload = json!({"errorType": error_type, "errorMessage": message}).to_string();
+            Verdict { status: Some(status), ..answered(payload.into(), Some(UNHANDLED)) }
         };
         match ending {
-            Ending::Reply(Reply::Response(payload)) => {
-                Verdict { payload: payload.clone(), status: None, is_fault: false }
-            }
+            Ending::Reply(Reply::Response(payload)) => answered(payload.clone(), None),
+            Ending::Reply(Reply::Streamed) => Verdict { is_streamed: true, ..answered(Vec::new(), None) },
             Ending::Reply(Reply::Error { payload, error_type }) => Verdict {
-                payload: payload.clone(),
                 status: Some(Status::Error { error_type: error_type.clone() }),
-                is_fault: true,
+                ..answered(payload.clone(), Some(UNHANDLED))
             },
+            Ending::Reply(Reply::Broken { payload, error_type }) => answered(payload.clone(), Some(error_type)),
             Ending::Exited { exit, .. } => {
                 let error_type = "Runtime.ExitError".to_owned();
                 failed("Runtime.ExitError", exit_message(*exit), Status::Error { error_type })
@@ -229,6 +281,12 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         self.shut_down();
     }
+}
+
+/// What the caller gets of a response over the limit.
+fn too_large() -> Vec<u8> {
+    let message = format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
+    json!({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}).to_string().into()
 }
 
 /// How a process ended, in the words of the Go library that Lambda is written with.

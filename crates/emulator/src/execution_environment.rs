@@ -18,7 +18,7 @@ use crate::{
     invocation::Invocation,
     log::{Log, Output},
     process::{Exit, Process},
-    runtime_api::{Reply, RuntimeApi},
+    runtime_api::{Piece, Reply, RuntimeApi},
 };
 
 /// What the runtime gets of the shutdown phase's two seconds.
@@ -119,14 +119,27 @@ impl ExecutionEnvironment {
         self.init_duration.get().copied().filter(|_| first)
     }
 
-    /// Gives the runtime one event and waits for the end of it.
-    pub(crate) fn invoke(&self, invocation: &Invocation) -> (Duration, Ending) {
+    /// Gives the runtime one event and waits for the end of it. What it streams meanwhile goes to `pass`.
+    pub(crate) fn invoke(&self, invocation: &Invocation, pass: &mut dyn FnMut(Piece)) -> (Duration, Ending) {
         let begun = Instant::now();
         let deadline = SystemTime::now() + self.function.timeout;
         self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
-        let state = self
-            .runtime_api
-            .wait_for(begun + self.function.timeout, |state| state.reply.is_some() || state.exit.is_some());
+        let time_is_up = begun + self.function.timeout;
+        let state = loop {
+            let state = self
+                .runtime_api
+                .wait_for(time_is_up, |state| state.has_piece() || state.reply.is_some() || state.exit.is_some());
+            // Time is up for a response that never ends, too; one that has ended is taken to its end.
+            let too_late = state.reply.is_none() && Instant::now() >= time_is_up;
+            if !state.has_piece() || too_late {
+                break state;
+            }
+            // Not under the lock: whoever it goes to may be slow.
+            drop(state);
+            if let Some(piece) = self.runtime_api.take_piece() {
+                pass(piece);
+            }
+        };
         let duration = begun.elapsed();
         let ending = if let Some(reply) = &state.reply {
             Ending::Reply(reply.clone())

@@ -89,7 +89,7 @@ fn today() -> String {
 }
 
 /// The Gregorian date of a day counted from 1970-01-01, in years that begin in March so that leap days come last.
-fn civil_date(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // 0000-03-01
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -3,7 +3,8 @@
 use std::{
     borrow::Cow,
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
+    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) arrived: Instant,
     /// When each chunk of a chunked body was complete, and its size.
     pub(crate) chunks: Vec<(Instant, usize)>,
-    /// False when the client hung up before the end of the body.
+    /// False when the client hung up before the end of the body, or when nobody wanted the rest.
     pub(crate) complete: bool,
 }
 
@@ -62,13 +63,22 @@ impl Connection {
 
     /// Waits for one whole request. None when the client is gone or speaks something that is not HTTP/1.
     pub(crate) fn read_request(&mut self) -> Option<Request> {
+        self.read_request_and_watch(|_| ControlFlow::Continue(()))
+    }
+
+    /// The same; `watch` sees the request with its body so far when the head is there and after each chunk of a chunked body, may
+    /// take the body away, and may stop the reading.
+    pub(crate) fn read_request_and_watch(
+        &mut self,
+        mut watch: impl FnMut(&mut Request) -> ControlFlow<()>,
+    ) -> Option<Request> {
         let mut request = self.read_head().ok()??;
         let expects_continue = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
         if expects_continue && self.write(b"HTTP/1.1 100 Continue\r\n\r\n").is_err() {
             return None;
         }
         // A client that hangs up, or a chunk size that is none, leaves an incomplete request: worth recording.
-        request.complete = self.read_body(&mut request).unwrap_or(false);
+        request.complete = watch(&mut request).is_continue() && self.read_body(&mut request, watch).unwrap_or(false);
         Some(request)
     }
 
@@ -101,11 +111,15 @@ impl Connection {
         }
     }
 
-    fn read_body(&mut self, request: &mut Request) -> io::Result<bool> {
+    fn read_body(
+        &mut self,
+        request: &mut Request,
+        watch: impl FnMut(&mut Request) -> ControlFlow<()>,
+    ) -> io::Result<bool> {
         let chunked =
             request.header("transfer-encoding").is_some_and(|value| value.trim().eq_ignore_ascii_case("chunked"));
         if chunked {
-            return self.read_chunks(request);
+            return self.read_chunks(request, watch);
         }
         let Some(length) = request.header("content-length") else {
             return Ok(true);
@@ -114,7 +128,11 @@ impl Connection {
         self.take(length, &mut request.body)
     }
 
-    fn read_chunks(&mut self, request: &mut Request) -> io::Result<bool> {
+    fn read_chunks(
+        &mut self,
+        request: &mut Request,
+        mut watch: impl FnMut(&mut Request) -> ControlFlow<()>,
+    ) -> io::Result<bool> {
         loop {
             let Some(size) = self.read_chunk_size()? else {
                 return Ok(false);
@@ -127,6 +145,9 @@ impl Connection {
                 return Ok(false);
             }
             request.chunks.push((Instant::now(), size));
+            if watch(request).is_break() {
+                return Ok(false);
+            }
         }
     }
 
@@ -187,6 +208,30 @@ impl Connection {
         self.stream.write_all(bytes)
     }
 
+    /// Writes a chunk of a chunked body, unless it is empty: that would be its end.
+    pub(crate) fn write_chunk(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let mut framed = format!("{:x}\r\n", chunk.len()).into_bytes();
+        framed.extend_from_slice(chunk);
+        framed.extend_from_slice(b"\r\n");
+        self.write(&framed)
+    }
+
+    /// Ends a chunked body.
+    pub(crate) fn end_chunks(&mut self) -> io::Result<()> {
+        self.write(b"0\r\n\r\n")
+    }
+
+    /// Hangs up after an answer that the client may still read: with bytes of its own unread, it would see a reset instead.
+    pub(crate) fn close_gently(mut self) {
+        let mut ignored = [0; 16 * 1024];
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            while self.stream.read(&mut ignored).is_ok_and(|read| read > 0) {}
+        }
+    }
+
     /// Hangs up so that the client sees a reset instead of an orderly end.
     pub(crate) fn reset(self) -> io::Result<()> {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
@@ -217,6 +262,12 @@ impl Response {
             headers: vec![("Content-Type".to_owned(), b"application/json".to_vec())],
             body: body.into(),
         }
+    }
+
+    /// The same with another header.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
     }
 
     /// The status line and the headers. `Content-Length: length` is added unless the headers say how the body is framed.

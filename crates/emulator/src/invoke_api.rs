@@ -1,4 +1,4 @@
-//! The Invoke API: what boto3's `lambda` client and `aws lambda invoke` talk to.
+//! The Invoke API: what boto3's `lambda` client and `aws lambda invoke` talk to. What it streams is in [`response_stream`].
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Instant};
 
@@ -10,6 +10,7 @@ use crate::{
     emulator::Emulator,
     http::{Connection, Request, Response},
     invocation::Invocation,
+    response_stream,
     server::Server,
 };
 
@@ -45,15 +46,28 @@ fn serve(emulator: &Arc<Emulator>, mut connection: Connection) {
         if !request.complete {
             return;
         }
-        let response = answer(emulator, &request).unwrap_or_else(|refusal| refusal.into_response());
-        if connection.write(&response.to_bytes()).is_err() {
+        let answered = match operation(emulator, &request) {
+            Ok(Operation::Invoke) => answer(emulator, &request).map(Some),
+            Ok(Operation::InvokeWithResponseStream) => invocation(&request, MAX_REQUEST).and_then(|invocation| {
+                response_stream::answer(emulator, &mut connection, &request, &invocation).map(|()| None)
+            }),
+            Err(refusal) => Err(refusal),
+        };
+        let response = answered.unwrap_or_else(|refusal| Some(refusal.into_response()));
+        if response.is_some_and(|response| connection.write(&response.to_bytes()).is_err()) {
             return;
         }
     }
 }
 
+/// What is served.
+enum Operation {
+    Invoke,
+    InvokeWithResponseStream,
+}
+
 /// An error of the Invoke API's, as boto3 turns it into an exception.
-struct Refusal {
+pub(crate) struct Refusal {
     status: u16,
     error_type: &'static str,
     message: String,
@@ -69,7 +83,7 @@ impl Refusal {
         let fault = if self.status < 500 { "User" } else { "Service" };
         let body = json!({"Type": fault, "Message": self.message, "message": self.message});
         let response = Response::json(self.status, body.to_string());
-        with_header(response, "x-amzn-errortype", self.error_type)
+        response.with("x-amzn-errortype", self.error_type)
     }
 }
 
@@ -80,7 +94,6 @@ impl From<io::Error> for Refusal {
 }
 
 fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refusal> {
-    check_function(emulator, request)?;
     let kind = request.header("x-amz-invocation-type").unwrap_or_default();
     let limit = if kind == "Event" { MAX_EVENT } else { MAX_REQUEST };
     let invocation = invocation(request, limit)?;
@@ -103,42 +116,50 @@ fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refus
             return Err(Refusal::new(400, "InvalidParameterValueException", message));
         }
     };
-    let response = with_header(response, "x-amzn-RequestId", &id);
-    Ok(with_header(response, "X-Amzn-Trace-Id", &trace))
+    Ok(response.with("x-amzn-RequestId", &id).with("X-Amzn-Trace-Id", &trace))
 }
 
 fn run(emulator: &Emulator, request: &Request, invocation: &Invocation) -> Result<Response, Refusal> {
     let outcome = emulator.invoke(invocation)?;
-    let mut response = Response::json(200, outcome.payload);
-    response = with_header(response, "X-Amz-Executed-Version", "$LATEST");
-    if outcome.is_fault {
-        response = with_header(response, "X-Amz-Function-Error", "Unhandled");
+    let mut response = Response::json(200, outcome.payload).with("X-Amz-Executed-Version", "$LATEST");
+    if outcome.fault.is_some() {
+        response = response.with("X-Amz-Function-Error", "Unhandled");
     }
-    if request.header("x-amz-log-type").as_deref() == Some("Tail") {
-        response = with_header(response, "X-Amz-Log-Result", &BASE64_STANDARD.encode(outcome.log_tail));
+    if wants_log(request) {
+        response = response.with("X-Amz-Log-Result", &BASE64_STANDARD.encode(outcome.log_tail));
     }
     Ok(response)
 }
 
-/// Whether the path is an invocation of our function, by its name, its ARN, or RIE's `function`.
-fn check_function(emulator: &Emulator, request: &Request) -> Result<(), Refusal> {
+/// Whether the end of the log is to come with the answer.
+pub(crate) fn wants_log(request: &Request) -> bool {
+    request.header("x-amz-log-type").as_deref() == Some("Tail")
+}
+
+/// What the path asks for, when it is an invocation of our function by its name, its ARN, or RIE's `function`.
+fn operation(emulator: &Emulator, request: &Request) -> Result<Operation, Refusal> {
     let path = request.path.split('?').next().unwrap_or_default();
-    let named = path
-        .strip_prefix("/2015-03-31/functions/")
-        .and_then(|rest| rest.strip_suffix("/invocations"))
+    let of = |prefix: &str, suffix: &str| path.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
+    let asked = of("/2015-03-31/functions/", "/invocations")
+        .map(|named| (Operation::Invoke, named))
+        .or_else(|| {
+            of("/2021-11-15/functions/", "/response-streaming-invocations")
+                .map(|named| (Operation::InvokeWithResponseStream, named))
+        })
         .filter(|_| request.method == "POST");
-    let Some(named) = named else {
+    let Some((operation, named)) = asked else {
         let message = format!(
-            "{} {path} is not served here; POST /2015-03-31/functions/{}/invocations is",
+            "{} {path} is not served here; POST /2015-03-31/functions/{name}/invocations and \
+             POST /2021-11-15/functions/{name}/response-streaming-invocations are",
             request.method,
-            emulator.function().name
+            name = emulator.function().name
         );
         return Err(Refusal::new(404, "UnknownOperationException", message));
     };
     let named = named.replace("%3A", ":").replace("%3a", ":").replace("%24", "$");
     let name = function_name(&named);
     if name == emulator.function().name || name == "function" {
-        return Ok(());
+        return Ok(operation);
     }
     let arn = emulator.function().arn();
     let (before, _) = arn.rsplit_once(':').unwrap_or_default();
@@ -190,11 +211,6 @@ fn check_json(payload: &[u8]) -> Result<(), String> {
     std::str::from_utf8(payload).map_err(|error| error.to_string())?;
     serde_json::from_slice::<IgnoredAny>(payload).map_err(|error| error.to_string())?;
     Ok(())
-}
-
-fn with_header(mut response: Response, name: &str, value: &str) -> Response {
-    response.headers.push((name.to_owned(), value.as_bytes().to_vec()));
-    response
 }
 
 #[cfg(test)]

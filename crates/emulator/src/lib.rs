@@ -5,7 +5,7 @@
 //! to write as answering rightly.
 //!
 //! [`play`] runs a runtime against scripted answers and records what it does: the instrument of the test suites.
-//! [`Emulator`] runs a function as Lambda does, and [`InvokeApi`] lets boto3 call it.
+//! [`Emulator`] runs a function as Lambda does, [`InvokeApi`] lets boto3 call it, and [`FunctionUrl`] a browser.
 
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,12 @@ mod bytes;
 mod conversation;
 mod delivery;
 mod emulator;
+mod event_stream;
 mod execution_environment;
 mod function;
+mod function_url;
 mod http;
+mod http_event;
 mod identifiers;
 mod invocation;
 mod invoke_api;
@@ -24,14 +27,16 @@ mod play;
 mod process;
 mod recording;
 mod report;
+mod response_stream;
 mod runtime_api;
 mod script;
 mod server;
 mod stage;
 
 pub use bytes::Bytes;
-pub use emulator::{Emulator, Outcome};
+pub use emulator::{Emulator, Outcome, Part};
 pub use function::Function;
+pub use function_url::FunctionUrl;
 pub use invocation::Invocation;
 pub use invoke_api::InvokeApi;
 pub use play::{PlayError, play};

@@ -22,7 +22,7 @@ use crate::{
     recording::Recording,
     script::Script,
     server::Server,
-    stage::{STDERR, STDOUT, Stage},
+    stage::{STDERR, STDOUT, Stage, State},
 };
 
 /// How long a grandchild may keep a pipe or a connection open after the command has ended.
@@ -137,6 +137,7 @@ fn recording(stage: &Stage, timed_out: bool) -> Recording {
         exit_code,
         signal,
         timed_out,
+        spawned_at_us: State::monotonic(state.spawned),
         spawn_to_first_next_us: state.first_next_us,
         end_signal_sent: state.end_signal_sent,
         latencies_us: std::mem::take(&mut state.latencies_us),

@@ -25,6 +25,8 @@ pub struct Recording {
     pub signal: Option<i32>,
     /// Whether `timeout_ms` passed and it was killed.
     pub timed_out: bool,
+    /// When it was spawned, in microseconds of CLOCK_MONOTONIC, which the command can read as well.
+    pub spawned_at_us: u64,
     /// Microseconds from before it was spawned until its first /next had arrived.
     pub spawn_to_first_next_us: Option<u64>,
     /// Whether the steps ran out and the signal of `end` was sent.
@@ -58,6 +60,9 @@ pub struct RecordedRequest {
     /// True when the client hung up before the end of the body; absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// True when the script answered before the end of the body; absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 /// When a chunk had arrived, and how long it was.

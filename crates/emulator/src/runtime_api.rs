@@ -1,8 +1,10 @@
 //! The Runtime API of one execution environment, behaving as Lambda's does.
 
 use std::{
+    collections::VecDeque,
     io,
     net::{Ipv4Addr, SocketAddr},
+    ops::ControlFlow,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -20,6 +22,11 @@ use crate::{
 /// A response's limit: 6 MiB and 100 bytes for the envelope.
 pub(crate) const MAX_RESPONSE: usize = 6 * 1024 * 1024 + 100;
 
+/// How long a process may take to end after its connection has.
+const EXIT: Duration = Duration::from_millis(500);
+
+const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
+
 const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
 
 /// How far the runtime is, by the names Lambda uses when a request does not fit.
@@ -36,7 +43,25 @@ enum Phase {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Response(Vec<u8>),
-    Error { payload: Vec<u8>, error_type: String },
+    /// A streamed response to its end; the body went by [`State::take_piece`].
+    Streamed,
+    Error {
+        payload: Vec<u8>,
+        error_type: String,
+    },
+    /// A streamed response whose trailers tell that it ended before its time.
+    Broken {
+        payload: Vec<u8>,
+        error_type: String,
+    },
+}
+
+/// A piece of a streamed response.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// The beginning, with its content type.
+    Beginning(String),
+    Chunk(Vec<u8>),
 }
 
 /// Everything the waiting side may look at.
@@ -50,6 +75,8 @@ pub(crate) struct State {
     pub(crate) reply: Option<Reply>,
     /// How the process ended.
     pub(crate) exit: Option<Exit>,
+    /// What has come of a streamed response and was not taken yet.
+    pieces: VecDeque<Piece>,
 }
 
 struct Current {
@@ -64,6 +91,11 @@ impl State {
     /// Whether the runtime has asked for its first event.
     pub(crate) fn is_initialised(&self) -> bool {
         matches!(self.phase, Phase::Ready | Phase::ResponseSent)
+    }
+
+    /// Whether there is a piece to take.
+    pub(crate) fn has_piece(&self) -> bool {
+        !self.pieces.is_empty()
     }
 
     /// Whether the runtime was given the current event.
@@ -94,6 +126,7 @@ impl RuntimeApi {
                 init_error: None,
                 reply: None,
                 exit: None,
+                pieces: VecDeque::new(),
             }),
             changed: Condvar::new(),
         });
@@ -112,6 +145,7 @@ impl RuntimeApi {
     pub(crate) fn submit(&self, invocation: Invocation, function_arn: String, deadline: SystemTime) {
         let mut state = self.desk.state();
         state.reply = None;
+        state.pieces.clear();
         state.current = Some(Current { invocation, deadline, function_arn, delivered: false });
         drop(state);
         self.desk.changed.notify_all();
@@ -130,6 +164,13 @@ impl RuntimeApi {
         waited.expect("nobody panics at the desk").0
     }
 
+    /// Takes the next piece of a streamed response; the runtime may send another one.
+    pub(crate) fn take_piece(&self) -> Option<Piece> {
+        let piece = self.desk.state().pieces.pop_front();
+        self.desk.changed.notify_all();
+        piece
+    }
+
     /// Closes the socket. The connections end with their process.
     pub(crate) fn stop(&self) {
         let server = self.server.lock().expect("nobody panics while stopping").take();
@@ -145,9 +186,23 @@ impl Desk {
     }
 
     fn serve(&self, mut connection: Connection) {
-        while let Some(request) = connection.read_request() {
-            // A request that breaks off counts for nothing, as a truncated one does on Lambda.
+        loop {
+            let mut streaming = false;
+            let read = connection.read_request_and_watch(|request| {
+                streaming = streaming || self.begins_stream(request);
+                if streaming {
+                    self.pass_on(std::mem::take(&mut request.body));
+                }
+                ControlFlow::Continue(())
+            });
+            let Some(request) = read else {
+                return;
+            };
             if !request.complete {
+                // A request that breaks off counts for nothing, as a truncated one does on Lambda. A part of this one is gone.
+                if streaming {
+                    self.break_off();
+                }
                 return;
             }
             let Some(response) = self.answer(&request) else {
@@ -156,6 +211,47 @@ impl Desk {
             if connection.write(&response.to_bytes()).is_err() {
                 return;
             }
+        }
+    }
+
+    /// Whether a request of which the head has come is a streamed response that is wanted. Then its caller hears of it.
+    fn begins_stream(&self, request: &Request) -> bool {
+        let id = request.path.strip_prefix(INVOCATION).and_then(|rest| rest.strip_suffix("/response"));
+        let (Some(id), true, true) = (id, is_streaming(request), request.chunks.is_empty()) else {
+            return false;
+        };
+        let mut state = self.state();
+        if refused(&state, id, request, "InvocationResponse").is_some() {
+            return false;
+        }
+        let content_type = request.header("content-type").unwrap_or_default().into_owned();
+        state.pieces.push_back(Piece::Beginning(content_type));
+        self.changed.notify_all();
+        true
+    }
+
+    /// Hands a chunk to the caller and waits until the one before is taken: a caller who reads slowly slows the runtime.
+    fn pass_on(&self, chunk: Vec<u8>) {
+        if chunk.is_empty() {
+            return;
+        }
+        let waiting = |state: &mut State| {
+            state.exit.is_none() && state.pieces.iter().any(|piece| matches!(piece, Piece::Chunk(_)))
+        };
+        let waited = self.changed.wait_while(self.state(), waiting);
+        waited.expect("nobody panics at the desk").pieces.push_back(Piece::Chunk(chunk));
+        self.changed.notify_all();
+    }
+
+    /// A streamed response broke off. Where the process has ended as well, that is the news.
+    fn break_off(&self) {
+        let exited = self.changed.wait_timeout_while(self.state(), EXIT, |state| state.exit.is_none());
+        let mut state = exited.expect("nobody panics at the desk").0;
+        if state.exit.is_none() {
+            let error_type = "Runtime.TruncatedResponse".to_owned();
+            let message = "The response broke off before its end.";
+            let payload = json!({"errorMessage": message, "errorType": error_type}).to_string().into();
+            self.close_invocation(&mut state, Reply::Broken { payload, error_type });
         }
     }
 
@@ -194,8 +290,8 @@ impl Desk {
     }
 
     fn response(&self, id: &str, request: &Request) -> Response {
-        let mode = request.header("lambda-runtime-function-response-mode").unwrap_or_default();
-        let streaming = mode.eq_ignore_ascii_case("streaming");
+        let mode = request.header(RESPONSE_MODE).unwrap_or_default();
+        let streaming = is_streaming(request);
         let mut state = self.state();
         if let Some(refused) = refused(&state, id, request, "InvocationResponse") {
             return refused;
@@ -212,8 +308,10 @@ impl Desk {
                 payload: json!({"errorMessage": message, "errorType": error_type}).to_string().into(),
                 error_type,
             }
+        } else if streaming {
+            broken_stream(request).unwrap_or(Reply::Streamed)
         } else {
-            broken_stream(request).unwrap_or_else(|| Reply::Response(request.body.clone()))
+            Reply::Response(request.body.clone())
         };
         self.close_invocation(&mut state, reply);
         if too_large {
@@ -250,6 +348,10 @@ impl Desk {
     }
 }
 
+fn is_streaming(request: &Request) -> bool {
+    request.header(RESPONSE_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("streaming"))
+}
+
 /// Why an answer to invocation `id` is not wanted now.
 fn refused(state: &State, id: &str, request: &Request, to: &str) -> Option<Response> {
     let known = state.current.as_ref().filter(|current| {
@@ -282,7 +384,7 @@ fn reported(request: &Request, unknown: &str) -> Reply {
 fn broken_stream(request: &Request) -> Option<Reply> {
     let error_type = http::find(&request.trailers, "lambda-runtime-function-error-type")?;
     let body = http::find(&request.trailers, "lambda-runtime-function-error-body").unwrap_or_default();
-    Some(Reply::Error {
+    Some(Reply::Broken {
         payload: BASE64_STANDARD.decode(body).unwrap_or_else(|_| body.to_vec()),
         error_type: String::from_utf8_lossy(error_type).into_owned(),
     })

@@ -83,6 +83,8 @@ pub struct Answer {
     /// Hang up with a reset.
     #[serde(default)]
     pub reset: bool,
+    /// Of a streamed response, reads no more than this many chunks: `delay_ms`, the answer and the hang-up follow on them.
+    pub after_chunks: Option<usize>,
 
     /// The event: serialised without spaces, its numbers as written here.
     pub event: Option<Box<RawValue>>,
@@ -253,7 +255,7 @@ impl Script {
         ];
         for (list, answers) in lists {
             for (index, answer) in answers.iter().enumerate() {
-                answer.check(list == "next").map_err(|problem| ScriptError(format!("`{list}[{index}]` {problem}")))?;
+                answer.check(list).map_err(|problem| ScriptError(format!("`{list}[{index}]` {problem}")))?;
             }
         }
         Ok(())
@@ -261,8 +263,8 @@ impl Script {
 }
 
 impl Answer {
-    fn check(&self, is_step: bool) -> Result<(), String> {
-        if let Some(field) = self.field_of_steps().filter(|_| !is_step) {
+    fn check(&self, list: &str) -> Result<(), String> {
+        if let Some(field) = self.field_of_steps().filter(|_| list != "next") {
             return Err(format!("has `{field}`, which only the steps of `next` may have"));
         }
         if self.event.is_some() && self.body.is_some() {
@@ -274,7 +276,16 @@ impl Answer {
         if self.reset && self.close.is_none() && self.truncate_at.is_none() {
             return Err("has `reset` but never hangs up: add `close` or `truncate_at`".to_owned());
         }
-        Ok(())
+        match self.after_chunks {
+            Some(_) if list != "response" => {
+                Err("has `after_chunks`, which only the answers of `response` may have".to_owned())
+            }
+            Some(0) => Err("has `after_chunks` 0: the first chunk comes with the head".to_owned()),
+            Some(_) if self.close.is_none() && self.truncate_at.is_none() => {
+                Err("has `after_chunks` but never hangs up: add `close` or `truncate_at`".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn field_of_steps(&self) -> Option<&'static str> {

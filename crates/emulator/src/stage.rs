@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::{
+    process::Signal,
+    time::{ClockId, clock_gettime},
+};
 
 use crate::{
     process::{Exit, Process},
@@ -142,6 +145,13 @@ impl State {
     /// Microseconds from the spawn to `instant`.
     pub(crate) fn since_spawn(&self, instant: Instant) -> u64 {
         microseconds(instant.saturating_duration_since(self.spawned))
+    }
+
+    /// An instant in microseconds of the clock behind it.
+    pub(crate) fn monotonic(instant: Instant) -> u64 {
+        let clock = clock_gettime(ClockId::Monotonic);
+        let now = Duration::new(clock.tv_sec.unsigned_abs(), u32::try_from(clock.tv_nsec).unwrap_or_default());
+        microseconds(now.saturating_sub(instant.elapsed()))
     }
 
     /// Whether stdout or stderr contains `text`.

@@ -98,7 +98,7 @@ fn error_type(answer: &Answer) -> String {
 }
 
 fn fault(outcome: &Outcome) -> serde_json::Value {
-    assert!(outcome.is_fault);
+    assert!(outcome.fault.is_some());
     serde_json::from_slice(&outcome.payload).expect("JSON")
 }
 
@@ -111,7 +111,7 @@ fn an_event_goes_to_the_runtime_and_its_response_to_the_caller() {
         let answer = runtime.respond(&event.id(), b"\"done\"");
         assert_eq!((answer.status(), answer.json()), (202, json!({"status": "OK"})));
     });
-    assert_eq!((outcome.payload.as_slice(), outcome.is_fault), (&b"\"done\""[..], false));
+    assert_eq!((outcome.payload.as_slice(), outcome.fault.is_some()), (&b"\"done\""[..], false));
     assert_eq!(
         stand.log.shape(),
         ["START", "END", "REPORT|Duration|Billed Duration|Memory Size: 128 MB|Max Memory Used|Init Duration|"]
@@ -207,7 +207,7 @@ fn an_error_is_the_callers_answer_as_it_was_posted() {
         let path = format!("/2018-06-01/runtime/invocation/{}/error", event.id());
         assert_eq!(runtime.post(&path, "", posted.as_bytes()).status(), 202);
     });
-    assert_eq!((outcome.payload, outcome.is_fault), (posted.as_bytes().to_vec(), true));
+    assert_eq!((outcome.payload, outcome.fault.is_some()), (posted.as_bytes().to_vec(), true));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_streamed_response_can_end_in_an_error() {
         runtime.send(stream.as_bytes());
         assert_eq!(runtime.receive().status(), 202);
     });
-    assert_eq!((outcome.payload, outcome.is_fault), (br#"{"a":1}"#.to_vec(), true));
+    assert_eq!((outcome.payload, outcome.fault.is_some()), (br#"{"a":1}"#.to_vec(), true));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn an_init_error_is_the_invocations_answer_and_has_its_report() {
         assert_eq!(runtime.post(path, "", posted.as_bytes()).status(), 202);
         runtime.signal("USR1");
     });
-    assert_eq!((outcome.payload.as_slice(), outcome.is_fault), (posted.as_bytes(), true));
+    assert_eq!((outcome.payload.as_slice(), outcome.fault.is_some()), (posted.as_bytes(), true));
     let error = "Status: error|Error Type: Runtime.ImportModuleError";
     assert_eq!(
         stand.log.shape(),

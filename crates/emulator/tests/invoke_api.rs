@@ -99,6 +99,68 @@ fn a_response_comes_with_200_and_its_version() {
 }
 
 #[test]
+fn a_streamed_response_comes_as_events_and_its_trailers_in_the_last() {
+    let stand = Stand::new();
+    let answered = thread::scope(|scope| {
+        let acting = scope.spawn(|| {
+            let mut runtime = Runtime::of(&stand.fifo);
+            let event = runtime.next();
+            let head = format!(
+                "POST /2018-06-01/runtime/invocation/{}/response HTTP/1.1\r\n\
+                 Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\
+                 Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n3\r\none\r\n",
+                event.id()
+            );
+            runtime.send(head.as_bytes());
+            // "{}" in base64.
+            runtime.send(
+                b"0\r\nLambda-Runtime-Function-Error-Type: Late\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n",
+            );
+            runtime.receive().status()
+        });
+        let mut stream = TcpStream::connect(stand.api.address()).expect("connects");
+        let call =
+            "POST /2021-11-15/functions/hello/response-streaming-invocations HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(call.as_bytes()).expect("sends");
+        stream.shutdown(std::net::Shutdown::Write).expect("says that this was all");
+        let mut answered = Vec::new();
+        stream.read_to_end(&mut answered).expect("receives");
+        assert_eq!(acting.join().expect("the runtime's part is played to its end"), 202);
+        answered
+    });
+    let answered = String::from_utf8_lossy(&answered);
+    assert!(
+        answered.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\n"),
+        "{answered}"
+    );
+    let (_, events) = answered.split_once("\r\n\r\n").expect("a head");
+    let (chunk, complete) = events.split_once("InvokeComplete").expect("an end");
+    assert!(chunk.contains("PayloadChunk") && chunk.contains("eventone"), "{chunk}");
+    assert!(complete.contains(r#"{"ErrorCode":"Late","ErrorDetails":"{}"}"#), "{complete}");
+    assert!(complete.ends_with("\r\n0\r\n\r\n"), "{complete}");
+}
+
+#[test]
+fn a_streamed_response_that_breaks_off_is_a_fault() {
+    let stand = Stand::new();
+    let response = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut runtime = Runtime::of(&stand.fifo);
+            let event = runtime.next();
+            let head = format!(
+                "POST /2018-06-01/runtime/invocation/{}/response HTTP/1.1\r\n\
+                 Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n",
+                event.id()
+            );
+            runtime.send(head.as_bytes());
+        });
+        stand.post("hello", "", b"1")
+    });
+    assert!(response.contains("X-Amz-Function-Error: Unhandled\r\n"), "{response}");
+    assert!(response.contains("Runtime.TruncatedResponse"), "{response}");
+}
+
+#[test]
 fn a_fault_is_a_200_with_a_header() {
     let stand = Stand::new();
     let posted = br#"{"errorMessage":"no"}"#;

@@ -113,6 +113,44 @@ fn chunks_and_trailers_are_recorded() {
 }
 
 #[test]
+fn a_streamed_response_can_be_answered_before_its_end() {
+    let script = json!({
+        "next": [{"event": 1}],
+        "response": [{"after_chunks": 1, "status": 413, "body": "enough", "close": "after"}],
+    });
+    let recording = record(script, |mut runtime| {
+        let event = runtime.next();
+        runtime.send(
+            format!(
+                "POST /2018-06-01/runtime/invocation/{}/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n",
+                event.id()
+            )
+            .as_bytes(),
+        );
+        let answer = runtime.receive();
+        assert_eq!((answer.status(), answer.text()), (413, "enough"));
+        runtime.again().poll();
+    });
+    let post = &recording["requests"][1];
+    assert_eq!((&post["body"], &post["interrupted"]), (&json!("one"), &json!(true)));
+    assert_eq!(post.get("truncated"), None);
+}
+
+#[test]
+fn a_run_that_is_not_recorded_keeps_no_bodies() {
+    let script = json!({"next": [{"event": 1}], "record_requests": false});
+    let recording = record(script, |mut runtime| {
+        let event = runtime.next();
+        let path = format!("/2018-06-01/runtime/invocation/{}/response", event.id());
+        runtime
+            .send(format!("POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n").as_bytes());
+        assert_eq!(runtime.receive().status(), 202);
+        runtime.poll();
+    });
+    assert_eq!((&recording["request_count"], &recording["requests"]), (&json!(3), &json!([])));
+}
+
+#[test]
 fn a_request_that_breaks_off_is_recorded_as_truncated() {
     let recording = record(json!({"next": [{"event": 1}]}), |mut runtime| {
         runtime.next();
@@ -365,6 +403,9 @@ fn a_mistake_in_a_script_is_named() {
         (json!({"next": [{"event": 1, "body": "1"}]}), "both `event` and `body`"),
         (json!({"next": [{"body": 1}]}), "base64"),
         (json!({"end": "SIGNOPE"}), "SIGNOPE"),
+        (json!({"response": [{"after_chunks": 1}]}), "never hangs up"),
+        (json!({"response": [{"after_chunks": 0, "close": "after"}]}), "`after_chunks` 0"),
+        (json!({"error": [{"after_chunks": 1, "close": "after"}]}), "only the answers of `response`"),
     ];
     for (script, expected) in mistakes {
         let error = Scripts::parse(script.to_string().as_bytes()).expect_err("a bad script").to_string();

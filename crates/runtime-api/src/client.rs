@@ -5,8 +5,9 @@ use crate::Fault;
 use crate::Response;
 use crate::error::{Call, Error, Kind};
 use crate::invocation::{Invocation, Ticket};
+use crate::streaming::{self, StreamedResponse};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER, USER_AGENT};
 use http::request::Builder;
 use http::{Request, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -16,6 +17,7 @@ use lambda_runtime_api_client::{BoxError, PooledClient};
 
 const VERSION: &str = "/2018-06-01/runtime";
 const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
+const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
 
@@ -69,6 +71,32 @@ impl Client {
     pub async fn respond(&self, ticket: &Ticket, response: Response) -> Result<(), Error> {
         let request = self.answer(ticket, "response").header(CONTENT_TYPE, header_value(&response.content_type));
         self.post(Call::Respond, request, response.body).await
+    }
+
+    /// Begins to answer an invocation with a body that is still being made.
+    ///
+    /// # Errors
+    /// Where the request cannot be written as HTTP.
+    pub async fn stream(&self, ticket: &Ticket, content_type: &str) -> Result<StreamedResponse, Error> {
+        // Of a body that is made as it goes nothing can be sent again, so a connection that Lambda has hung up must be noticed
+        // before: once the connection's own task has had a turn, it has.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+        let (sender, body) = lambda_runtime::streaming::channel();
+        let request = self
+            .answer(ticket, "response")
+            .header(CONTENT_TYPE, header_value(content_type))
+            .header(RESPONSE_MODE, "streaming")
+            .header(TRAILER, streaming::TRAILERS)
+            .body(body)
+            .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
+        let answer = self.http.call(request);
+        let answer = Box::pin(async {
+            let (parts, body) = answer.await?.into_parts();
+            Ok((parts, body.collect().await?.to_bytes()))
+        });
+        Ok(StreamedResponse::new(sender, answer))
     }
 
     /// Reports that the function failed, with two texts of [`Fault`]'s: its report and its X-Ray cause. An empty cause is left out.
@@ -135,14 +163,14 @@ fn is_connect_error(error: &BoxError) -> bool {
     error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
 }
 
-fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
+pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
     let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]).trim().to_owned();
     Error { call, kind: Kind::Status { status, body, sent } }
 }
 
 /// A header value of whatever the function chose: bytes above ASCII go as UTF-8, what HTTP forbids is dropped. In JSON text
 /// that can only be a raw DEL, whose loss changes no structure.
-fn header_value(text: &str) -> HeaderValue {
+pub(crate) fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).or_else(|_| HeaderValue::from_bytes(text.as_bytes())).unwrap_or_else(|_| {
         let legal: Vec<u8> = text.bytes().filter(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)).collect();
         HeaderValue::from_bytes(&legal).expect("control characters are what HTTP forbids, and they are gone")

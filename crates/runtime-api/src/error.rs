@@ -21,6 +21,8 @@ pub enum Call {
     Next,
     /// POST `/runtime/invocation/{id}/response`
     Respond,
+    /// POST `/runtime/invocation/{id}/response` in streaming mode, once the body has begun
+    Stream,
     /// POST `/runtime/invocation/{id}/error`
     Fail,
     /// POST `/runtime/init/error`
@@ -47,15 +49,23 @@ pub enum Kind {
     },
     /// An answer to `/next` that names no request.
     NoRequestId,
+    /// Lambda was content with a streamed response before its end.
+    Early,
 }
 
 impl Error {
     /// Whether Lambda refused this one answer (too large, too late, of the wrong invocation) while the environment itself
-    /// goes on. A 5xx asks the runtime to exit; without an answer nobody knows.
+    /// goes on. A 5xx asks the runtime to exit; without an answer nobody knows. Only of a stream it is known: whoever read it has
+    /// gone.
     #[must_use]
     pub fn concerns_one_invocation(&self) -> bool {
-        matches!(&self.kind, Kind::Status { status, .. } if status.is_client_error())
-            && matches!(self.call, Call::Respond | Call::Fail)
+        match &self.kind {
+            Kind::Status { status, .. } => {
+                status.is_client_error() && matches!(self.call, Call::Respond | Call::Fail | Call::Stream)
+            }
+            Kind::Transport(_) | Kind::Early => self.call == Call::Stream,
+            _ => false,
+        }
     }
 }
 
@@ -65,6 +75,7 @@ impl fmt::Display for Call {
             Call::Connect => "reach the Runtime API",
             Call::Next => "get the next invocation",
             Call::Respond => "post the response",
+            Call::Stream => "stream the response to its end",
             Call::Fail => "post the error",
             Call::FailInit => "post the init error",
         })
@@ -97,13 +108,14 @@ impl fmt::Display for Error {
                     write!(f, " to {sent} bytes")?;
                 }
                 match status.as_u16() {
-                    413 => f.write_str("; Lambda takes at most 6291556")?,
+                    413 if self.call != Call::Stream => f.write_str("; Lambda takes at most 6291556")?,
                     410 => f.write_str("; the invocation had timed out")?,
                     _ => {}
                 }
                 if body.is_empty() { Ok(()) } else { write!(f, ": {body}") }
             }
             Kind::NoRequestId => f.write_str("the Runtime API's answer has no Lambda-Runtime-Aws-Request-Id header"),
+            Kind::Early => f.write_str("the Runtime API answered before it"),
         }
     }
 }

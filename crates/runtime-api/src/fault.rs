@@ -50,6 +50,25 @@ impl Fault {
         }
     }
 
+    /// The report in at most `limit` bytes, which must be some hundreds. The frames nearest to the failure stay longest, then the
+    /// message's beginning.
+    #[must_use]
+    pub fn report_within(&self, limit: usize, request_id: &str) -> String {
+        let mut report = self.report(request_id);
+        loop {
+            let json = report.to_json();
+            if json.len() <= limit {
+                return json;
+            }
+            let Some((_, nearer)) = report.stack_trace.split_first() else { break };
+            report.stack_trace = nearer;
+        }
+        // Escapes can make a character six bytes long.
+        let message: String = self.message.chars().take(limit / 12).collect();
+        let error_type: String = self.error_type.chars().take(limit / 24).collect();
+        Report { error_message: &message, error_type: &error_type, request_id, stack_trace: &[] }.to_json()
+    }
+
     /// The X-Ray cause, JSON text for `Lambda-Runtime-Function-XRay-Error-Cause`.
     #[must_use]
     pub fn xray_cause(&self, working_directory: &str) -> String {
@@ -132,6 +151,20 @@ mod tests {
             fault().report("rid-1").to_json(),
             r#"{"errorMessage": "division by zero", "errorType": "ZeroDivisionError", "requestId": "rid-1", "stackTrace": ["  File \"/var/task/app.py\", line 2, in handler\n    return 1/0\n"]}"#
         );
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_keeps_the_frames_nearest_to_the_failure() {
+        let mut long = fault();
+        let whole = long.report("rid-1").to_json();
+        assert_eq!(long.report_within(whole.len(), "rid-1"), whole);
+        long.stack_trace = (0..50).map(|number| format!("frame {number}\n")).collect();
+        let report = long.report_within(300, "rid-1");
+        assert!(report.len() <= 300 && report.len() > 280, "{report}");
+        assert!(report.ends_with("frame 48\\n\", \"frame 49\\n\"]}"), "{report}");
+        long.message = "\u{1}".repeat(10_000);
+        let report = long.report_within(300, "rid-1");
+        assert!(report.len() <= 300 && report.starts_with(r#"{"errorMessage": "\u0001"#), "{report}");
     }
 
     #[test]

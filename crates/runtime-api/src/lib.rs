@@ -3,13 +3,15 @@
 //! ```text
 //! Client::next ──► Invocation { id, deadline, .., payload }
 //! Client::respond ◄── Response          Client::fail, Client::fail_init ◄── Fault
+//! Client::stream ──► StreamedResponse ◄── chunks, one by one
 //! ```
 //!
 //! Nothing here knows Python. What the Runtime API's headers mean is in [`invocation`], what a function's failure looks
 //! like on the wire in [`fault`], what can go wrong between us and Lambda in [`error`].
 //!
-//! The HTTP client is `lambda_runtime_api_client`, and no other crate of the workspace imports it: `lambda_runtime::run`
-//! itself is not used because it refuses invocations that the managed Python runtime serves (docs/architecture.md).
+//! The HTTP client is `lambda_runtime_api_client`, the types of streamed responses are `lambda_runtime`'s, and no other crate of
+//! the workspace imports either: `lambda_runtime::run` itself is not used because it refuses invocations that the managed
+//! Python runtime serves (docs/architecture.md).
 
 #![forbid(unsafe_code)]
 
@@ -18,10 +20,14 @@ pub mod error;
 pub mod fault;
 pub mod invocation;
 pub mod json;
+pub mod prelude;
 pub mod response;
+pub mod streaming;
 
 pub use client::Client;
 pub use error::Error;
 pub use fault::{Fault, Frame};
 pub use invocation::{Invocation, Ticket};
+pub use prelude::{IllegalPrelude, Prelude};
 pub use response::Response;
+pub use streaming::StreamedResponse;

@@ -18,7 +18,7 @@ class BaseLambdaRuntimeClient:
         whipsnake.running().fail_init(to_json(error_response_data), error_type)
 
     def post_invocation_result(self, invoke_id, result_data, content_type="application/json", invocation_id=None):
-        """Answers an invocation, with text or bytes."""
+        """Answers an invocation, with text, with bytes, or with a stream that the marshaller has opened."""
         whipsnake.running().respond(invoke_id, _bytes(result_data), content_type, invocation_id)
 
     def post_invocation_error(self, invoke_id, error_response_data, xray_fault, invocation_id=None):

@@ -18,8 +18,8 @@ class Encoder:
 
     def encode(self, obj):
         """JSON text."""
-        is_own = type(self).default is Encoder.default
-        return whipsnake.running().encode(obj, None if is_own else self.default).decode("utf-8")
+        default = None if _has_default_of_ours(self) else self.default
+        return whipsnake.running().encode(obj, default).decode("utf-8")
 
 
 class LambdaMarshaller:
@@ -36,13 +36,31 @@ class LambdaMarshaller:
             raise FaultException(FaultException.UNMARSHAL_ERROR, f"Unable to unmarshal input: {error}") from error
 
     def marshal_response(self, response):
-        """The body and the content type of an answer."""
+        """The body and the content type of an answer.
+
+        What streams is opened here: until its first bytes are there, it can fail as any response can. The body is then an
+        object that the client's `post_invocation_result` takes. An encoder with a `default` of its own decides what iterators
+        are.
+        """
         if isinstance(response, bytes):
             return response, "application/unknown"
+        if _has_default_of_ours(self.jsonEncoder) or _says_that_it_streams(response):
+            stream = whipsnake.running().open_stream(response)
+            if stream is not None:
+                return stream, stream.content_type
         try:
             return self.jsonEncoder.encode(response), "application/json"
         except Exception as error:
             raise FaultException(FaultException.MARSHAL_ERROR, f"Unable to marshal response: {error}") from error
+
+
+def _has_default_of_ours(encoder):
+    return getattr(type(encoder), "default", None) is Encoder.default
+
+
+def _says_that_it_streams(response):
+    http = sys.modules.get("whipsnake.http")
+    return http is not None and isinstance(response, http.StreamingResponse)
 
 
 def to_json(obj):

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import warnings
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 
 class EventLoop:
@@ -24,6 +25,10 @@ class EventLoop:
             future.cancel()
             raise RuntimeError("Event loop stopped before Future completed.")
         return future
+
+    def steps(self, items: AsyncIterator[object]) -> "Steps":
+        """What an async iterator yields, as a plain iterator."""
+        return Steps(self._open(), items)
 
     def idle(self) -> None:
         """Runs what the function has going on, until there is something to read at the wake-up descriptor."""
@@ -51,7 +56,66 @@ class EventLoop:
         loop.stop()
 
 
-def _stop(future: asyncio.Future[object]) -> None:
+class Steps:
+    """Runs the loop from one item of an async iterator to the next.
+
+    All of them are asked for in one task, which is also the one that closes the iterator: time-outs, task groups and context
+    variables of a generator live across its `yield`s.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, items: AsyncIterator[object]) -> None:
+        self._loop = loop
+        self._items = items
+        self._task: asyncio.Task[None] | None = None
+        self._arrived: list[object] = []
+        # What the task waits for with an item delivered: whether another one is wanted.
+        self._wanted: asyncio.Future[bool]
+
+    def __iter__(self) -> "Steps":
+        return self
+
+    def __next__(self) -> object:
+        if self._task is None:
+            self._task = self._loop.create_task(self._walk())
+            self._task.add_done_callback(_stop)
+        elif self._task.done():
+            raise StopIteration
+        else:
+            self._wanted.set_result(True)
+        self._run(self._task)
+        if self._arrived:
+            return self._arrived.pop()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Closes the iterator, unless it has ended or was never begun."""
+        if self._task is not None and not self._task.done():
+            self._wanted.set_result(False)
+            self._run(self._task)
+
+    def _run(self, task: asyncio.Task[None]) -> None:
+        self._loop.run_forever()
+        if task.done():
+            task.result()
+        elif not self._arrived:
+            self._task = None
+            task.remove_done_callback(_stop)
+            task.cancel()
+            raise RuntimeError("Event loop stopped before the next item came.")
+
+    async def _walk(self) -> None:
+        async for item in self._items:
+            self._arrived.append(item)
+            self._wanted = self._loop.create_future()
+            self._loop.stop()
+            if not await self._wanted:
+                close = getattr(self._items, "aclose", None)
+                if close is not None:
+                    await close()
+                return
+
+
+def _stop(future: asyncio.Future[Any]) -> None:
     # These two have left the loop already: a stop would be taken for the next one who runs it.
     if future.cancelled() or not isinstance(future.exception(), SystemExit | KeyboardInterrupt):
         future.get_loop().stop()

@@ -142,3 +142,40 @@ def test_sigterm_without_a_handler_runs_what_atexit_holds(emulate: Emulate) -> N
     with emulate(module) as emulator:
         assert emulator.invoke(1) == 1
         assert "at exit" in emulator.end()
+
+
+@pytest.mark.parametrize("prefix", ["", "async "])
+def test_a_streamed_response_is_collected(emulate: Emulate, prefix: str) -> None:
+    module = f"""
+        import os, whipsnake
+
+        {prefix}def handler(event, context):
+            if event == "http":
+                yield whipsnake.HttpResponse(201, {{"X-A": "b"}})
+            for _ in range(3):
+                yield str(os.getpid())
+    """
+    with emulate(module) as emulator:
+        collected = str(emulator.invoke(1))
+        process = collected[: len(collected) // 3]
+        assert collected == 3 * process
+        prelude = '{"statusCode": 201, "headers": {"x-a": "b"}, "cookies": []}'
+        assert emulator.invoke("http") == prelude + 8 * "\0" + 3 * process
+        assert str(emulator.invoke(1)) == collected
+
+
+def test_a_streamed_response_that_fails_ends_and_the_process_goes_on(emulate: Emulate) -> None:
+    """It keeps no trailers, but its HTTP stack reads them, and drops the whole where they are too long."""
+    dive = "".join(f"\n        def dive{depth}(): dive{depth - 1}()" for depth in range(1, 90))
+    module = f"""
+        def dive0(): 1 / 0{dive}
+        def handler(event, context):
+            yield "on the way"
+            if event:
+                dive89()
+    """
+    with emulate(module) as emulator:
+        assert emulator.invoke(1) == "on the way"
+        assert emulator.invoke(0) == "on the way"
+        assert "[ERROR] ZeroDivisionError: division by zero" in emulator.log
+        assert "could not stream" not in emulator.log

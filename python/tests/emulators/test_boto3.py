@@ -2,17 +2,14 @@
 
 import base64
 import json
-import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulators.serving import boto3_client, serving
 from playing import write_files
-
-boto3 = pytest.importorskip("boto3", reason="boto3 is not installed in this environment")
 
 FUNCTION = """
     import sys
@@ -38,31 +35,8 @@ type Invoke = Callable[..., dict[str, Any]]
 def client(cli: Path, bootstrap: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     task = tmp_path_factory.mktemp("task")
     write_files(task, {"app.py": FUNCTION})
-    command: list[str | Path] = [
-        cli,
-        "emulate",
-        "app.handler",
-        "--task",
-        task,
-        "--listen",
-        "127.0.0.1:0",
-        "--bootstrap",
-        bootstrap,
-    ]
-    with subprocess.Popen([*command, "--function-name", "greeter"], stderr=subprocess.PIPE, text=True) as emulator:
-        assert emulator.stderr is not None
-        announced = re.search(r"http://127\.0\.0\.1:\d+", emulator.stderr.readline())
-        assert announced, "the emulator's first line names its endpoint"
-        yield boto3.client(
-            "lambda",
-            endpoint_url=announced[0],
-            region_name="eu-central-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
-            config=boto3.session.Config(retries={"total_max_attempts": 1}, read_timeout=20),
-        )
-        emulator.terminate()
-        emulator.stderr.read()
+    with serving(cli, bootstrap, task) as endpoints:
+        yield boto3_client(endpoints.invoke_api)
 
 
 @pytest.fixture

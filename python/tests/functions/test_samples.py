@@ -53,9 +53,18 @@ def test_orders_awaits_several_things_at_once(play: PlayFunction, samples: Path,
     assert run.responses == [{"total": 21}, {"total": 0}]
 
 
-def test_the_guides_show_the_samples_as_they_are(repository: Path, samples: Path) -> None:
-    guide = (repository / "docs/guides/async.md").read_text()
-    assert f"```python\n{(samples / 'orders/lambda_function.py').read_text()}```" in guide
+def test_countdown_streams_events(play: PlayFunction, samples: Path, events: Path) -> None:
+    body = (events / "apigateway-v2.json").read_bytes()
+    run = play(task_root=samples / "countdown", handler=HANDLER, events=[payload(body)])
+    prelude, *chunks = run.answers["rid-1"].pieces
+    assert json.loads(prelude.rstrip(b"\0"))["headers"] == {"content-type": "text/event-stream"}
+    assert chunks == [b"data: 3\n\n", b"data: 2\n\n", b"data: 1\n\n", b"data: lift-off\n\n"]
+
+
+@pytest.mark.parametrize(("guide", "sample"), [("async", "orders"), ("streaming", "countdown")])
+def test_the_guides_show_the_samples_as_they_are(repository: Path, samples: Path, guide: str, sample: str) -> None:
+    text = (repository / f"docs/guides/{guide}.md").read_text()
+    assert f"```python\n{(samples / sample / 'lambda_function.py').read_text()}```" in text
 
 
 def test_sdk_versions_prints_two_lines(both: CompareBoth, samples: Path, tmp_path: Path) -> None:
@@ -97,7 +106,7 @@ def test_every_sample_event_is_tested(events: Path) -> None:
 
 def test_every_sample_is_tested_and_listed(samples: Path) -> None:
     names = sorted(path.parent.name for path in samples.glob("*/lambda_function.py"))
-    assert names == ["calculator", "greeting", "orders", "region", "sdk_versions"]
+    assert names == ["calculator", "countdown", "greeting", "orders", "region", "sdk_versions"]
     table = (samples / "README.md").read_text()
     assert all(f"| `{name}` |" in table for name in names)
 
