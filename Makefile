@@ -146,10 +146,11 @@ layer-venv: cli $(UV)
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
 	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
 
-# Links for another processor: cargo-zigbuild finds zig beside itself.
+# Links for another processor. cargo-zigbuild looks for zig on PATH.
 $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
 	@$(UV) venv --quiet --allow-existing $(CACHE)/zigbuild && \
-	$(UV) pip install --quiet --python $(CACHE)/zigbuild/bin/python cargo-zigbuild==0.24.0 ziglang==0.17.0
+	$(UV) pip install --quiet --python $(CACHE)/zigbuild/bin/python cargo-zigbuild==0.24.0 ziglang==0.17.0 && \
+	ln -sf $$(echo $(CACHE)/zigbuild/lib/python3*/site-packages/ziglang/zig) $(CACHE)/zigbuild/bin/zig
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \

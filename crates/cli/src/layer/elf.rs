@@ -101,6 +101,19 @@ fn read_sections(header: &Header, file: &[u8]) -> object::read::Result<Elf> {
 /// The loader consults the DT_RPATH of the executable for everything that the process loads, but not on behalf of a file
 /// that has a DT_RUNPATH of its own.
 pub fn remove_search_paths(file: &mut [u8]) -> object::read::Result<()> {
+    edit_dynamic_table(file, |tag| (tag != elf::DT_RPATH && tag != elf::DT_RUNPATH).then_some(tag))
+}
+
+/// Makes a program's DT_RUNPATH a DT_RPATH: some linkers write the first whatever they are told.
+pub fn search_for_all(file: &mut [u8]) -> object::read::Result<()> {
+    edit_dynamic_table(file, |tag| Some(if tag == elf::DT_RUNPATH { elf::DT_RPATH } else { tag }))
+}
+
+/// Gives each entry another tag, or removes it where there is none.
+fn edit_dynamic_table(
+    file: &mut [u8],
+    edit: impl Fn(elf::DynamicTag) -> Option<elf::DynamicTag>,
+) -> object::read::Result<()> {
     if !file.starts_with(MAGIC) {
         return Ok(());
     }
@@ -115,15 +128,15 @@ pub fn remove_search_paths(file: &mut [u8]) -> object::read::Result<()> {
     };
     let (start, end) = (place.0 as usize, (place.0 + place.1) as usize);
     let Some(table) = file.get_mut(start..end) else { return Ok(()) };
-    let kept: Vec<u8> = table
-        .chunks_exact(SIZE_OF_DYNAMIC_ENTRY)
-        .filter(|entry| {
-            let tag = entry.first_chunk().map(|tag| elf::DynamicTag(i64::from_le_bytes(*tag)));
-            !matches!(tag, Some(elf::DT_RPATH | elf::DT_RUNPATH))
-        })
-        .flatten()
-        .copied()
-        .collect();
+    let mut kept = Vec::with_capacity(table.len());
+    for entry in table.chunks_exact(SIZE_OF_DYNAMIC_ENTRY) {
+        let (tag, value) = entry.split_at(8);
+        let tag = tag.try_into().map(i64::from_le_bytes).unwrap_or_default();
+        if let Some(tag) = edit(elf::DynamicTag(tag)) {
+            kept.extend_from_slice(&tag.0.to_le_bytes());
+            kept.extend_from_slice(value);
+        }
+    }
     // The table ends with entries of zeros.
     table.fill(0);
     table[..kept.len()].copy_from_slice(&kept);
@@ -139,7 +152,7 @@ mod tests {
     };
 
     use super::super::architecture::Architecture;
-    use super::{Elf, TooNew, remove_search_paths};
+    use super::{Elf, TooNew, remove_search_paths, search_for_all};
 
     /// Compiles shared libraries with this machine's compiler, which linked this test as well.
     struct Workshop(PathBuf);
@@ -214,6 +227,17 @@ mod tests {
             remove_search_paths(&mut file).expect("a good file");
             assert_eq!(read(&file), Elf { search_paths: Vec::new(), ..before });
         }
+    }
+
+    #[test]
+    fn a_programs_search_path_is_for_all_that_it_loads() {
+        let workshop = Workshop::new("program");
+        let mut file = workshop.library("a.so", "int a;", &["-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/x"]);
+        let expected = workshop.library("a.so", "int a;", &["-Wl,--disable-new-dtags", "-Wl,-rpath,/opt/x"]);
+        let dynamic = |file: &[u8]| file.windows(8).filter(|tag| **tag == 29_u64.to_le_bytes()).count();
+        assert!(dynamic(&file) > dynamic(&expected));
+        search_for_all(&mut file).expect("a good file");
+        assert_eq!((dynamic(&file), read(&file)), (dynamic(&expected), read(&expected)));
     }
 
     #[test]

@@ -34,14 +34,19 @@ impl Libraries {
     /// Makes a file ready, and finds what it needs: stripped, checked, without search paths of its own. What is no ELF file
     /// comes back as it was.
     pub fn take(&mut self, origin: &Path, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let mut file = self.take_program(origin, file)?;
-        elf::remove_search_paths(&mut file)
-            .map_err(|error| Failure::new(format!("removing the search paths of {}: {error}", origin.display())))?;
+        let mut file = self.prepare(origin, file)?;
+        elf::remove_search_paths(&mut file).map_err(|error| search_path_failure(origin, error))?;
         Ok(file)
     }
 
-    /// The same for a program, which keeps its search path.
+    /// The same for a program, which keeps its search path, for everything that it loads.
     pub fn take_program(&mut self, origin: &Path, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let mut file = self.prepare(origin, file)?;
+        elf::search_for_all(&mut file).map_err(|error| search_path_failure(origin, error))?;
+        Ok(file)
+    }
+
+    fn prepare(&mut self, origin: &Path, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let name = origin.display();
         let read = |file: &[u8]| {
             Elf::read(file, self.architecture).map_err(|reason| {
@@ -95,6 +100,10 @@ impl Libraries {
             ))
         })
     }
+}
+
+fn search_path_failure(file: &Path, error: object::read::Error) -> Failure {
+    Failure::new(format!("changing the search path of {}: {error}", file.display()))
 }
 
 fn needs_newer(file: &Path, TooNew { symbol, version }: &TooNew) -> String {
