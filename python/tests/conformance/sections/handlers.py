@@ -4,7 +4,7 @@ import re
 
 from conformance.case import Behaviour, Case, Section
 from playing import ENDED_AFTER_THE_LAST_EVENT, Files
-from reference import Better
+from reference import Better, Expected
 
 NAMES_ITSELF = """
     def handler(event, context):
@@ -101,6 +101,20 @@ def not_callable(name: str, source: str, reason: str) -> Case:
 
 def callable_as(name: str, source: str, body: str = '["x"]') -> Case:
     return Case(name=name, files={"app.py": source}, events=[["x"]], shows={"rid-1": {"body": body}})
+
+
+CANNOT_STREAM = "the managed runtime cannot serialise it"
+
+
+def streamed(name: str, source: str, body: str) -> Case:
+    answer = {"call": "POST rid-1/response", "content-type": "application/octet-stream", "body": body}
+    shows: dict[str, Expected] = {"calls": ["GET next", "POST rid-1/response", "GET next"], "rid-1": answer}
+    return Case(
+        name=name,
+        files={"app.py": source},
+        events=[{}],
+        better=Better(CANNOT_STREAM, {**shows, "stdout": "", "stderr": ""}),
+    )
 
 
 SECTION = Section(
@@ -338,14 +352,24 @@ SECTION = Section(
         ),
         Behaviour(
             "H23",
-            "What a generator function returns cannot be serialised.",
+            "What a generator or any other iterator yields is streamed as it is yielded.",
             [
+                streamed("a generator function", 'def handler(event, context):\n    yield "a"\n    yield b"b"', "ab"),
+                streamed("an async generator", 'async def handler(event, context):\n    yield "a"\n    yield "é"', "aé"),
+                streamed("a map", "def handler(event, context): return map(str, [1, 2])", "12"),
+                streamed("nothing", "def handler(event, context): return iter([])", ""),
                 Case(
-                    name="yield",
+                    name="what is no text",
                     files={"app.py": "def handler(event, context):\n    yield 1"},
                     events=[{}],
-                    shows={"rid-1": {"body": re.compile("Object of type generator is not JSON serializable")}},
-                )
+                    better=Better(
+                        CANNOT_STREAM,
+                        {
+                            "rid-1": {"body": re.compile("a streamed chunk must be bytes or str, not int")},
+                            "stdout": re.compile("a streamed chunk must be bytes or str, not int"),
+                        },
+                    ),
+                ),
             ],
         ),
     ],
