@@ -261,7 +261,7 @@ def test_curl_shows_it_live(endpoints: Endpoints, tmp_path: Path) -> None:
 def test_invoke_prints_a_stream_as_it_comes(cli: Path, bootstrap: Path, tmp_path: Path) -> None:
     go_on, event = tmp_path / "go on", tmp_path / "event.json"
     write_files(tmp_path, {"app.py": FUNCTION, "event.json": json.dumps(["steps", str(go_on)])})
-    command = [cli, "invoke", "app.handler", "--task", tmp_path, "--bootstrap", bootstrap, "--event", event]
+    command: list[str | Path] = [cli, "invoke", "app.handler", "--task", tmp_path, "--bootstrap", bootstrap, "--event", event]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         assert running.stdout is not None
         assert running.stdout.read(3) == b"one"
@@ -273,7 +273,7 @@ def test_invoke_prints_a_stream_as_it_comes(cli: Path, bootstrap: Path, tmp_path
 def test_invoke_prints_what_a_stream_failed_with(cli: Path, bootstrap: Path, tmp_path: Path) -> None:
     write_files(tmp_path, {"app.py": FUNCTION, "event.json": '["fail", 0]'})
     event = tmp_path / "event.json"
-    command = [cli, "invoke", "app.handler", "--task", tmp_path, "--bootstrap", bootstrap, "--event", event]
+    command: list[str | Path] = [cli, "invoke", "app.handler", "--task", tmp_path, "--bootstrap", bootstrap, "--event", event]
     ran = subprocess.run(command, capture_output=True, check=False, timeout=20)
     assert ran.returncode == 1
     assert ran.stdout.startswith(b'one\n{"errorMessage": "on the way", "errorType": "ValueError", ')
