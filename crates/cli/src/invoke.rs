@@ -52,10 +52,11 @@ impl Invoke {
         let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
         signals::shut_down_on_signal(&emulator)?;
         let mut printed = Ok(());
+        let mut line_is_open = false;
         let outcome = emulator
             .invoke_and_show(&invocation, &mut |part| {
                 if printed.is_ok() {
-                    printed = print(part);
+                    printed = print(part, &mut line_is_open);
                 }
             })
             .map_err(|error| Failure::new(error.to_string()))?;
@@ -79,13 +80,19 @@ impl Invoke {
     }
 }
 
-/// Prints a part of the response, at once. A line end is added where the response is known to end.
-fn print(part: Part<'_>) -> io::Result<()> {
+/// Prints a part of the response, at once. What is whole gets a line of its own; a stream is printed as it is.
+fn print(part: Part<'_>, line_is_open: &mut bool) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match part {
         Part::Beginning { .. } => {}
-        Part::Chunk(chunk) => stdout.write_all(chunk)?,
+        Part::Chunk(chunk) => {
+            stdout.write_all(chunk)?;
+            *line_is_open = chunk.last() != Some(&b'\n');
+        }
         Part::Whole(response) | Part::Fault(response) => {
+            if *line_is_open {
+                stdout.write_all(b"\n")?;
+            }
             stdout.write_all(response)?;
             stdout.write_all(b"\n")?;
         }

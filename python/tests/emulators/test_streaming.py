@@ -258,6 +258,27 @@ def test_curl_shows_it_live(endpoints: Endpoints, tmp_path: Path) -> None:
     assert running.returncode == 0
 
 
+def test_invoke_prints_a_stream_as_it_comes(cli: Path, bootstrap: Path, tmp_path: Path) -> None:
+    go_on, event = tmp_path / "go on", tmp_path / "event.json"
+    write_files(tmp_path, {"app.py": FUNCTION, "event.json": json.dumps(["steps", str(go_on)])})
+    command: list[str | Path] = [cli, "invoke", "app.handler", "--task", tmp_path, "--bootstrap", bootstrap, "--event", event]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+        assert running.stdout is not None
+        assert running.stdout.read(3) == b"one"
+        go_on.touch()
+        assert running.stdout.read() == b"two"
+    assert running.returncode == 0
+
+
+def test_invoke_prints_what_a_stream_failed_with(cli: Path, bootstrap: Path, tmp_path: Path) -> None:
+    write_files(tmp_path, {"app.py": FUNCTION, "event.json": '["fail", 0]'})
+    event = tmp_path / "event.json"
+    command: list[str | Path] = [cli, "invoke", "app.handler", "--task", tmp_path, "--bootstrap", bootstrap, "--event", event]
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=20)
+    assert ran.returncode == 1
+    assert ran.stdout.startswith(b'one\n{"errorMessage": "on the way", "errorType": "ValueError", ')
+
+
 def test_a_body_that_breaks_off_does_not_look_whole(browser: http.client.HTTPConnection) -> None:
     answer = ask(browser, "/fail")
     assert answer.status == 200

@@ -539,8 +539,8 @@ import time
         time.sleep(0.001)
 """
     run = play(app(source), events=[1, 2])
-    warm = sorted(latencies(run, "rid-2"))
-    figures = {"first": latencies(run, "rid-1")[0], "median": round(statistics.median(warm)), "worst": warm[-1]}
+    cold, warm = latencies(run, "rid-1"), latencies(run, "rid-2")
+    figures = {"first of a process": cold[0], "first": warm[0], "median": round(statistics.median(warm)), "worst": max(warm)}
     print(f"{prefix}generator, microseconds from yield to arrival: {figures}")
     assert len(warm) == 50
-    assert warm[0] >= 0
+    assert min(warm) >= 0
