@@ -174,6 +174,8 @@ UNKNOWN_TYPES = [
 ]
 UNKNOWN_INSIDE = [
     "[1, {1}]", "{'a': {'b': object()}}", "(1, Data())", "{'a': [datetime.date(2026, 1, 1)]}", "AsDict({'a': {1}})",
+    # At the top they stream.
+    "[map(str, [])]", "[(x for x in [])]", "{'a': iter([])}", "(zip(),)",
 ]
 KEYS = [
     "{1: 2}", "{1.5: 2}", "{False: 1, True: 2}", "{None: 1}", "{float('nan'): 1}", "{1e20: 1}", "{float('inf'): 1}",
