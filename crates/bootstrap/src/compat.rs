@@ -15,6 +15,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyString, PyTuple};
+use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use whipsnake_marshal as marshal;
 use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
@@ -104,16 +105,20 @@ pub fn fail_init(py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseExce
     if let Some(exception) = exception {
         traceback::forget_import_system(exception.bind(py))?;
     }
-    while_handling(exception, || client(py)?.call_method1("post_init_error", (report,))).map(drop)
+    while_handling(py, exception, || client(py)?.call_method1("post_init_error", (report,))).map(drop)
 }
 
 /// Calls `body` with `exception` as the one that is being handled.
-fn while_handling<T>(exception: Option<&Py<PyBaseException>>, body: impl FnOnce() -> T) -> T {
-    // SAFETY: called attached to Python, and with an exception that is alive, or with null, which ends the handling.
-    let set = |exception| unsafe { ffi::PyErr_SetHandledException(exception) };
-    set(exception.map_or(std::ptr::null_mut(), Py::as_ptr));
+fn while_handling<T>(py: Python<'_>, exception: Option<&Py<PyBaseException>>, body: impl FnOnce() -> T) -> T {
+    let handle = |exception: Option<Py<PyBaseException>>| {
+        let value = exception.map_or(ptr::null_mut(), Py::into_ptr);
+        // SAFETY: attached to Python. The reference goes over to CPython; null ends the handling. Type and traceback are
+        // the exception's own since CPython 3.11.
+        unsafe { ffi::PyErr_SetExcInfo(ptr::null_mut(), value, ptr::null_mut()) };
+    };
+    handle(exception.map(|exception| exception.clone_ref(py)));
     let result = body();
-    set(std::ptr::null_mut());
+    handle(None);
     result
 }
 
