@@ -5,7 +5,7 @@
 //! ours end here, in the same code that serves all other functions.
 
 use crate::handler::Handler;
-use crate::invoke::Server;
+use crate::invoke::{Answer, Server};
 use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::streaming::Stream;
@@ -66,28 +66,30 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
     bootstrap.call_method1(intern!(py, "handle_event_request"), arguments).map(drop)
 }
 
-/// Answers an invocation by way of the client's method.
-pub fn respond(py: Python<'_>, ticket: &Ticket, response: &Response) -> PyResult<()> {
-    // Text where the managed runtime's marshaller gives text.
-    let body = match str::from_utf8(&response.body) {
-        Ok(text) if response.is_json() => PyString::new(py, text).into_any(),
-        _ => PyBytes::new(py, &response.body).into_any(),
+/// Answers an invocation by way of the client's methods.
+pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Result<Answer, Failure>) -> PyResult<()> {
+    let client = client(py)?;
+    let Ticket { request_id, invocation_id } = ticket;
+    let result = |body: Bound<'py, PyAny>, content_type: &str| {
+        client.call_method1("post_invocation_result", (request_id, body, content_type, invocation_id))
     };
-    let arguments = (&ticket.request_id, body, &*response.content_type, &ticket.invocation_id);
-    client(py)?.call_method1("post_invocation_result", arguments).map(drop)
-}
-
-/// Answers an invocation with a stream by way of the client's method.
-pub fn stream(py: Python<'_>, ticket: &Ticket, stream: Stream) -> PyResult<()> {
-    let content_type = stream.content_type.clone();
-    let arguments = (&ticket.request_id, OpenStream::new(stream), content_type, &ticket.invocation_id);
-    client(py)?.call_method1("post_invocation_result", arguments).map(drop)
-}
-
-/// Reports that an invocation failed by way of the client's method.
-pub fn fail(py: Python<'_>, ticket: &Ticket, report: &str, xray_cause: &str) -> PyResult<()> {
-    let arguments = (&ticket.request_id, report, xray_cause, &ticket.invocation_id);
-    client(py)?.call_method1("post_invocation_error", arguments).map(drop)
+    let posted = match answer {
+        Ok(Answer::Buffered(Response { body, content_type })) => match str::from_utf8(&body) {
+            // Text where the managed runtime's marshaller gives text.
+            Ok(text) if content_type == Response::JSON => result(PyString::new(py, text).into_any(), &content_type),
+            _ => result(PyBytes::new(py, &body).into_any(), &content_type),
+        },
+        Ok(Answer::Streamed(stream)) => {
+            let content_type = stream.content_type.clone();
+            result(Bound::new(py, OpenStream::new(stream))?.into_any(), &content_type)
+        }
+        Err(Failure::Fault(fault, exception)) => {
+            let (report, xray_cause) = server.log_failure(py, &fault, exception.as_ref());
+            client.call_method1("post_invocation_error", (request_id, report, xray_cause, invocation_id))
+        }
+        Err(Failure::Raised(error)) => Err(error),
+    };
+    posted.map(drop)
 }
 
 /// The client whose methods tools replace, on its class.

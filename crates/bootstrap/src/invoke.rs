@@ -93,26 +93,21 @@ impl Server {
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
-        let ticket = &invocation.ticket;
         let answer = self.invoke(py, handler, &invocation);
-        // A tool that was set up by the handler itself has replaced the ways to answer just now.
-        let is_replaced = compat::is_imported(self.modules.bind(py));
+        // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
+        if compat::is_imported(self.modules.bind(py)) {
+            return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
+        }
+        self.answer(py, &invocation.ticket, answer)
+    }
+
+    fn answer(&self, py: Python<'_>, ticket: &Ticket, answer: Result<Answer, Failure>) -> Result<(), Ending> {
         match answer {
-            Ok(Answer::Buffered(response)) if is_replaced => {
-                compat::respond(py, ticket, &response).map_err(|error| self.ended_by(error))
-            }
             Ok(Answer::Buffered(response)) => self.respond(py, ticket, response),
-            Ok(Answer::Streamed(stream)) if is_replaced => {
-                compat::stream(py, ticket, stream).map_err(|error| self.ended_by(error))
-            }
             Ok(Answer::Streamed(stream)) => self.stream(py, ticket, stream),
             Err(Failure::Fault(fault, exception)) => {
                 let (report, xray_cause) = self.log_failure(py, &fault, exception.as_ref());
-                if is_replaced {
-                    compat::fail(py, ticket, &report, &xray_cause).map_err(|error| self.ended_by(error))
-                } else {
-                    self.fail(py, ticket, report.into(), &xray_cause)
-                }
+                self.fail(py, ticket, report.into(), &xray_cause)
             }
             Err(Failure::Raised(error)) => Err(Ending::Raised(error)),
         }
@@ -240,7 +235,7 @@ impl Server {
 }
 
 /// How an invocation is answered that did not fail.
-enum Answer {
+pub enum Answer {
     Buffered(Response),
     Streamed(Stream),
 }

@@ -3,8 +3,6 @@
 use bytes::Bytes;
 use std::borrow::Cow;
 
-const JSON: &str = "application/json";
-
 /// A buffered response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
@@ -15,16 +13,13 @@ pub struct Response {
 }
 
 impl Response {
+    /// The content type of JSON.
+    pub const JSON: &str = "application/json";
+
     /// A JSON text.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), content_type: JSON.into() }
-    }
-
-    /// Whether it is labelled as JSON.
-    #[must_use]
-    pub fn is_json(&self) -> bool {
-        self.content_type == JSON
+        Self { body: body.into(), content_type: Self::JSON.into() }
     }
 
     /// Bytes that the handler returned as they are, labelled as the managed runtime labels them.
