@@ -47,10 +47,10 @@ pub fn is_imported(modules: &Bound<'_, PyDict>) -> bool {
 
 /// Serves one invocation by way of the Python names.
 pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &Py<Log>) -> PyResult<()> {
-    let bootstrap = py.import(intern!(py, "awslambdaric.bootstrap"))?;
-    let content_type = if invocation.is_json() { Some("application/json") } else { invocation.content_type.as_deref() };
+    let bootstrap = bootstrap(py)?;
+    let content_type = if invocation.is_json() { Some(Response::JSON) } else { invocation.content_type.as_deref() };
     let arguments = (
-        client(py)?,
+        client(&bootstrap)?,
         bootstrap.call_method1(intern!(py, "_settled"), (handler.function(py),))?,
         &invocation.ticket.request_id,
         PyBytes::new(py, &invocation.payload),
@@ -68,7 +68,7 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
 
 /// Answers an invocation by way of the client's methods.
 pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Result<Answer, Failure>) -> PyResult<()> {
-    let client = client(py)?;
+    let client = client(&bootstrap(py)?)?;
     let Ticket { request_id, invocation_id } = ticket;
     let result = |body: Bound<'py, PyAny>, content_type: &str| {
         client.call_method1("post_invocation_result", (request_id, body, content_type, invocation_id))
@@ -92,22 +92,27 @@ pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Re
     posted.map(drop)
 }
 
+/// The module whose functions tools replace.
+fn bootstrap(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import(intern!(py, "awslambdaric.bootstrap"))
+}
+
 /// The client whose methods tools replace, on its class.
-fn client(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("awslambdaric.bootstrap")?.getattr(intern!(py, "_client"))
+fn client<'py>(bootstrap: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
+    bootstrap.getattr(intern!(bootstrap.py(), "_client"))
 }
 
 /// Reports a failed init phase by way of the Python names. The exception counts as being handled meanwhile: Sentry asks
 /// `sys.exc_info()` for it.
 pub fn fail_init(py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> PyResult<()> {
-    let bootstrap = py.import("awslambdaric.bootstrap")?;
+    let bootstrap = bootstrap(py)?;
     let nothing: Option<&str> = None;
     let report =
         bootstrap.call_method1("make_error", (&fault.message, &fault.error_type, &fault.stack_trace, nothing))?;
     if let Some(exception) = exception {
         traceback::forget_import_system(exception.bind(py))?;
     }
-    while_handling(py, exception, || client(py)?.call_method1("post_init_error", (report,))).map(drop)
+    while_handling(py, exception, || client(&bootstrap)?.call_method1("post_init_error", (report,))).map(drop)
 }
 
 /// Calls `body` with `exception` as the one that is being handled.
