@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
-use whipsnake_emulator::{Emulator, FunctionUrl, InvokeApi};
+use whipsnake_emulator::{Emulator, start_function_url, start_invoke_api};
 
 use crate::{display::Readable, failure::Failure, function::FunctionArguments, signals};
 
@@ -36,7 +36,7 @@ impl Emulate {
                 Failure::new(format!("listening on {address}: {error}; choose another address with {option}"))
             }
         };
-        let api = InvokeApi::start(self.listen, Arc::clone(&emulator)).map_err(busy(self.listen, "--listen"))?;
+        let api = start_invoke_api(self.listen, Arc::clone(&emulator)).map_err(busy(self.listen, "--listen"))?;
         eprintln!(
             "whipsnake: http://{} runs {name}; aws lambda invoke --endpoint-url http://{} --region {region} \
              --no-sign-request --function-name {name} --cli-binary-format raw-in-base64-out --payload '{{}}' /dev/stdout",
@@ -46,7 +46,7 @@ impl Emulate {
         let _url = match self.function_url {
             Some(address) => {
                 let url =
-                    FunctionUrl::start(address, Arc::clone(&emulator)).map_err(busy(address, "--function-url"))?;
+                    start_function_url(address, Arc::clone(&emulator)).map_err(busy(address, "--function-url"))?;
                 eprintln!("whipsnake: curl -N http://{}/ asks its Function URL", url.address());
                 Some(url)
             }

@@ -3,7 +3,7 @@
 //! It does by itself what on Lambda the URL's invoke mode says: what the function streams is streamed, what it returns is
 //! interpreted as in a buffered response.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
@@ -21,27 +21,12 @@ const INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
 /// What separates prelude and body.
 const DELIMITER: [u8; 8] = [0; 8];
 
-/// A Function URL for one function, listening until it is stopped or dropped.
-pub struct FunctionUrl {
-    server: Server,
-}
-
-impl FunctionUrl {
-    /// Listens on `address`.
-    pub fn start(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<FunctionUrl> {
-        let server = Server::start(address, move |connection| serve(&emulator, connection))?;
-        Ok(FunctionUrl { server })
-    }
-
-    /// Where it listens, with the port that was chosen for port 0.
-    pub fn address(&self) -> SocketAddr {
-        self.server.address()
-    }
-
-    /// Accepts no more connections.
-    pub fn stop(self) {
-        self.server.stop(Instant::now());
-    }
+/// Starts a Function URL for one function, on `address`.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn start_function_url(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<Server> {
+    Server::start(address, move |connection| serve(&emulator, connection))
 }
 
 fn serve(emulator: &Arc<Emulator>, mut connection: Connection) {

@@ -1,6 +1,6 @@
 //! The Invoke API: what boto3's `lambda` client and `aws lambda invoke` talk to. What it streams is in [`response_stream`].
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc, thread};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::de::IgnoredAny;
@@ -18,27 +18,12 @@ use crate::{
 const MAX_REQUEST: usize = 6 * 1024 * 1024;
 const MAX_EVENT: usize = 1024 * 1024;
 
-/// An Invoke API for one function, listening until it is stopped or dropped.
-pub struct InvokeApi {
-    server: Server,
-}
-
-impl InvokeApi {
-    /// Listens on `address`.
-    pub fn start(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<InvokeApi> {
-        let server = Server::start(address, move |connection| serve(&emulator, connection))?;
-        Ok(InvokeApi { server })
-    }
-
-    /// Where it listens, with the port that was chosen for port 0.
-    pub fn address(&self) -> SocketAddr {
-        self.server.address()
-    }
-
-    /// Accepts no more connections.
-    pub fn stop(self) {
-        self.server.stop(Instant::now());
-    }
+/// Starts an Invoke API for one function, on `address`.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn start_invoke_api(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<Server> {
+    Server::start(address, move |connection| serve(&emulator, connection))
 }
 
 fn serve(emulator: &Arc<Emulator>, mut connection: Connection) {

@@ -5,7 +5,7 @@
 //! to write as answering rightly.
 //!
 //! [`play`] runs a runtime against scripted answers and records what it does: the instrument of the test suites.
-//! [`Emulator`] runs a function as Lambda does, [`InvokeApi`] lets boto3 call it, and [`FunctionUrl`] a browser.
+//! [`Emulator`] runs a function as Lambda does, [`start_invoke_api`] lets boto3 call it, and [`start_function_url`] a browser.
 
 #![forbid(unsafe_code)]
 
@@ -36,9 +36,10 @@ mod stage;
 pub use bytes::Bytes;
 pub use emulator::{Emulator, Outcome, Part};
 pub use function::Function;
-pub use function_url::FunctionUrl;
+pub use function_url::start_function_url;
 pub use invocation::Invocation;
-pub use invoke_api::InvokeApi;
+pub use invoke_api::start_invoke_api;
 pub use play::{PlayError, play};
 pub use recording::{Chunk, RecordedRequest, Recording};
 pub use script::{Script, ScriptError, Scripts};
+pub use server::Server;

@@ -12,8 +12,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::http::Connection;
 
-/// A listening socket, until it is [stopped](Server::stop) or dropped.
-pub(crate) struct Server {
+/// A listening socket, until it is dropped.
+pub struct Server {
     address: SocketAddr,
     /// Closing it wakes the accepting thread.
     wake: PipeWriter,
@@ -60,7 +60,8 @@ impl Server {
     }
 
     /// Where it listens, with the port that was chosen for port 0.
-    pub(crate) fn address(&self) -> SocketAddr {
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
