@@ -3,7 +3,9 @@
 //! That runtime is written in Python, so a good part of the standard library is in `sys.modules` when the function starts, and
 //! a file of the function's own that happens to be called `queue.py` or `types.py` is never seen. We import next to nothing;
 //! this finder makes those names mean the standard library all the same. It also spares them the search through the
-//! function's and the layers' folders, and it is the place where `logging` gets its handler.
+//! function's and the layers' folders, and it is the place where `logging` gets its handler and where `_colorize` is put off:
+//! `logging` imports `traceback`, which imports that for the colours of a terminal, and with it `dataclasses` and `inspect`.
+//! They are more than half of what `logging` costs, and needed when something has failed.
 //!
 //! The other way round, a build of CPython may have modules in itself that are files in the managed runtime's, where a file of
 //! the function's own wins over them. It does here, too.
@@ -66,6 +68,8 @@ impl StandardLibraryFinder {
             && let Some(log) = self.log.lock().ok().and_then(|mut log| log.take())
         {
             install_after_execution(&spec.getattr("loader")?, log)?;
+        } else if fullname == "_colorize" {
+            py.import("whipsnake._deferred")?.call_method1("defer", (spec.getattr("loader")?,))?;
         }
         Ok(Some(spec))
     }

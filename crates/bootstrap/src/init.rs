@@ -2,12 +2,12 @@
 
 use crate::context::Contexts;
 use crate::environment::Environment;
+use crate::garbage::PutOff;
 use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
-use crate::traceback::Failure;
-use crate::{importing, standard_streams};
-use pyo3::ffi;
+use crate::traceback::{self, Failure};
+use crate::{compiling, importing, standard_streams};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::fs;
@@ -16,32 +16,23 @@ use std::path::Path;
 /// Everything the function needs to exist before it is imported.
 pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Contexts> {
     let py = log.py();
-    // SAFETY: attached to the interpreter, here and below.
-    let collected = unsafe { ffi::PyGC_Disable() } != 0;
+    let collections = PutOff::new(py)?;
     standard_streams::set_up(py)?;
     importing::set_up(log)?;
+    compiling::set_up(py)?;
     set_up_paths(py, environment)?;
     let contexts = Contexts::new(log)?;
-    forget_garbage_count(py)?;
-    if collected {
-        // SAFETY: as above.
-        unsafe { ffi::PyGC_Enable() };
-    }
+    collections.resume(py)?;
     Ok(contexts)
-}
-
-/// Puts everything made so far among the old objects, as a collection would, without looking at it: nothing of it can be
-/// garbage. A collection just here took 0.2 ms of a start of 9.
-fn forget_garbage_count(py: Python<'_>) -> PyResult<()> {
-    let gc = py.import("gc")?;
-    gc.call_method0("freeze")?;
-    gc.call_method0("unfreeze")?;
-    Ok(())
 }
 
 /// Imports the function.
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
-    Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+    let raised = |error| traceback::failure(py, error);
+    let collections = PutOff::new(py).map_err(raised)?;
+    let handler = Handler::find(py, environment.handler.as_deref().unwrap_or(""));
+    collections.resume(py).map_err(raised)?;
+    handler
 }
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the

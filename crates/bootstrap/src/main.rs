@@ -5,10 +5,12 @@
 //! ```
 
 mod compat;
+mod compiling;
 mod context;
 mod environment;
 mod event_loop;
 mod frozen;
+mod garbage;
 mod handler;
 mod importing;
 mod init;
