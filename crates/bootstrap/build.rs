@@ -14,29 +14,11 @@ const LAYER: &str = "WHIPSNAKE_LAYER";
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
 
-/// Compiles modules to marshalled code, and tells about the interpreter. Arguments: the output folder, then `module=file`; a
-/// module of the standard library has no file here and is found there.
-const FREEZE: &str = r#"
-import json, marshal, sys, sysconfig
-out, *modules = sys.argv[1:]
-for name, path in (module.split("=", 1) for module in modules):
-    with open(path or sys.modules[name].__file__, encoding="utf-8") as source:
-        code = compile(source.read(), f"<frozen {name}>", "exec", dont_inherit=True, optimize=0)
-    with open(f"{out}/{name}.code", "wb") as target:
-        target.write(marshal.dumps(code))
-paths = sysconfig.get_paths()
-print(json.dumps({
-    "version": list(sys.version_info[:2]),
-    "executable": sys.executable,
-    "name": "python%d.%d%s" % (*sys.version_info[:2], sys.abiflags),
-    "prefix": sys.base_prefix,
-    "exec_prefix": sys.base_exec_prefix,
-    "search_paths": [path for path in sys.path if path],
-    "stdlib": paths["stdlib"],
-    "site_packages": paths["purelib"],
-    "built_in": sys.builtin_module_names,
-}))
-"#;
+/// Compiles modules to marshalled code, and tells about the interpreter.
+const FREEZE: &str = include_str!("freeze.py");
+
+/// The name of the frozen stand-in for `site`, if that can be had; crates/bootstrap/src/site.rs says what it is for.
+const SITE: &str = "site";
 
 // The methods that replace these fields came after 0.28, the last that embeds 3.13t.
 #[allow(deprecated)]
@@ -77,6 +59,10 @@ fn main() {
     );
     let facts: serde_json::Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
 
+    if facts["stand_in_for_site"] == true {
+        // The first, so that it can be left out.
+        modules.insert(0, Module { name: SITE.into(), path: PathBuf::new(), is_package: false });
+    }
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
     fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
 }
@@ -156,13 +142,18 @@ fn constants(facts: &serde_json::Value, layer: Option<&str>) -> String {
         Some(layer) => (format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages")),
         None => (text("executable"), text("site_packages")),
     };
+    let folders = |key: &str| texts(key).into_iter().map(placed).collect::<Vec<_>>();
     format!(
         "Build {{ version: \"{major}.{minor}\", executable: c{executable:?}, home: {}, prefix: c{:?}, exec_prefix: c{:?}, \
-         standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, built_in: &{:?} }}",
+         standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, \
+         site_folders: &{:?}, user_site: {:?}, stands_in_for_site: {}, built_in: &{:?} }}",
         home.as_ref().map_or("None".into(), |home| format!("Some(c{home:?})")),
         placed(text("prefix")),
         placed(text("exec_prefix")),
-        texts("search_paths").into_iter().map(placed).collect::<Vec<_>>(),
+        folders("search_paths"),
+        folders("site_folders"),
+        text("user_site"),
+        facts["stand_in_for_site"],
         texts("built_in"),
     )
 }

@@ -7,11 +7,10 @@ use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::{self, Failure};
-use crate::{compiling, importing, standard_streams};
+use crate::{compiling, importing, process_environment, site, standard_streams};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use std::fs;
-use std::path::Path;
 
 /// Everything the function needs to exist before it is imported.
 pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Contexts> {
@@ -51,7 +50,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
             path.insert(0, folder)?;
         }
         if let Some(runtime_dir) = &environment.runtime_dir {
-            py.import("os")?.getattr("environ")?.set_item("PYTHONPATH", runtime_dir)?;
+            process_environment::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
         }
     } else {
         // Its place is known but where PYTHONHOME names another one.
@@ -63,17 +62,8 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
     if let Some(task_root) = &environment.task_root {
         path.insert(0, task_root)?;
     }
-    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| has_path_files(folder)) {
+    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| site::has_path_files(folder)) {
         py.import("site")?.call_method1("addsitedir", (folder,))?;
     }
     Ok(())
-}
-
-/// Whether a folder has `.pth` files. `site.addsitedir` would find out too, at the price of looking at all of `sys.path`.
-fn has_path_files(folder: &str) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| Path::new(&entry.file_name()).extension().is_some_and(|kind| kind == "pth"))
-        })
-    })
 }

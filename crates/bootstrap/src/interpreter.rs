@@ -1,7 +1,7 @@
 //! Configures, starts and owns CPython.
 
 use crate::environment::Environment;
-use crate::frozen;
+use crate::{frozen, site};
 use libc::wchar_t;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -25,6 +25,12 @@ pub struct Build {
     pub search_paths: &'static [&'static str],
     /// Where packages are installed for this Python.
     pub site_packages: &'static str,
+    /// Where this Python's `site` looks for packages and `.pth` files.
+    pub site_folders: &'static [&'static str],
+    /// The same in a user's home.
+    pub user_site: &'static str,
+    /// Whether there is a frozen stand-in for `site`.
+    pub stands_in_for_site: bool,
     /// Modules that are part of this interpreter itself.
     pub built_in: &'static [&'static str],
 }
@@ -98,7 +104,7 @@ pub fn run_as_python() -> Result<ExitCode, StartError> {
         config.set_string("home", |config| &raw mut config.home, home)?;
     }
     config.set_arguments(&arguments)?;
-    config.start()?;
+    config.start(false)?;
     // SAFETY: CPython has just been started with the arguments it is to run, and nothing of it is used afterwards.
     let code = unsafe { ffi::Py_RunMain() };
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
@@ -118,12 +124,17 @@ impl Interpreter {
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();
         config.fill(environment, options.as_ref())?;
-        config.start()?;
+        let spares_site = options.is_none() && site::is_spared(environment);
+        config.start(spares_site)?;
         tracing::debug!(python = BUILD.version, "CPython runs");
         let interpreter = Self(());
         // pyo3 makes this type when it takes its first exception. Where that is a RecursionError, the making fails with another
         // one, which pyo3 then waits for itself to take.
         interpreter.run(|py| drop(py.get_type::<pyo3::panic::PanicException>()));
+        if spares_site {
+            frozen::forget_site();
+            interpreter.run(site::complete).map_err(|error| StartError { doing: "site", reason: error.to_string() })?;
+        }
         Ok(interpreter)
     }
 
@@ -286,8 +297,11 @@ impl Config {
         check(field, unsafe { ffi::PyWideStringList_Append(place(&mut self.0), wide.as_ptr()) })
     }
 
-    fn start(self) -> Result<(), StartError> {
+    fn start(self, spares_site: bool) -> Result<(), StartError> {
         frozen::register();
+        if !spares_site {
+            frozen::forget_site();
+        }
         restore_default_signals();
         // SAFETY: the one call that starts CPython, with a configuration that is filled.
         check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&self.0) })

@@ -1,7 +1,7 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
 use crate::compat;
-use crate::context::Contexts;
+use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
 use crate::init;
@@ -117,7 +117,7 @@ impl Server {
     fn begin(&self, py: Python<'_>, invocation: &Invocation) {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
         self.log.get().begin(invocation);
-        self.contexts.trace(py, invocation.trace_id.as_deref());
+        context::trace(py, invocation.trace_id.as_deref());
     }
 
     fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &Invocation) -> Result<Answer, Failure> {
