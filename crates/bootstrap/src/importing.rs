@@ -33,6 +33,7 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
 #[pyclass(frozen, module = "whipsnake")]
 pub struct StandardLibraryFinder {
     path_finder: Py<PyAny>,
+    is_frozen: Py<PyAny>,
     search_paths: Py<PyList>,
     /// What `logging` is to be given, until it is imported.
     log: Mutex<Option<Py<Log>>>,
@@ -52,6 +53,10 @@ impl StandardLibraryFinder {
             return Ok(None);
         }
         let search_paths = if IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_ok() {
+            if self.is_frozen.bind(py).call1((fullname,))?.is_truthy()? {
+                // CPython has it in itself, and looks there before it looks at files.
+                return Ok(None);
+            }
             Some(&self.search_paths)
         } else if BUILD.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
             // A file elsewhere: all of sys.path is searched, and the built-in one serves only if nothing is there.
@@ -87,6 +92,7 @@ pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
     let meta_path = sys.getattr("meta_path")?.cast_into::<PyList>()?;
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
+        is_frozen: py.import("_imp")?.getattr("is_frozen")?.unbind(),
         search_paths: PyList::new(py, BUILD.search_paths)?.unbind(),
         log: Mutex::new(imported.is_none().then(|| log.clone().unbind())),
     };
