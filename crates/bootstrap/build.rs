@@ -1,6 +1,10 @@
 //! Ties the bootstrap to one CPython: links its library, notes where its standard library lies, and freezes the Python side
 //! (python/src) into bytecode of that version.
 
+// The methods that replace the configuration's fields came after 0.28, the last that embeds 3.13t.
+#![allow(deprecated)]
+
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -20,8 +24,6 @@ const FREEZE: &str = include_str!("freeze.py");
 /// The name of the frozen stand-in for `site`, if that can be had; crates/bootstrap/src/site.rs says what it is for.
 const SITE: &str = "site";
 
-// The methods that replace these fields came after 0.28, the last that embeds 3.13t.
-#[allow(deprecated)]
 fn main() {
     let python = pyo3_build_config::get();
     let version = python.version;
@@ -32,11 +34,6 @@ fn main() {
     pyo3_build_config::use_pyo3_cfgs();
     println!("cargo:rerun-if-env-changed={LAYER}");
     let layer = env::var(LAYER).ok().filter(|layer| !layer.is_empty());
-    match &layer {
-        Some(layer) => link(Some(&format!("{}/lib", home(layer)))),
-        None => link(python.lib_dir.as_deref()),
-    }
-
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut modules = python_modules(Path::new("../../python/src"));
     modules.extend(STANDARD_LIBRARY.iter().map(|&(name, is_package)| Module {
@@ -57,24 +54,36 @@ fn main() {
         "{executable} could not compile python/src:\n{}",
         String::from_utf8_lossy(&told.stderr)
     );
-    let facts: serde_json::Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
+    let facts: Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
 
     if facts["stand_in_for_site"] == true {
         // The first, so that it can be left out.
         modules.insert(0, Module { name: SITE.into(), path: PathBuf::new(), is_package: false });
     }
+    link(&library_folder(&python, &facts, layer.as_deref()), python.shared);
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
     fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
 }
 
-/// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
-fn link(library_folder: Option<&str>) {
-    println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags");
-    if let Some(folder) = library_folder {
-        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{folder}");
+/// Where CPython's library lies when the bootstrap runs, or, with that inside the bootstrap, the libraries it needs.
+fn library_folder(python: &pyo3_build_config::InterpreterConfig, facts: &Value, layer: Option<&str>) -> String {
+    match (layer, python.lib_dir.as_deref()) {
+        (Some(layer), _) => format!("{}/lib", home(layer)),
+        (None, Some(folder)) if python.shared => folder.to_owned(),
+        (None, _) => format!("{}/lib", facts["prefix"].as_str().unwrap_or_default()),
     }
-    // Extension modules look for CPython's symbols in the executable when its library is linked in statically.
-    println!("cargo:rustc-link-arg-bins=-rdynamic");
+}
+
+/// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
+fn link(library_folder: &str, is_shared: bool) {
+    println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,{library_folder}");
+    if !is_shared {
+        // Extension modules look for CPython's symbols in the executable.
+        println!("cargo:rustc-link-arg-bins=-rdynamic");
+        // At a fixed place there are no 23,000 addresses to correct at each start, and code that is made for that is shorter. Tests
+        // are linked with the same code.
+        println!("cargo:rustc-link-arg=-no-pie");
+    }
 }
 
 struct Module {
@@ -122,7 +131,7 @@ fn home(layer: &str) -> String {
     format!("{layer}/whipsnake")
 }
 
-fn constants(facts: &serde_json::Value, layer: Option<&str>) -> String {
+fn constants(facts: &Value, layer: Option<&str>) -> String {
     let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
     let texts = |key: &str| -> Vec<String> {
         serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not tell {key}"))

@@ -62,7 +62,8 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
     if let Some(task_root) = &environment.task_root {
         path.insert(0, task_root)?;
     }
-    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| site::has_path_files(folder)) {
+    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| site::has_path_files(folder))
+    {
         py.import("site")?.call_method1("addsitedir", (folder,))?;
     }
     Ok(())

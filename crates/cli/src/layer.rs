@@ -26,7 +26,11 @@ use std::{
 
 use crate::{
     failure::Failure,
-    python::{self, Interpreter},
+    python::{
+        self, Interpreter,
+        library::{Choice, Kind},
+        trial::Linker,
+    },
 };
 use architecture::Architecture;
 use bytecode::Source;
@@ -47,6 +51,9 @@ pub struct Layer {
     /// The processor that functions run on [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     arch: Option<Architecture>,
+    /// The library of the Python to link [default: static where it has one that can be linked]
+    #[arg(long, value_name = "KIND")]
+    libpython: Option<Kind>,
     /// Where the zip is written
     #[arg(long, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
@@ -82,12 +89,14 @@ impl Layer {
 
         // Its own folder first: what it was built with is better than what this machine happens to have.
         let mut folders = self.libraries;
-        folders.push(interpreter.library_directory.clone());
+        folders.extend(interpreter.library_directories.iter().cloned());
         let mut libraries = Libraries::new(architecture, folders);
         let mut contents = Contents::default();
         add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
-        let bootstrap = bootstrap::build(&source, &interpreter, &prefix, architecture)?;
+        let choice = Choice::make(&interpreter, self.libpython, &Linker::Cargo, |_| Ok(()))?;
+        eprintln!("{choice}");
+        let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));

@@ -9,7 +9,7 @@ use std::{
 use super::{architecture::Architecture, contents::ROOT, crates, image, prefix::Prefix};
 use crate::{
     failure::Failure,
-    python::{Interpreter, pyo3_config},
+    python::{library::Choice, pyo3_config},
 };
 
 /// The folder with the runtime's sources: the one that was named, or the first above the working directory.
@@ -31,7 +31,7 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 /// Builds it for one interpreter, and returns where it lies.
 pub fn build(
     source: &Path,
-    interpreter: &Interpreter,
+    choice: &Choice<'_>,
     prefix: &Prefix,
     architecture: Architecture,
 ) -> Result<PathBuf, Failure> {
@@ -39,7 +39,7 @@ pub fn build(
     // Apart from the builds for this machine and for other Pythons: each would undo the other.
     let target = source.join(targets).join(format!("layer/{}-{architecture}", prefix.tag()));
     let configuration = target.join("python.cfg");
-    pyo3_config::write(&configuration, interpreter).map_err(|error| {
+    pyo3_config::write(&configuration, choice).map_err(|error| {
         Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
     })?;
     eprintln!("whipsnake: building the bootstrap in {}", target.display());
