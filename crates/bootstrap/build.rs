@@ -60,7 +60,7 @@ fn main() {
         // The first, so that it can be left out.
         modules.insert(0, Module { name: SITE.into(), path: PathBuf::new(), is_package: false });
     }
-    link(&library_folder(&python, &facts, layer.as_deref()), python.shared);
+    link(&library_folder(python, &facts, layer.as_deref()), python.shared);
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
     fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
 }

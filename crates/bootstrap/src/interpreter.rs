@@ -3,8 +3,10 @@
 use crate::environment::Environment;
 use crate::{frozen, site};
 use libc::wchar_t;
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+use pyo3::{ffi, intern};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -148,6 +150,18 @@ impl Interpreter {
         // SAFETY: on the main thread, which holds the interpreter since it started it, and with nothing of Python borrowed.
         unsafe { ffi::Py_FinalizeEx() == 0 }
     }
+}
+
+/// The module `sys`. Looked into several times an invocation: an import would search for it each time.
+pub fn sys(py: Python<'_>) -> &Bound<'_, PyModule> {
+    static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let sys = SYS.get_or_init(py, || py.import("sys").expect("every interpreter has sys").unbind());
+    sys.bind(py)
+}
+
+/// A module that somebody has imported.
+pub fn imported<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    sys(py).getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
 }
 
 /// Rust's own handlers tell of a stack overflow and let the second fault end the process. A function that sends itself such a

@@ -1,8 +1,10 @@
 //! The environment variables that the function sees, once CPython runs.
 
+use crate::interpreter::imported;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// Sets or removes a variable, for the function and its child processes.
 ///
@@ -17,8 +19,9 @@ pub fn set(py: Python<'_>, name: &Bound<'_, PyString>, value: Option<&str>) -> P
             None => Ok(()),
         };
     }
-    let posix = py.import(intern!(py, "posix"))?;
-    let environ = posix.getattr(intern!(py, "environ"))?;
+    static POSIX: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let posix = POSIX.get_or_try_init(py, || py.import("posix").map(Bound::unbind))?.bind(py);
+    let environ = posix.getattr(intern!(py, "environ"))?.cast_into::<PyDict>()?;
     let name = PyBytes::new(py, name.to_str()?.as_bytes());
     match value {
         Some(value) => {
@@ -31,10 +34,4 @@ pub fn set(py: Python<'_>, name: &Bound<'_, PyString>, value: Option<&str>) -> P
         }
         None => Ok(()),
     }
-}
-
-/// A module that somebody has imported.
-fn imported<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    Ok(modules.get_item(name).ok().filter(|module| !module.is_none()))
 }

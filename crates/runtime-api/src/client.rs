@@ -140,8 +140,8 @@ impl Client {
     }
 
     /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
-    /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it was answered is the same one, and of two answers
-    /// Lambda refuses the second.
+    /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it
+    /// was answered is the same one, and of two answers Lambda refuses the second.
     async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
         let send = || async {

@@ -121,9 +121,10 @@ class _EncodedEnviron:
 
     def get(self, name):
         value = posix.environ.get(name.encode())
-        return None if value is None else value.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+        return None if value is None else value.decode(_ENCODING, _ENCODING_ERRORS)
 
 
+_ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _encoded_environ = _EncodedEnviron()
 
 
