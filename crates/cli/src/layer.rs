@@ -26,11 +26,7 @@ use std::{
 
 use crate::{
     failure::Failure,
-    python::{
-        self, Interpreter,
-        library::{Choice, Kind},
-        trial::Linker,
-    },
+    python::{self, Interpreter, library::Kind},
 };
 use architecture::Architecture;
 use bytecode::Source;
@@ -94,7 +90,7 @@ impl Layer {
         let mut contents = Contents::default();
         add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
-        let choice = Choice::make(&interpreter, self.libpython, &Linker::Cargo, |_| Ok(()))?;
+        let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
         eprintln!("{choice}");
         let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Interpreter, trial};
+use super::{
+    Interpreter,
+    trial::{self, Linker},
+};
 use crate::failure::Failure;
 
 /// The two kinds.
@@ -66,6 +69,8 @@ pub struct Choice<'a> {
     pub interpreter: &'a Interpreter,
     /// The library.
     pub library: &'a Library,
+    /// What links it.
+    pub linker: Linker,
     /// What is wrong with the archives, where a shared one was taken.
     why: Option<String>,
 }
@@ -77,16 +82,15 @@ impl<'a> Choice<'a> {
     pub fn make(
         interpreter: &'a Interpreter,
         wanted: Option<Kind>,
-        linker: &trial::Linker,
+        linker: Linker,
         check: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<Choice<'a>, Failure> {
         let of = |kind| interpreter.libraries.iter().filter(move |library| library.kind == kind);
-        let shared = of(Kind::Shared).next();
         let mut why = None;
         if wanted != Some(Kind::Shared) {
             for library in of(Kind::Static) {
                 match trial::link(interpreter, library, linker, &check) {
-                    Ok(()) => return Ok(Choice { interpreter, library, why: None }),
+                    Ok(()) => return Ok(Choice { interpreter, library, linker, why: None }),
                     // Of two, the plain one's trouble is the one to tell.
                     Err(reason) => {
                         why = why.or(Some(format!("{} cannot be linked: {reason}", library.path().display())))
@@ -94,8 +98,8 @@ impl<'a> Choice<'a> {
                 }
             }
         }
-        match shared {
-            Some(library) if wanted != Some(Kind::Static) => Ok(Choice { interpreter, library, why }),
+        match of(Kind::Shared).next() {
+            Some(library) if wanted != Some(Kind::Static) => Ok(Choice { interpreter, library, linker, why }),
             _ => Err(Failure::new(nothing_to_link(interpreter, wanted, why))),
         }
     }
@@ -116,7 +120,7 @@ fn nothing_to_link(interpreter: &Interpreter, wanted: Option<Kind>, why: Option<
 
 impl fmt::Display for Choice<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Choice { interpreter, library, why } = self;
+        let Choice { interpreter, library, why, .. } = self;
         let kind = match library.kind {
             Kind::Static => "static",
             Kind::Shared => "shared",

@@ -6,7 +6,8 @@
 use std::{
     env,
     ffi::OsString,
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
 };
@@ -35,16 +36,24 @@ print(sys.version)
 ";
 
 /// How executables are linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linker {
     /// As cargo does it for this machine.
     Cargo,
+    /// By cargo-zigbuild, whose zig brings the C library of any machine, of any age.
+    Zig {
+        /// What Rust calls the machine, such as `aarch64-unknown-linux-gnu`.
+        target: &'static str,
+        /// The version of its C library.
+        glibc: &'static str,
+    },
 }
 
 /// Links the archive, and runs it; or says what is wrong with it.
 pub fn link(
     interpreter: &Interpreter,
     library: &Library,
-    linker: &Linker,
+    linker: Linker,
     check: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(), String> {
     let folder = env::temp_dir().join(format!("whipsnake-libpython-{}", process::id()));
@@ -57,11 +66,18 @@ pub fn link(
     tried
 }
 
-fn build(interpreter: &Interpreter, library: &Library, linker: &Linker, folder: &Path) -> Result<PathBuf, String> {
+fn build(interpreter: &Interpreter, library: &Library, linker: Linker, folder: &Path) -> Result<PathBuf, String> {
     let (source, program) = (folder.join("trial.rs"), folder.join("trial"));
     fs::write(&source, PROGRAM).map_err(|error| format!("writing {}: {error}", source.display()))?;
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc")));
-    let Linker::Cargo = linker;
+    if let Linker::Zig { target, glibc } = linker {
+        let script = folder.join("linker");
+        let zig = format!("cargo-zigbuild zig cc -- -target {}.{glibc}", target.replace("-unknown", ""));
+        fs::write(&script, format!("#!/bin/sh\nexec {zig} \"$@\"\n"))
+            .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
+            .map_err(|error| format!("writing {}: {error}", script.display()))?;
+        rustc.args(["--target", target]).arg(format!("-Clinker={}", script.display()));
+    }
     rustc
         .args(["--edition=2024", "-Cstrip=debuginfo", "-Clink-arg=-no-pie", "-Clink-arg=-rdynamic", "-o"])
         .arg(&program);
