@@ -15,6 +15,8 @@ mod init;
 mod interpreter;
 mod invoke;
 mod logging;
+#[cfg(libpython_static)]
+mod older_functions;
 mod shutdown;
 mod signals;
 mod standard_streams;

@@ -4,7 +4,7 @@ mod interpreter;
 pub mod library;
 pub mod pyo3_config;
 mod search;
-pub mod trial;
+mod trial;
 
 use std::{
     cmp::Reverse,
@@ -19,7 +19,6 @@ pub use interpreter::Interpreter;
 use interpreter::Version;
 use library::{Choice, Kind};
 pub use search::on_path;
-use trial::Linker;
 
 /// What is installed when nothing is.
 const INSTALLED_BY_UV: &str = "3.14";
@@ -48,7 +47,7 @@ impl Python {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let interpreter = find(self.python)?;
         if let Some(config) = &self.config {
-            let choice = Choice::make(&interpreter, self.libpython, Linker::Cargo, |_| Ok(()))?;
+            let choice = Choice::make(&interpreter, self.libpython, |_| Ok(()))?;
             pyo3_config::write(config, &choice).map_err(|error| {
                 Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
             })?;

@@ -1,7 +1,6 @@
 //! Builds the bootstrap of a layer with cargo.
 
 use std::{
-    cell::Cell,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -13,8 +12,7 @@ use crate::{
     python::{
         Interpreter,
         library::{Choice, Kind},
-        on_path, pyo3_config,
-        trial::Linker,
+        pyo3_config,
     },
 };
 
@@ -34,30 +32,19 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The library of CPython's to link, and what links it so that it runs on Lambda.
+/// The library of CPython's to link.
 pub fn choose<'a>(
     interpreter: &'a Interpreter,
     wanted: Option<Kind>,
     architecture: Architecture,
 ) -> Result<Choice<'a>, Failure> {
-    let zig = Linker::Zig { target: architecture.target(), glibc: image::GLIBC };
-    let is_here = Architecture::of_this_machine().is_ok_and(|here| here == architecture);
-    let is_too_new = Cell::new(false);
-    let check = |program: &Path| {
+    Choice::make(interpreter, wanted, |program| {
         let file = fs::read(program).map_err(|error| error.to_string())?;
-        let Some(too_new) = Elf::read(&file, architecture)?.and_then(|elf| elf.too_new) else { return Ok(()) };
-        is_too_new.set(true);
-        Err(format!(
-            "linked on this system it needs {too_new}, and {} is older: cargo-zigbuild and ziglang can link it for that",
-            image::NAME
-        ))
-    };
-    let choice = Choice::make(interpreter, wanted, if is_here { Linker::Cargo } else { zig }, check);
-    // An archive's code takes the newest functions of the C library that it is linked with.
-    if is_here && is_too_new.get() && on_path("cargo-zigbuild").is_some() {
-        return Choice::make(interpreter, wanted, zig, check);
-    }
-    choice
+        match Elf::read(&file, architecture)?.and_then(|elf| elf.too_new) {
+            Some(too_new) => Err(format!("here it would need {too_new}, and {} is older", image::NAME)),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Builds it for one interpreter, and returns where it lies.
@@ -75,12 +62,13 @@ pub fn build(
         Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
     })?;
     eprintln!("whipsnake: building the bootstrap in {}", target.display());
-    let (verb, built) = match choice.linker {
-        Linker::Cargo => (vec!["build".to_owned()], "release/bootstrap".to_owned()),
-        Linker::Zig { target, glibc } => (
-            vec!["zigbuild".to_owned(), "--target".into(), format!("{target}.{glibc}")],
-            format!("{target}/release/bootstrap"),
-        ),
+    let (verb, built) = if Architecture::of_this_machine().is_ok_and(|here| here == architecture) {
+        (vec!["build".to_owned()], "release/bootstrap".to_owned())
+    } else {
+        // Zig brings the C library of the other processor, at the age that Lambda has.
+        let triple = architecture.target();
+        let verb = vec!["zigbuild".to_owned(), "--target".into(), format!("{triple}.{}", image::GLIBC)];
+        (verb, format!("{triple}/release/bootstrap"))
     };
     let status = Command::new("cargo")
         .args(&verb)

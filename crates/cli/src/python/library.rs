@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Interpreter,
-    trial::{self, Linker},
-};
+use super::{Interpreter, trial};
 use crate::failure::Failure;
 
 /// The two kinds.
@@ -69,8 +66,6 @@ pub struct Choice<'a> {
     pub interpreter: &'a Interpreter,
     /// The library.
     pub library: &'a Library,
-    /// What links it.
-    pub linker: Linker,
     /// What is wrong with the archives, where a shared one was taken.
     why: Option<String>,
 }
@@ -82,15 +77,14 @@ impl<'a> Choice<'a> {
     pub fn make(
         interpreter: &'a Interpreter,
         wanted: Option<Kind>,
-        linker: Linker,
         check: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<Choice<'a>, Failure> {
         let of = |kind| interpreter.libraries.iter().filter(move |library| library.kind == kind);
         let mut why = None;
         if wanted != Some(Kind::Shared) {
             for library in of(Kind::Static) {
-                match trial::link(interpreter, library, linker, &check) {
-                    Ok(()) => return Ok(Choice { interpreter, library, linker, why: None }),
+                match trial::link(interpreter, library, &check) {
+                    Ok(()) => return Ok(Choice { interpreter, library, why: None }),
                     // Of two, the plain one's trouble is the one to tell.
                     Err(reason) => {
                         why = why.or(Some(format!("{} cannot be linked: {reason}", library.path().display())))
@@ -99,7 +93,7 @@ impl<'a> Choice<'a> {
             }
         }
         match of(Kind::Shared).next() {
-            Some(library) if wanted != Some(Kind::Static) => Ok(Choice { interpreter, library, linker, why }),
+            Some(library) if wanted != Some(Kind::Static) => Ok(Choice { interpreter, library, why }),
             _ => Err(Failure::new(nothing_to_link(interpreter, wanted, why))),
         }
     }
