@@ -32,12 +32,21 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The library of CPython's to link.
+/// The library of CPython's to link. For another processor it is the shared one: zig, which links that, gives an archive's code an
+/// environment of its own, because its C library has no aliases.
 pub fn choose<'a>(
     interpreter: &'a Interpreter,
     wanted: Option<Kind>,
     architecture: Architecture,
 ) -> Result<Choice<'a>, Failure> {
+    if Architecture::of_this_machine().is_ok_and(|here| here != architecture) {
+        if wanted == Some(Kind::Static) {
+            return Err(Failure::new(format!(
+                "a static libpython is linked where its processor is: leave --libpython out for {architecture}"
+            )));
+        }
+        return Choice::make(interpreter, Some(Kind::Shared), |_| Ok(()));
+    }
     Choice::make(interpreter, wanted, |program| {
         let file = fs::read(program).map_err(|error| error.to_string())?;
         match Elf::read(&file, architecture)?.and_then(|elf| elf.too_new) {

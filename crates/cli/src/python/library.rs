@@ -103,9 +103,7 @@ fn nothing_to_link(interpreter: &Interpreter, wanted: Option<Kind>, why: Option<
     let name = interpreter.executable.display();
     match (wanted, why) {
         (Some(Kind::Shared), _) => {
-            format!(
-                "{name} has no shared library: take one that was built with --enable-shared, or leave --libpython out"
-            )
+            format!("{name} has no shared library: take one that was built with --enable-shared")
         }
         (Some(Kind::Static), None) => format!("{name} has no static library: leave --libpython out"),
         (_, why) => format!("{}; take a Python with a shared library", why.unwrap_or_default()),
