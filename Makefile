@@ -7,6 +7,9 @@
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
 export PYTHON
+# CPython's library: static or shared. Empty: static where the CPython has one that can be linked.
+LIBPYTHON ?=
+WITH_LIBPYTHON := $(if $(LIBPYTHON),--libpython $(LIBPYTHON))
 
 # What `make run` runs. EVENT=- reads the event from standard input.
 TASK ?= docs/samples/greeting
@@ -38,7 +41,7 @@ PYTEST = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootst
 
 help: ## Lists these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json;"
+	@echo "Variables: PYTHON=path or version, LIBPYTHON=static or shared; for run: TASK=folder HANDLER=module.function EVENT=file.json;"
 	@echo "for layer: SDK=1 or apart, ARCH=arm64, LAYER_OPTIONS=\"--keep tests --services s3,dynamodb\""
 
 run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
@@ -48,7 +51,7 @@ build: python ## Builds target/release/bootstrap against the CPython
 	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
 
 layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
-	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(LAYER_OPTIONS)
+	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(LAYER_OPTIONS)
 
 LAYERS := $(TARGET)/layer-test
 
@@ -56,7 +59,7 @@ LAYERS := $(TARGET)/layer-test
 # is run; the suite's root wants to see that there is one.
 layer-test: cli layer-venv ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
 	@rm -rf $(LAYERS)
-	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS)
+	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS) $(WITH_LIBPYTHON)
 	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
 	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
 	$(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto python/tests/layer
@@ -119,7 +122,7 @@ cli: $(UV)
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
-	@$(WITH_UV) $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
+	@$(WITH_UV) $(WHIPSNAKE) python --config $(PYTHON_CONFIG) $(WITH_LIBPYTHON) > $(TARGET)/python.path
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python

@@ -83,7 +83,10 @@ fn link(library_folder: &str, is_shared: bool) {
         // At a fixed place there are no 23,000 addresses to correct at each start, and code that is made for that is shorter. Tests
         // are linked with the same code.
         println!("cargo:rustc-link-arg=-no-pie");
+        println!("cargo:rustc-link-arg=-Wl,--wrap=fmod,--wrap=hypot");
+        println!("cargo:rustc-cfg=libpython_static");
     }
+    println!("cargo:rustc-check-cfg=cfg(libpython_static)");
 }
 
 struct Module {

@@ -17,6 +17,8 @@ mod init;
 mod interpreter;
 mod invoke;
 mod logging;
+#[cfg(libpython_static)]
+mod older_functions;
 mod process_environment;
 mod shutdown;
 mod signals;

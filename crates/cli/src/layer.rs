@@ -26,11 +26,7 @@ use std::{
 
 use crate::{
     failure::Failure,
-    python::{
-        self, Interpreter,
-        library::{Choice, Kind},
-        trial::Linker,
-    },
+    python::{self, Interpreter, library::Kind},
 };
 use architecture::Architecture;
 use bytecode::Source;
@@ -81,11 +77,14 @@ impl Layer {
             Some(architecture) => architecture,
             None => Architecture::of_this_machine()?,
         };
-        let trims = trim::list(&self.keep)?;
+        let mut trims = trim::list(&self.keep)?;
         let source = bootstrap::find_source(self.source)?;
         let interpreter = python::find(self.python)?;
         eprintln!("{interpreter}");
         let prefix = Prefix::ask(&interpreter)?;
+        for trim in &mut trims {
+            trim.spare_what_is_not_replaced(&prefix.extension_module_names);
+        }
 
         // Its own folder first: what it was built with is better than what this machine happens to have.
         let mut folders = self.libraries;
@@ -94,7 +93,7 @@ impl Layer {
         let mut contents = Contents::default();
         add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
-        let choice = Choice::make(&interpreter, self.libpython, &Linker::Cargo, |_| Ok(()))?;
+        let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
         eprintln!("{choice}");
         let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
@@ -112,6 +111,7 @@ impl Layer {
             layer: format!("whipsnake-{name}"),
             architectures: vec![architecture],
             components: bill_of_materials::of_runtime(&prefix, &crates),
+            libpython: Some(choice.library.kind),
             contents,
         };
         match sdk {
@@ -132,6 +132,7 @@ impl Layer {
                     layer: format!("whipsnake-sdk-{tag}"),
                     architectures: vec![Architecture::X86_64, Architecture::Arm64],
                     components: bill_of_materials::of_packages(&Sdk::packages()),
+                    libpython: None,
                     contents,
                 };
                 apart.write(&self.output)?;
@@ -152,15 +153,15 @@ fn add_standard_library(
         Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
     })?;
     let (modules, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.path.ends_with(".py"));
-    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])?;
+    // What cannot be packed is among these: that is told before anything takes time.
     for file in others {
         let is_module = file.path.contains(".so");
         let part = if is_module { Part::ExtensionModules } else { Part::StandardLibrary };
         let bytes = libraries.take(&file.origin, file.bytes)?;
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
-    Ok(())
+    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
+    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -222,6 +223,7 @@ struct Product {
     layer: String,
     architectures: Vec<Architecture>,
     components: Vec<serde_json::Value>,
+    libpython: Option<Kind>,
     contents: Contents,
 }
 
@@ -239,6 +241,7 @@ impl Product {
             contents: &self.contents,
             layer: &self.layer,
             architectures: &self.architectures,
+            libpython: self.libpython,
         };
         let report = report.to_string();
         let files = [

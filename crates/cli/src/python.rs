@@ -4,7 +4,7 @@ mod interpreter;
 pub mod library;
 pub mod pyo3_config;
 mod search;
-pub mod trial;
+mod trial;
 
 use std::{
     cmp::Reverse,
@@ -47,7 +47,7 @@ impl Python {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let interpreter = find(self.python)?;
         if let Some(config) = &self.config {
-            let choice = Choice::make(&interpreter, self.libpython, &trial::Linker::Cargo, |_| Ok(()))?;
+            let choice = Choice::make(&interpreter, self.libpython, |_| Ok(()))?;
             pyo3_config::write(config, &choice).map_err(|error| {
                 Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
             })?;

@@ -6,10 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{architecture::Architecture, contents::ROOT, crates, image, prefix::Prefix};
+use super::{architecture::Architecture, contents::ROOT, crates, elf::Elf, image, prefix::Prefix};
 use crate::{
     failure::Failure,
-    python::{library::Choice, pyo3_config},
+    python::{
+        Interpreter,
+        library::{Choice, Kind},
+        pyo3_config,
+    },
 };
 
 /// The folder with the runtime's sources: the one that was named, or the first above the working directory.
@@ -25,6 +29,30 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
         Failure::new(
             "whipsnake's sources are not here: the bootstrap is built from them, name their folder with --source",
         )
+    })
+}
+
+/// The library of CPython's to link. For another processor it is the shared one: zig, which links that, gives an archive's code an
+/// environment of its own, because its C library has no aliases.
+pub fn choose<'a>(
+    interpreter: &'a Interpreter,
+    wanted: Option<Kind>,
+    architecture: Architecture,
+) -> Result<Choice<'a>, Failure> {
+    if Architecture::of_this_machine().is_ok_and(|here| here != architecture) {
+        if wanted == Some(Kind::Static) {
+            return Err(Failure::new(format!(
+                "a static libpython is linked where its processor is: leave --libpython out for {architecture}"
+            )));
+        }
+        return Choice::make(interpreter, Some(Kind::Shared), |_| Ok(()));
+    }
+    Choice::make(interpreter, wanted, |program| {
+        let file = fs::read(program).map_err(|error| error.to_string())?;
+        match Elf::read(&file, architecture)?.and_then(|elf| elf.too_new) {
+            Some(too_new) => Err(format!("here it would need {too_new}, and {} is older", image::NAME)),
+            None => Ok(()),
+        }
     })
 }
 

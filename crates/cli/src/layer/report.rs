@@ -3,6 +3,7 @@
 use std::{fmt, path::Path};
 
 use super::{architecture::Architecture, archive, contents::Contents, image};
+use crate::python::library::Kind;
 
 /// Lambda's limits: a zip that is uploaded directly, and a function with all its layers when unpacked.
 const MOST_ZIPPED: u64 = 50 << 20;
@@ -20,6 +21,8 @@ pub struct Report<'a> {
     pub layer: &'a str,
     /// What it is for.
     pub architectures: &'a [Architecture],
+    /// Where CPython's library is, in a layer that has one.
+    pub libpython: Option<Kind>,
 }
 
 impl fmt::Display for Report<'_> {
@@ -28,6 +31,11 @@ impl fmt::Display for Report<'_> {
         let (zipped, unpacked) = (self.zip.len() as u64, sizes.values().sum());
         for (part, size) in sizes {
             writeln!(formatter, "{:<20}{}", part.name(), megabytes(size))?;
+        }
+        match self.libpython {
+            Some(Kind::Static) => writeln!(formatter, "{:<20}   static, in the bootstrap", "libpython")?,
+            Some(Kind::Shared) => writeln!(formatter, "{:<20}   shared, among the libraries", "libpython")?,
+            None => {}
         }
         writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room(unpacked, MOST_UNPACKED))?;
         writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room(zipped, MOST_ZIPPED))?;

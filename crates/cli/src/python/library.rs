@@ -77,15 +77,13 @@ impl<'a> Choice<'a> {
     pub fn make(
         interpreter: &'a Interpreter,
         wanted: Option<Kind>,
-        linker: &trial::Linker,
         check: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<Choice<'a>, Failure> {
         let of = |kind| interpreter.libraries.iter().filter(move |library| library.kind == kind);
-        let shared = of(Kind::Shared).next();
         let mut why = None;
         if wanted != Some(Kind::Shared) {
             for library in of(Kind::Static) {
-                match trial::link(interpreter, library, linker, &check) {
+                match trial::link(interpreter, library, &check) {
                     Ok(()) => return Ok(Choice { interpreter, library, why: None }),
                     // Of two, the plain one's trouble is the one to tell.
                     Err(reason) => {
@@ -94,7 +92,7 @@ impl<'a> Choice<'a> {
                 }
             }
         }
-        match shared {
+        match of(Kind::Shared).next() {
             Some(library) if wanted != Some(Kind::Static) => Ok(Choice { interpreter, library, why }),
             _ => Err(Failure::new(nothing_to_link(interpreter, wanted, why))),
         }
@@ -105,9 +103,7 @@ fn nothing_to_link(interpreter: &Interpreter, wanted: Option<Kind>, why: Option<
     let name = interpreter.executable.display();
     match (wanted, why) {
         (Some(Kind::Shared), _) => {
-            format!(
-                "{name} has no shared library: take one that was built with --enable-shared, or leave --libpython out"
-            )
+            format!("{name} has no shared library: take one that was built with --enable-shared")
         }
         (Some(Kind::Static), None) => format!("{name} has no static library: leave --libpython out"),
         (_, why) => format!("{}; take a Python with a shared library", why.unwrap_or_default()),
@@ -116,7 +112,7 @@ fn nothing_to_link(interpreter: &Interpreter, wanted: Option<Kind>, why: Option<
 
 impl fmt::Display for Choice<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Choice { interpreter, library, why } = self;
+        let Choice { interpreter, library, why, .. } = self;
         let kind = match library.kind {
             Kind::Static => "static",
             Kind::Shared => "shared",

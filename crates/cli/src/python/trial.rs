@@ -26,44 +26,42 @@ fn main() {
 }
 ";
 
-/// Everything that is part of the interpreter, and which interpreter that is.
+/// What a bootstrap has in it as well, and how its linker is told.
+const OLDER_FUNCTIONS: &str = include_str!("../../../bootstrap/src/older_functions.rs");
+const WRAPPED: &str = "-Clink-arg=-Wl,--wrap=fmod,--wrap=hypot";
+
+/// Everything that is part of the interpreter, what a linker may get wrong, and which interpreter it is.
 const QUESTION: &str = "
-import sys
+import os, sys
+assert os.environ['TRIAL'] == 'yes', 'it does not see its environment'
 for name in sys.builtin_module_names:
     __import__(name)
 print(sys.version)
 ";
 
-/// How executables are linked.
-pub enum Linker {
-    /// As cargo does it for this machine.
-    Cargo,
-}
-
 /// Links the archive, and runs it; or says what is wrong with it.
 pub fn link(
     interpreter: &Interpreter,
     library: &Library,
-    linker: &Linker,
     check: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(), String> {
     let folder = env::temp_dir().join(format!("whipsnake-libpython-{}", process::id()));
     let tried = fs::create_dir_all(&folder)
         .map_err(|error| format!("creating {}: {error}", folder.display()))
-        .and_then(|()| build(interpreter, library, linker, &folder))
+        .and_then(|()| build(interpreter, library, &folder))
         .and_then(|program| check(&program).and_then(|()| run(interpreter, &program)));
     // Whatever became of it: nothing is left behind.
     let _ = fs::remove_dir_all(&folder);
     tried
 }
 
-fn build(interpreter: &Interpreter, library: &Library, linker: &Linker, folder: &Path) -> Result<PathBuf, String> {
+fn build(interpreter: &Interpreter, library: &Library, folder: &Path) -> Result<PathBuf, String> {
     let (source, program) = (folder.join("trial.rs"), folder.join("trial"));
-    fs::write(&source, PROGRAM).map_err(|error| format!("writing {}: {error}", source.display()))?;
+    fs::write(&source, format!("{OLDER_FUNCTIONS}{PROGRAM}"))
+        .map_err(|error| format!("writing {}: {error}", source.display()))?;
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc")));
-    let Linker::Cargo = linker;
     rustc
-        .args(["--edition=2024", "-Cstrip=debuginfo", "-Clink-arg=-no-pie", "-Clink-arg=-rdynamic", "-o"])
+        .args(["--edition=2024", "-Cstrip=debuginfo", "-Clink-arg=-no-pie", "-Clink-arg=-rdynamic", WRAPPED, "-o"])
         .arg(&program);
     rustc.arg(format!("-lstatic:+whole-archive={}", library.name));
     rustc.args(interpreter.needs.iter().map(|name| format!("-l{name}")));
@@ -94,6 +92,7 @@ fn run(interpreter: &Interpreter, program: &Path) -> Result<(), String> {
     let output = Command::new(program)
         .args(["-S", "-s", "-c", QUESTION])
         .env_clear()
+        .env("TRIAL", "yes")
         .env("PYTHONHOME", &interpreter.prefix)
         .env("LD_LIBRARY_PATH", libraries)
         .stdin(Stdio::null())
