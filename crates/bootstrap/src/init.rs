@@ -6,7 +6,7 @@ use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::Failure;
-use crate::{importing, standard_streams};
+use crate::{archive, importing, standard_streams};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -20,6 +20,7 @@ pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Cont
     let collected = unsafe { ffi::PyGC_Disable() } != 0;
     standard_streams::set_up(py)?;
     importing::set_up(log)?;
+    archive::set_up(py, environment)?;
     set_up_paths(py, environment)?;
     let contexts = Contexts::new(log)?;
     forget_garbage_count(py)?;
