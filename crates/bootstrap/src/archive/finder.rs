@@ -63,8 +63,7 @@ impl FolderHook {
         let Some(path) = folder.extract::<&str>().ok().filter(is_ours) else {
             return Err(PyImportError::new_err("not a folder of the packed function"));
         };
-        let arguments = PyTuple::new(py, [folder])?.add(self.0.loaders.bind(py))?.cast_into::<PyTuple>()?;
-        let finder = self.0.file_finder.bind(py).call1(arguments)?;
+        let finder = self.0.make_file_finder(py, path)?;
         let reference = PyWeakrefReference::new(&finder)?;
         let find = Find { shared: self.0.clone(), folder: path.to_owned(), finder: reference.clone().unbind() };
         finder.setattr(intern!(py, "find_spec"), Py::new(py, find)?)?;
@@ -159,7 +158,12 @@ impl Find {
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = fullname.py();
-        let arguments = (alive(py, &self.finder)?, fullname, target);
+        let finder = match self.finder.bind(py).upgrade() {
+            Some(finder) => finder,
+            // What is called is no bound method, which would keep it.
+            None => self.shared.make_file_finder(py, &self.folder)?,
+        };
+        let arguments = (finder, fullname, target);
         self.shared.file_finder.bind(py).call_method1(intern!(py, "find_spec"), arguments)
     }
 }
@@ -173,14 +177,22 @@ struct Invalidate {
 
 #[pymethods]
 impl Invalidate {
-    fn __call__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         self.shared.listings.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let arguments = (alive(py, &self.finder)?,);
-        self.shared.file_finder.bind(py).call_method1(intern!(py, "invalidate_caches"), arguments)
+        if let Some(finder) = self.finder.bind(py).upgrade() {
+            self.shared.file_finder.bind(py).call_method1(intern!(py, "invalidate_caches"), (finder,))?;
+        }
+        Ok(())
     }
 }
 
 impl Shared {
+    /// A `FileFinder` as CPython would make it, but for the loader of sources.
+    fn make_file_finder<'py>(&self, py: Python<'py>, folder: &str) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = PyTuple::new(py, [folder])?.add(self.loaders.bind(py))?.cast_into::<PyTuple>()?;
+        self.file_finder.bind(py).call1(arguments)
+    }
+
     fn read<'a>(&self, listings: &'a mut HashMap<String, Listing>, folder: &str) -> &'a Listing {
         if !listings.contains_key(folder) {
             listings.insert(folder.to_owned(), Listing::default());
@@ -189,8 +201,4 @@ impl Shared {
         listing.refresh(folder);
         listing
     }
-}
-
-fn alive<'py>(py: Python<'py>, finder: &Py<PyWeakrefReference>) -> PyResult<Bound<'py, PyAny>> {
-    finder.bind(py).upgrade().ok_or_else(|| PyImportError::new_err("the finder of this folder is gone"))
 }

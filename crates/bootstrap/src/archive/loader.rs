@@ -1,7 +1,6 @@
 //! Gives modules their code from the archive.
 
 use super::mapped::Mapped;
-use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -11,21 +10,22 @@ use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 #[pyclass(frozen, module = "whipsnake")]
 pub struct SourceLoader {
     archive: &'static Mapped,
-    loader: Py<PyAny>,
+    class: Py<PyAny>,
 }
 
 impl SourceLoader {
-    /// Makes loaders of the class `loader`.
-    pub fn new(archive: &'static Mapped, loader: Py<PyAny>) -> Self {
-        Self { archive, loader }
+    /// Makes loaders of this class.
+    pub fn new(archive: &'static Mapped, class: Py<PyAny>) -> Self {
+        Self { archive, class }
     }
 
     /// The loader of one module.
     pub fn make<'py>(&self, name: &Bound<'py, PyString>, path: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         let py = name.py();
-        let loader = self.loader.bind(py).call1((name, path))?;
+        let loader = self.class.bind(py).call1((name, path))?;
         let code = ArchivedCode {
             archive: self.archive,
+            class: self.class.clone_ref(py),
             name: name.clone().unbind(),
             path: path.clone().unbind(),
             loader: PyWeakrefReference::new(&loader)?.unbind(),
@@ -46,6 +46,7 @@ impl SourceLoader {
 #[pyclass(frozen, module = "whipsnake")]
 struct ArchivedCode {
     archive: &'static Mapped,
+    class: Py<PyAny>,
     name: Py<PyString>,
     path: Py<PyString>,
     /// Not a reference: it would be one of a circle that nobody collects.
@@ -57,8 +58,10 @@ impl ArchivedCode {
     fn __call__<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = name.py();
         let get_code = intern!(py, "get_code");
-        let Some(loader) = self.loader.bind(py).upgrade() else {
-            return Err(PyImportError::new_err("the loader of this module is gone"));
+        let loader = match self.loader.bind(py).upgrade() {
+            Some(loader) => loader,
+            // `find_spec(..).loader.get_code(..)`: what is called is no bound method, which would keep it.
+            None => self.class.bind(py).call1((&self.name, &self.path))?,
         };
         if loader.getattr(intern!(py, "__dict__"))?.contains(get_code)? {
             loader.delattr(get_code)?;
