@@ -30,7 +30,8 @@ impl Mapped {
         let (cache_tag, magic_number) = this_python(py).map_err(Problem::of)?;
         let target = archive.target();
         if (target.cache_tag, target.magic_number) != (&cache_tag, magic_number) {
-            return Err(Problem(format!("it is for {}, and this is {cache_tag}", target.cache_tag)));
+            let other = if target.cache_tag == cache_tag { "another build of " } else { "" };
+            return Err(Problem(format!("it is for {other}{}, and this is {cache_tag}", target.cache_tag)));
         }
         let mapped =
             Self { root: root.into(), archive, told: AtomicBool::new(false), is_damaged: AtomicBool::new(false) };
