@@ -73,8 +73,8 @@ def packed(cli: Path, tmp_path: Path) -> Callable[[Play], Play]:
 
     def pack(play: Play) -> Play:
         target = tmp_path / "packed"
-        options = ["--python", sys.executable, "--unpacked", target]
-        done = subprocess.run([cli, "pack", play.task_root, *options], capture_output=True, text=True, check=False)
+        command = [cli, "pack", play.task_root, "--python", sys.executable, "--unpacked", target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return replace(play, task_root=target)
 

@@ -254,11 +254,11 @@ FACTS = {
     """,
 }
 
-HANDLER = '''
+HANDLER = """
 import textwrap
 
 def handler(fact, context):
     known = {"__name__": "app"}
     exec(textwrap.dedent(fact), known)
     return known["answer"]
-'''
+"""

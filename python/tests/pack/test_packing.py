@@ -106,6 +106,18 @@ def test_the_zip_runs(
     assert not [*task_root.rglob("*.pyc")]
 
 
+@pytest.mark.parametrize(
+    ("sample", "event", "answer"), [("greeting", {"first_name": "A", "last_name": "B"}, {"message": "Hello A B!"})]
+)
+def test_a_sample_runs(
+    pack: Pack, repository: Path, play: PlayFunction, tmp_path: Path, sample: str, event: object, answer: object
+) -> None:
+    task_root = tmp_path / "task"
+    handler = "lambda_function.lambda_handler"
+    pack(repository / "docs/samples" / sample, "--unpacked", task_root, "--handler", handler)
+    assert play(task_root=task_root, handler=handler, events=[event]).response == answer
+
+
 def test_times_in_the_zip_are_those_that_the_archive_expects(packed: Callable[..., Path], function: Path) -> None:
     with zipfile.ZipFile(packed(function)) as file:
         times = {entry.date_time for entry in file.infolist()}
@@ -138,7 +150,14 @@ def test_what_the_function_has_itself_wins(packed: Callable[..., Path], function
 
 
 def test_what_is_of_no_use_stays_at_home(packed: Callable[..., Path], function: Path) -> None:
-    left_out = ["__pycache__/app.cpython-314.pyc", ".git/HEAD", "venv/pyvenv.cfg", "venv/lib/x.py", ".mypy_cache/x", f"old/{ARCHIVE}"]
+    left_out = [
+        "__pycache__/app.cpython-314.pyc",
+        ".git/HEAD",
+        "venv/pyvenv.cfg",
+        "venv/lib/x.py",
+        ".mypy_cache/x",
+        f"old/{ARCHIVE}",
+    ]
     kept = [".env", "data/model.bin", "tests/test_app.py", "vendored.pyc"]
     write_files(function, dict.fromkeys([*left_out, *kept], "x = 1\n"))
     assert names(packed(function)) == sorted([ARCHIVE, "app.py", *kept])

@@ -208,8 +208,6 @@ def test_something_else_in_its_place_is_no_archive(
     assert (run().response, "is not used: " in said(run())) == (ALL_COMPILED, True)
 
 
-def test_none_at_all_is_nothing_to_tell(
-    run: Callable[[], Run], task_root: Path, archive: Callable[[Path], Path]
-) -> None:
+def test_none_at_all_is_nothing_to_tell(run: Callable[[], Run], task_root: Path, archive: Callable[[Path], Path]) -> None:
     archive(task_root).unlink()
     assert (run().response, run().stderr) == (ALL_COMPILED, "")
