@@ -73,7 +73,7 @@ def packed(cli: Path, tmp_path: Path) -> Callable[[Play], Play]:
 
     def pack(play: Play) -> Play:
         target = tmp_path / "packed"
-        command = [cli, "pack", play.task_root, "--python", sys.executable, "--unpacked", target]
+        command: list[str | Path] = [cli, "pack", play.task_root, "--python", sys.executable, "--unpacked", target]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return replace(play, task_root=target)
