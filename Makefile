@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench \
+.PHONY: help run build pack layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench \
 	clean cli python venv layer-venv packages
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -15,6 +15,10 @@ WITH_LIBPYTHON := $(if $(LIBPYTHON),--libpython $(LIBPYTHON))
 TASK ?= docs/samples/greeting
 HANDLER ?= lambda_function.lambda_handler
 EVENT ?= crates/cli/events/greeting.json
+
+# What `make pack` takes beside TASK and HANDLER. PACK_OPTIONS: any other of `whipsnake pack --help`.
+REQUIREMENTS ?=
+PACK_OPTIONS ?=
 
 # What `make layer` packs. SDK=1: the AWS SDK inside the same zip; SDK=apart: in one of its own. ARCH=arm64 or x86_64; empty: this
 # machine's. LAYER_OPTIONS: any other of `whipsnake layer --help`.
@@ -36,7 +40,7 @@ UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 PYTHON_CONFIG := $(TARGET)/python.cfg
 WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
 
-PYTEST = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
+PYTEST = $(WITH_UV) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
 	$(VENV)/bin/pytest --quiet --numprocesses auto
 
 help: ## Lists these verbs
@@ -49,6 +53,10 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 
 build: python ## Builds target/release/bootstrap against the CPython
 	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
+
+pack: cli $(UV) ## Packs a function, its requirements and their bytecode for Lambda, into dist/ (TASK, HANDLER, REQUIREMENTS, ARCH)
+	@$(WITH_UV) $(WHIPSNAKE) pack $(TASK) --handler $(HANDLER) $(if $(REQUIREMENTS),--requirements $(REQUIREMENTS)) \
+		$(if $(ARCH),--arch $(ARCH)) $(PACK_OPTIONS)
 
 layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
 	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(LAYER_OPTIONS)
@@ -86,8 +94,8 @@ conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=r
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
 
-ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap
-	WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
+ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
+	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
 
 pins: $(UV) ## Resolves anew what the tools of `make ecosystem` need
 	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \

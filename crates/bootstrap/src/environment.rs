@@ -62,6 +62,8 @@ variables! {
     /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
     /// absent.
     ssl_cert_file: "SSL_CERT_FILE",
+    /// `off`: the module archive that `whipsnake pack` put beside the function is not used.
+    archive: "WHIPSNAKE_ARCHIVE",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
@@ -99,6 +101,11 @@ impl Environment {
     pub fn withhold() {
         // SAFETY: as in `complete`.
         unsafe { env::remove_var("_LAMBDA_TELEMETRY_LOG_FD") };
+    }
+
+    /// Whether module archives are used.
+    pub fn uses_archives(&self) -> bool {
+        self.archive.as_deref() != Some("off")
     }
 
     /// Whether log records are JSON objects.

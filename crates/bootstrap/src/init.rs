@@ -7,7 +7,7 @@ use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::{self, Failure};
-use crate::{compiling, importing, process_environment, site, standard_streams};
+use crate::{archive, compiling, importing, process_environment, site, standard_streams};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -19,6 +19,7 @@ pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Cont
     standard_streams::set_up(py)?;
     importing::set_up(log)?;
     compiling::set_up(py)?;
+    archive::set_up(py, environment)?;
     set_up_paths(py, environment)?;
     let contexts = Contexts::new(log)?;
     collections.resume(py)?;

@@ -4,6 +4,7 @@
 //! environment ─► (wrapper) ─► interpreter ─► init phase ─► invoke phase ─► shutdown
 //! ```
 
+mod archive;
 mod compat;
 mod compiling;
 mod context;

@@ -1,14 +1,8 @@
 //! `whipsnake layer`: a Python and a bootstrap for it, packed for Lambda.
 
-mod architecture;
-mod archive;
 mod bill_of_materials;
 mod bootstrap;
-mod bytecode;
-mod contents;
 mod crates;
-mod elf;
-mod image;
 mod libraries;
 mod licences;
 mod prefix;
@@ -25,11 +19,13 @@ use std::{
 };
 
 use crate::{
+    deployment::{architecture, archive, bytecode, contents, elf, image},
     failure::Failure,
     python::{self, Interpreter, library::Kind},
 };
 use architecture::Architecture;
-use bytecode::Source;
+use archive::Moment;
+use bytecode::{Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
 use libraries::Libraries;
 use prefix::Prefix;
@@ -161,7 +157,7 @@ fn add_standard_library(
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])
+    add_modules(contents, interpreter, modules, [Part::StandardLibrary, Part::Bytecode])
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -191,7 +187,7 @@ fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String])
     let files =
         sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, interpreter, prefix, modules, [Part::Sdk, Part::Sdk])?;
+    add_modules(&mut contents, interpreter, modules, [Part::Sdk, Part::Sdk])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
@@ -202,14 +198,13 @@ fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String])
 fn add_modules(
     contents: &mut Contents,
     interpreter: &Interpreter,
-    prefix: &Prefix,
     modules: Vec<(String, Vec<u8>)>,
     [source, compiled]: [Part; 2],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources)?) {
-        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &prefix.cache_tag), bytecode) {
+    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources, Check::Never)?) {
+        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
             contents.add(path, compiled, Entry::File(bytecode));
         }
         contents.add(path, source, Entry::File(text.clone()));
@@ -231,7 +226,7 @@ impl Product {
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let name = format!("{}.zip", self.file);
         let file = folder.join(&name);
-        let zip = archive::write(&self.contents)
+        let zip = archive::write(&self.contents, Moment::EARLIEST)
             .map_err(|error| Failure::new(format!("writing the zip {}: {error}", file.display())))?;
         let bill = bill_of_materials::write(&self.components, &self.contents);
         let sum = archive::sha256(&zip);

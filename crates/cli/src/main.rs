@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod deployment;
 mod display;
 mod emulate;
 mod failure;
 mod function;
 mod invoke;
 mod layer;
+mod pack;
 mod play;
 mod python;
 mod signals;
@@ -32,6 +34,7 @@ enum Verb {
     Play(play::Play),
     Python(python::Python),
     Layer(layer::Layer),
+    Pack(pack::Pack),
     Bench(bench::Bench),
 }
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Play(play) => play.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),
+        Verb::Pack(pack) => pack.run(),
         Verb::Bench(bench) => bench.run(),
     };
     outcome.unwrap_or_else(|failure| {

@@ -31,7 +31,6 @@ versions = {
 print(json.dumps({
     'name': 'python%d.%d%s' % (sys.version_info[0], sys.version_info[1], sys.abiflags),
     'version': sys.version.split(' ')[0].rstrip('+'),
-    'cache_tag': sys.implementation.cache_tag,
     'prefixes': [sys.base_prefix, sys.base_exec_prefix],
     'standard_library': paths['stdlib'],
     'extension_modules': modules,
@@ -50,8 +49,6 @@ pub struct Prefix {
     pub name: String,
     /// Such as `3.14.2` and `3.15.0rc1`.
     pub version: String,
-    /// What stands between the dots in the name of a file of bytecode.
-    pub cache_tag: String,
     prefixes: [PathBuf; 2],
     /// The folder of its standard library.
     pub standard_library: PathBuf,

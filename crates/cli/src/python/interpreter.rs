@@ -23,6 +23,7 @@ print(json.dumps({
     'version': list(sys.version_info[:3]),
     'release': sys.version_info[3] == 'final',
     'build': sys.version,
+    'cache_tag': sys.implementation.cache_tag,
     'executable': getattr(sys, '_base_executable', None) or sys.executable,
     'base_prefix': sys.base_prefix,
     'ldversion': variable('LDVERSION') or variable('VERSION'),
@@ -47,6 +48,8 @@ pub struct Interpreter {
     pub version: (u8, u8, u8),
     /// False for alphas, betas and candidates.
     pub is_release: bool,
+    /// What stands between the dots in the name of a file of bytecode.
+    pub cache_tag: String,
     /// Whether it was built without the GIL.
     pub is_free_threaded: bool,
     /// Whether it was built with Py_DEBUG.
@@ -71,6 +74,7 @@ struct Answers {
     version: (u8, u8, u8),
     release: bool,
     build: String,
+    cache_tag: String,
     executable: PathBuf,
     base_prefix: PathBuf,
     ldversion: String,
@@ -123,6 +127,7 @@ impl Interpreter {
             executable: fs::canonicalize(&answers.executable).unwrap_or(answers.executable),
             version: answers.version,
             is_release: answers.release,
+            cache_tag: answers.cache_tag,
             is_free_threaded: answers.free_threaded,
             is_debug: answers.debug,
             pointer_width: answers.pointer_width,
