@@ -62,6 +62,13 @@ variables! {
     /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
     /// absent.
     ssl_cert_file: "SSL_CERT_FILE",
+    /// `asgi` or `wsgi` where the handler is a web application that does not show it, such as a function that takes `environ` and
+    /// `start_response`.
+    app: "WHIPSNAKE_APP",
+    /// How web applications answer: `RESPONSE_STREAM` where the function's URL or REST API streams, else `BUFFERED`.
+    invoke_mode: "WHIPSNAKE_INVOKE_MODE",
+    /// Where a web application lies below its front end, such as `/prod`: ASGI's `root_path` and WSGI's `SCRIPT_NAME`.
+    root_path: "WHIPSNAKE_ROOT_PATH",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }

@@ -6,7 +6,7 @@ use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::Failure;
-use crate::{importing, standard_streams};
+use crate::{importing, standard_streams, web_application};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -39,9 +39,10 @@ fn forget_garbage_count(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Imports the function.
+/// Imports the function. A web application starts.
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
-    Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+    let handler = Handler::find(py, environment.handler.as_deref().unwrap_or(""))?;
+    Ok(Handler::from(web_application::adapted(handler.function(py).clone(), environment)?))
 }
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the

@@ -20,6 +20,7 @@ mod signals;
 mod standard_streams;
 mod streaming;
 mod traceback;
+mod web_application;
 mod wrapper;
 
 use environment::Environment;
