@@ -1,4 +1,4 @@
-"""Applications of the frameworks as handlers, without an adapter; Mangum on the managed runtime is the measure of their answers."""
+"""Applications of the frameworks as handlers without an adapter, measured by what Mangum on the managed runtime answers."""
 
 import json
 import statistics
@@ -238,7 +238,8 @@ BOTTLE = """
     @app.route("/echo/<rest:path>", method=["GET", "POST"])
     def echo(rest):
         return {"rest": rest, "url": request.url, "query": sorted(request.query.allitems()), "cookies": dict(request.cookies),
-                "tag": request.get_header("x-tag"), "client": request.remote_addr, "body": request.body.read().decode("latin-1")}
+                "tag": request.get_header("x-tag"), "client": request.remote_addr,
+                "body": request.body.read().decode("latin-1")}
 """
 APPLICATIONS = {
     "fastapi": FASTAPI,
