@@ -69,6 +69,8 @@ variables! {
     invoke_mode: "WHIPSNAKE_INVOKE_MODE",
     /// Where a web application lies below its front end, such as `/prod`: ASGI's `root_path` and WSGI's `SCRIPT_NAME`.
     root_path: "WHIPSNAKE_ROOT_PATH",
+    /// `1` for a SIGTERM before Lambda ends the process, by registering an extension that does nothing else.
+    graceful_shutdown: "WHIPSNAKE_GRACEFUL_SHUTDOWN",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }

@@ -31,6 +31,9 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
         Err(Failure::Fault(fault, exception)) => return server.fail_init(py, &fault, exception.as_ref()),
         Err(Failure::Raised(error)) => return Ending::Raised(error),
     };
+    if environment.graceful_shutdown.as_deref() == Some("1") {
+        server.ask_for_notice(py);
+    }
     loop {
         if let Err(ending) = server.serve_one(py, &handler) {
             server.close(py);
@@ -77,6 +80,13 @@ impl Server {
     fn ended_by(&self, error: PyErr) -> Ending {
         let kept = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.unwrap_or(Ending::Raised(error))
+    }
+
+    /// Has Lambda give notice before it ends the process. A function that gets none can serve all the same.
+    fn ask_for_notice(&self, py: Python<'_>) {
+        if let Err(error) = self.waiter.complete(py, self.client.register_extension("whipsnake")) {
+            eprintln!("whipsnake: Lambda will end this process without a SIGTERM: {error}");
+        }
     }
 
     /// Ends what async handlers have left going on.

@@ -27,7 +27,7 @@ const LONGEST_COMPLAINT: usize = 1024;
 /// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
 #[derive(Debug)]
 pub struct Client {
-    http: PooledClient,
+    pub(crate) http: PooledClient,
     user_agent: HeaderValue,
 }
 
@@ -121,7 +121,7 @@ impl Client {
         self.post(Call::FailInit, request, report).await
     }
 
-    fn request(&self, builder: Builder) -> Builder {
+    pub(crate) fn request(&self, builder: Builder) -> Builder {
         builder.header(USER_AGENT, self.user_agent.clone())
     }
 
@@ -142,7 +142,7 @@ impl Client {
     /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
     /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it was answered is the same one, and of two answers
     /// Lambda refuses the second.
-    async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
+    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
         let send = || async {
             let request = request.clone().map(|()| Body::from(body.clone()));
