@@ -46,6 +46,8 @@ variables! {
     log_level: "AWS_LAMBDA_LOG_LEVEL",
     /// A file descriptor for framed log records. Removed from the environment before the function starts.
     telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
+    /// `snap-start` where Lambda takes a snapshot of the process: then the hooks of `snapshot_restore_py` are called.
+    initialization_type: "AWS_LAMBDA_INITIALIZATION_TYPE",
     /// More folders for `sys.path`, before the layers and the standard library.
     python_path: "PYTHONPATH",
     /// Another standard library. CPython works out `sys.path` from it by itself.

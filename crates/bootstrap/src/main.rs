@@ -17,6 +17,7 @@ mod invoke;
 mod logging;
 mod shutdown;
 mod signals;
+mod snapshot;
 mod standard_streams;
 mod streaming;
 mod traceback;

@@ -275,6 +275,8 @@ impl Desk {
             ("POST", Some((id, "response"))) => self.response(id, request),
             ("POST", Some((id, "error"))) => self.error(id, request),
             ("POST", _) if path == "/2018-06-01/runtime/init/error" => self.init_error(request),
+            // A function that is told it is `snap-start`: what is restored goes on at once.
+            ("GET", _) if path == "/2018-06-01/runtime/restore/next" => Response::json(200, ""),
             ("POST", _) if path == extensions::REGISTER => self.register(request),
             ("GET", _) if path == extensions::NEXT => return self.next_of_extension(request),
             _ => refusal(404, "NotFound", format!("{} {path} is not in the Runtime API", request.method)),

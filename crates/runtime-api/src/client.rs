@@ -21,6 +21,9 @@ const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-functi
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
 
+/// What Lambda is told of a failure after a restore, whatever the type of the exception.
+const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
+
 /// How much of an answer that reports an error is kept, in bytes.
 const LONGEST_COMPLAINT: usize = 1024;
 
@@ -119,6 +122,29 @@ impl Client {
         let request =
             self.request(Request::post(format!("{VERSION}/init/error"))).header(ERROR_TYPE, header_value(error_type));
         self.post(Call::FailInit, request, report).await
+    }
+
+    /// Waits until the process goes on: Lambda takes a snapshot of it meanwhile. Later calls use new connections.
+    ///
+    /// # Errors
+    /// Any error here means that there was no snapshot.
+    pub async fn restored(&self) -> Result<(), Error> {
+        let request = self.request(Request::get(format!("{VERSION}/restore/next")));
+        let (parts, complaint) = self.ask(Call::RestoreNext, request, Bytes::new()).await?.into_parts();
+        if parts.status != StatusCode::OK {
+            return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
+        }
+        self.http.reset_pool();
+        Ok(())
+    }
+
+    /// Reports that what there was to do after a restore failed; the process is expected to exit afterwards.
+    ///
+    /// # Errors
+    /// When Lambda did not take the report.
+    pub async fn fail_restore(&self, report: Bytes) -> Result<(), Error> {
+        let request = self.request(Request::post(format!("{VERSION}/restore/error"))).header(ERROR_TYPE, AFTER_RESTORE);
+        self.post(Call::FailRestore, request, report).await
     }
 
     pub(crate) fn request(&self, builder: Builder) -> Builder {

@@ -27,6 +27,10 @@ pub enum Call {
     Fail,
     /// POST `/runtime/init/error`
     FailInit,
+    /// GET `/runtime/restore/next`
+    RestoreNext,
+    /// POST `/runtime/restore/error`
+    FailRestore,
     /// POST `/extension/register`
     Register,
 }
@@ -82,6 +86,8 @@ impl fmt::Display for Call {
             Call::Stream => "stream the response to its end",
             Call::Fail => "post the error",
             Call::FailInit => "post the init error",
+            Call::RestoreNext => "wait for the restore of a snapshot",
+            Call::FailRestore => "post the restore error",
             Call::Register => "register as an extension",
         })
     }
