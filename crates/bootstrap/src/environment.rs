@@ -46,6 +46,8 @@ variables! {
     log_level: "AWS_LAMBDA_LOG_LEVEL",
     /// A file descriptor for framed log records. Removed from the environment before the function starts.
     telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
+    /// `snap-start` where Lambda takes a snapshot of the process: then the hooks of `snapshot_restore_py` are called.
+    initialization_type: "AWS_LAMBDA_INITIALIZATION_TYPE",
     /// More folders for `sys.path`, before the layers and the standard library.
     python_path: "PYTHONPATH",
     /// Another standard library. CPython works out `sys.path` from it by itself.
@@ -64,6 +66,15 @@ variables! {
     ssl_cert_file: "SSL_CERT_FILE",
     /// `off`: the module archive that `whipsnake pack` put beside the function is not used.
     archive: "WHIPSNAKE_ARCHIVE",
+    /// `asgi` or `wsgi` where the handler is a web application that does not show it, such as a function that takes `environ` and
+    /// `start_response`.
+    app: "WHIPSNAKE_APP",
+    /// How web applications answer: `RESPONSE_STREAM` where the function's URL or REST API streams, else `BUFFERED`.
+    invoke_mode: "WHIPSNAKE_INVOKE_MODE",
+    /// Where a web application lies below its front end, such as `/prod`: ASGI's `root_path` and WSGI's `SCRIPT_NAME`.
+    root_path: "WHIPSNAKE_ROOT_PATH",
+    /// `1` for a SIGTERM before Lambda ends the process, by registering an extension that does nothing else.
+    graceful_shutdown: "WHIPSNAKE_GRACEFUL_SHUTDOWN",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }

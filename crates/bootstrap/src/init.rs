@@ -7,7 +7,7 @@ use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::{self, Failure};
-use crate::{archive, compiling, importing, process_environment, site, standard_streams};
+use crate::{archive, compiling, importing, process_environment, site, standard_streams, web_application};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -26,13 +26,14 @@ pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Cont
     Ok(contexts)
 }
 
-/// Imports the function.
+/// Imports the function. A web application starts.
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
     let raised = |error| traceback::failure(py, error);
     let collections = PutOff::new(py).map_err(raised)?;
-    let handler = Handler::find(py, environment.handler.as_deref().unwrap_or(""));
+    let handler = Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+        .and_then(|handler| web_application::adapted(handler.function(py).clone(), environment));
     collections.resume(py).map_err(raised)?;
-    handler
+    Ok(Handler::from(handler?))
 }
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the

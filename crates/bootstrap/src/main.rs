@@ -24,9 +24,11 @@ mod process_environment;
 mod shutdown;
 mod signals;
 mod site;
+mod snapshot;
 mod standard_streams;
 mod streaming;
 mod traceback;
+mod web_application;
 mod wrapper;
 
 use environment::Environment;

@@ -74,7 +74,7 @@ pub fn stated(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) ->
 }
 
 /// An exception with its stack.
-fn fault(py: Python<'_>, error: &PyErr) -> Fault {
+pub fn fault(py: Python<'_>, error: &PyErr) -> Fault {
     let error_type = error.get_type(py).name().map_or_else(|_| String::from("Exception"), |name| text(&name));
     let (stack_trace, frames) = stack(py, error).unwrap_or_else(|problem| {
         let note = format!("whipsnake could not read the stack: {}\n", message(py, &problem));

@@ -21,8 +21,10 @@ use crate::{
     runtime_api::{Piece, Reply, RuntimeApi},
 };
 
-/// What the runtime gets of the shutdown phase's two seconds.
-const SHUTDOWN: Duration = Duration::from_millis(600);
+/// How long the shutdown phase is where the only extensions are in the runtime's process.
+const SHUTDOWN: Duration = Duration::from_millis(500);
+/// How long a process may take to end that has reported a failed init phase, or was killed.
+const EXIT: Duration = Duration::from_millis(600);
 /// Lambda's limit for the init phase; functions with a longer time-out get that.
 const INIT: Duration = Duration::from_secs(10);
 
@@ -53,7 +55,7 @@ pub(crate) struct ExecutionEnvironment {
 impl ExecutionEnvironment {
     /// Starts the process with the environment it would have on Lambda.
     pub(crate) fn start(function: &Function, log: &Arc<Log>) -> io::Result<Self> {
-        let runtime_api = Arc::new(RuntimeApi::start()?);
+        let runtime_api = Arc::new(RuntimeApi::start(function)?);
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&function.bootstrap);
         command
@@ -107,7 +109,7 @@ impl ExecutionEnvironment {
         drop(state);
         if let Ending::Reply(_) = ending {
             // After /init/error it exits by itself, and what it still has to say belongs to the init phase.
-            self.wait_for_exit();
+            self.wait_for_exit(EXIT);
         }
         self.kill();
         Err((duration, ending))
@@ -170,23 +172,25 @@ impl ExecutionEnvironment {
         self.runtime_api.wait_for(Instant::now(), |_| true).exit.is_some()
     }
 
-    /// Asks the process to end, as Lambda does in the shutdown phase, and kills it when it does not.
+    /// Ends the process as Lambda does in the shutdown phase: with notice and some time where there is an extension, at once
+    /// where there is none.
     pub(crate) fn shut_down(&self) {
-        self.process.signal_group(Signal::TERM);
-        self.wait_for_exit();
+        if self.runtime_api.wait_for(Instant::now(), |_| true).has_extensions() {
+            self.process.signal_group(Signal::TERM);
+            self.wait_for_exit(SHUTDOWN);
+        }
         self.kill();
     }
 
     fn kill(&self) {
         self.process.signal_group(Signal::KILL);
-        self.wait_for_exit();
+        self.wait_for_exit(EXIT);
         self.output.drain();
         self.process.reap();
         self.runtime_api.stop();
     }
 
-    fn wait_for_exit(&self) {
-        let limit = Instant::now() + SHUTDOWN;
-        drop(self.runtime_api.wait_for(limit, |state| state.exit.is_some()));
+    fn wait_for_exit(&self, limit: Duration) {
+        drop(self.runtime_api.wait_for(Instant::now() + limit, |state| state.exit.is_some()));
     }
 }

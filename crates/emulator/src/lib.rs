@@ -15,6 +15,7 @@ mod delivery;
 mod emulator;
 mod event_stream;
 mod execution_environment;
+mod extensions;
 mod function;
 mod function_url;
 mod http;
