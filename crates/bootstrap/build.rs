@@ -10,6 +10,9 @@ use std::{env, fs};
 /// Without it the bootstrap uses the Python where that was found.
 const LAYER: &str = "WHIPSNAKE_LAYER";
 
+/// Modules of python/src that no function imports: they are for the machine of a developer, and go into the wheel alone.
+const NOT_OF_FUNCTIONS: &[&str] = &["whipsnake.__main__", "whipsnake._command", "whipsnake._events", "whipsnake.testing"];
+
 /// What CPython imports from files before it can run anything, in every process. The rest of what it needs is frozen already.
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
@@ -109,14 +112,17 @@ fn python_modules(root: &Path) -> Vec<Module> {
 fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) {
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.expect("a readable folder").path();
-        println!("cargo:rerun-if-changed={}", path.display());
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = format!("{prefix}{stem}");
+        if NOT_OF_FUNCTIONS.contains(&name.as_str()) {
+            continue;
+        }
+        println!("cargo:rerun-if-changed={}", path.display());
         if path.join("__init__.py").is_file() {
-            let name = format!("{prefix}{stem}");
             collect(&path, &format!("{name}."), modules);
             modules.push(Module { name, path: path.join("__init__.py"), is_package: true });
         } else if path.extension().is_some_and(|extension| extension == "py") && stem != "__init__" {
-            modules.push(Module { name: format!("{prefix}{stem}"), path, is_package: false });
+            modules.push(Module { name, path, is_package: false });
         }
     }
 }

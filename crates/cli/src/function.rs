@@ -108,8 +108,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|seconds| (0.001..=86_400.0).contains(seconds))
-        .ok_or_else(|| format!("{text:?} is not a number of seconds above 0 and up to 86400"))
+    text.parse().map_err(|_| format!("{text:?} is not a number of seconds")).and_then(check_seconds)
+}
+
+/// Whether an invocation may take that long.
+pub fn check_seconds(seconds: f64) -> Result<f64, String> {
+    let allowed = (0.001..=86_400.0).contains(&seconds);
+    allowed.then_some(seconds).ok_or_else(|| format!("{seconds} is not a number of seconds above 0 and up to 86400"))
 }

@@ -11,6 +11,7 @@ mod invoke;
 mod layer;
 mod play;
 mod python;
+mod session;
 mod signals;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ struct Arguments {
 enum Verb {
     Invoke(invoke::Invoke),
     Emulate(emulate::Emulate),
+    Session(session::Session),
     Play(play::Play),
     Python(python::Python),
     Layer(layer::Layer),
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Invoke(invoke) => invoke.run(),
         Verb::Emulate(emulate) => emulate.run(),
+        Verb::Session(session) => session.run(),
         Verb::Play(play) => play.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),
