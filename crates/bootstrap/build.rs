@@ -11,7 +11,8 @@ use std::{env, fs};
 const LAYER: &str = "WHIPSNAKE_LAYER";
 
 /// Modules of python/src that no function imports: they are for the machine of a developer, and go into the wheel alone.
-const NOT_OF_FUNCTIONS: &[&str] = &["whipsnake.__main__", "whipsnake._command", "whipsnake._events", "whipsnake.testing"];
+const NOT_OF_FUNCTIONS: &[&str] =
+    &["whipsnake.__main__", "whipsnake._command", "whipsnake._context", "whipsnake._events", "whipsnake.testing"];
 
 /// What CPython imports from files before it can run anything, in every process. The rest of what it needs is frozen already.
 const STANDARD_LIBRARY: &[(&str, bool)] =
