@@ -10,6 +10,10 @@ use std::{env, fs};
 /// Without it the bootstrap uses the Python where that was found.
 const LAYER: &str = "WHIPSNAKE_LAYER";
 
+/// Set where the bootstrap is to be part of a wheel: where that is installed, the Python lies anywhere, and is named by
+/// `WHIPSNAKE_PYTHON` and found by the loader in `LD_LIBRARY_PATH`.
+const WHEEL: &str = "WHIPSNAKE_WHEEL";
+
 /// Modules of python/src that no function imports: they are for the machine of a developer, and go into the wheel alone.
 const NOT_OF_FUNCTIONS: &[&str] =
     &["whipsnake.__main__", "whipsnake._command", "whipsnake._context", "whipsnake._events", "whipsnake.testing"];
@@ -52,11 +56,11 @@ fn main() {
         "whipsnake needs CPython 3.12 or newer, and this is {version}: run `make build PYTHON=/path/to/python3.14`"
     );
     pyo3_build_config::use_pyo3_cfgs();
-    println!("cargo:rerun-if-env-changed={LAYER}");
-    let layer = env::var(LAYER).ok().filter(|layer| !layer.is_empty());
-    match &layer {
-        Some(layer) => link(Some(&format!("{}/lib", home(layer)))),
-        None => link(python.lib_dir.as_deref()),
+    let place = Place::asked_for();
+    match &place {
+        Place::Here => link(python.lib_dir.as_deref()),
+        Place::Layer(layer) => link(Some(&format!("{}/lib", home(layer)))),
+        Place::Anywhere => link(None),
     }
 
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -82,7 +86,29 @@ fn main() {
     let facts: serde_json::Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
 
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
-    fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
+    fs::write(out.join("build.rs"), constants(&facts, &place)).expect("OUT_DIR can be written");
+}
+
+/// Where the Python will be when the bootstrap runs.
+enum Place {
+    Here,
+    /// In the layer that Lambda unpacks there.
+    Layer(String),
+    Anywhere,
+}
+
+impl Place {
+    fn asked_for() -> Self {
+        let asked = |name: &str| {
+            println!("cargo:rerun-if-env-changed={name}");
+            env::var(name).ok().filter(|value| !value.is_empty())
+        };
+        match (asked(LAYER), asked(WHEEL)) {
+            (Some(layer), _) => Self::Layer(layer),
+            (None, Some(_)) => Self::Anywhere,
+            (None, None) => Self::Here,
+        }
+    }
 }
 
 /// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
@@ -143,25 +169,28 @@ fn home(layer: &str) -> String {
     format!("{layer}/whipsnake")
 }
 
-fn constants(facts: &serde_json::Value, layer: Option<&str>) -> String {
+fn constants(facts: &serde_json::Value, place: &Place) -> String {
     let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
     let texts = |key: &str| -> Vec<String> {
         serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not tell {key}"))
     };
     let (major, minor) = (&facts["version"][0], &facts["version"][1]);
     let prefixes = [text("exec_prefix"), text("prefix")];
-    let home = layer.map(home);
-    let placed = |path: String| match &home {
-        Some(home) => {
+    let placed = |path: String| match place {
+        Place::Here => path,
+        Place::Layer(layer) => {
             let rest = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix.as_str()));
-            home.clone() + rest.unwrap_or_else(|| panic!("{path} is not in {}: it cannot be packed", prefixes[1]))
+            home(layer) + rest.unwrap_or_else(|| panic!("{path} is not in {}: it cannot be packed", prefixes[1]))
         }
-        None => path,
+        Place::Anywhere => String::new(),
     };
     let standard_library = placed(text("stdlib"));
-    let (executable, site_packages) = match layer {
-        Some(layer) => (format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages")),
-        None => (text("executable"), text("site_packages")),
+    let (home, executable, site_packages) = match place {
+        Place::Here => (None, text("executable"), text("site_packages")),
+        Place::Layer(layer) => {
+            (Some(home(layer)), format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages"))
+        }
+        Place::Anywhere => (None, String::new(), String::new()),
     };
     format!(
         "Build {{ version: \"{major}.{minor}\", executable: c{executable:?}, home: {}, prefix: c{:?}, exec_prefix: c{:?}, \

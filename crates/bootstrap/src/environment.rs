@@ -62,6 +62,10 @@ variables! {
     /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
     /// absent.
     ssl_cert_file: "SSL_CERT_FILE",
+    /// An interpreter, be it a virtual environment's, whose standard library and packages are used instead of those of the
+    /// build. The command of the wheel sets it, and puts the folder of that Python's library first into `LD_LIBRARY_PATH`; the
+    /// function sees neither.
+    whipsnake_python: "WHIPSNAKE_PYTHON",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
@@ -94,11 +98,21 @@ impl Environment {
         }
     }
 
-    /// Removes what Lambda has to say to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
+    /// Removes what is said to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
     /// nothing else to learn it from.
-    pub fn withhold() {
-        // SAFETY: as in `complete`.
+    pub fn withhold(&self) {
+        // SAFETY: as in `complete`, here and below.
         unsafe { env::remove_var("_LAMBDA_TELEMETRY_LOG_FD") };
+        if self.whipsnake_python.is_none() {
+            return;
+        }
+        unsafe { env::remove_var("WHIPSNAKE_PYTHON") };
+        // The loader has read it. Its first folder was for this process alone.
+        let library_path = env::var("LD_LIBRARY_PATH").unwrap_or_default();
+        match library_path.split_once(':') {
+            Some((_, others)) => unsafe { env::set_var("LD_LIBRARY_PATH", others) },
+            None => unsafe { env::remove_var("LD_LIBRARY_PATH") },
+        }
     }
 
     /// Whether log records are JSON objects.

@@ -6,6 +6,7 @@ use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
 use crate::traceback::Failure;
+use crate::places::Places;
 use crate::{importing, standard_streams};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -19,8 +20,9 @@ pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Cont
     // SAFETY: attached to the interpreter, here and below.
     let collected = unsafe { ffi::PyGC_Disable() } != 0;
     standard_streams::set_up(py)?;
-    importing::set_up(log)?;
-    set_up_paths(py, environment)?;
+    let places = Places::find(py, environment)?;
+    importing::set_up(log, &places)?;
+    set_up_paths(py, environment, &places)?;
     let contexts = Contexts::new(log)?;
     forget_garbage_count(py)?;
     if collected {
@@ -46,7 +48,7 @@ pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handl
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
 /// layers; here they come after it.
-fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
+fn set_up_paths(py: Python<'_>, environment: &Environment, places: &Places) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
@@ -54,8 +56,13 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
         // What an installer of a free-threaded Python calls it; before the other, which people know from Lambda's pages.
         layers.push(format!("/opt/python/lib/python{}t/site-packages", BUILD.version));
     }
+    if let (Some(_), Some(runtime_dir)) = (&environment.whipsnake_python, &environment.runtime_dir) {
+        path.insert(0, runtime_dir)?;
+    }
     if environment.python_path.is_none() {
-        path.insert(0, BUILD.site_packages)?;
+        for folder in places.site_packages.iter().rev() {
+            path.insert(0, folder)?;
+        }
         for folder in &layers {
             path.insert(0, folder)?;
         }
@@ -64,7 +71,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
         }
     } else {
         // Its place is known but where PYTHONHOME names another one.
-        let standard_library = path.index(BUILD.search_paths[0]).unwrap_or_else(|_| path.len());
+        let standard_library = path.index(places.search_paths.first()).unwrap_or_else(|_| path.len());
         for folder in &layers {
             path.insert(standard_library, folder)?;
         }

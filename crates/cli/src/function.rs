@@ -9,7 +9,7 @@ use std::{
 
 use whipsnake_emulator::Function;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, python};
 
 /// What `whipsnake invoke` and `whipsnake emulate` run.
 #[derive(clap::Args)]
@@ -53,6 +53,10 @@ impl FunctionArguments {
             None => BTreeMap::new(),
         };
         environment.extend(self.environment);
+        // The bootstrap of a wheel has no Python of its own; one that was named has.
+        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
+        let library_folder = python.as_deref().map(python::shared_library_folder).transpose()?;
+        environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
             name,
             handler: self.handler,
@@ -62,6 +66,7 @@ impl FunctionArguments {
             timeout: Duration::from_secs_f64(self.timeout),
             region: self.region,
             environment,
+            library_folder,
         })
     }
 }

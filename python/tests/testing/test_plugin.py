@@ -143,6 +143,13 @@ def test_several_builds_are_as_many_tests(run_pytest: RunPytest, bootstrap: Path
     assert "two bootstraps have one name: name them apart" in printed
 
 
+def test_the_sample_of_the_guide_passes(run_pytest: RunPytest, repository: Path, tmp_path: Path) -> None:
+    sample = repository / "docs" / "samples" / "tested"
+    tests = (sample / "test_lambda_function.py").read_text()
+    write_files(tmp_path, {"lambda_function.py": (sample / "lambda_function.py").read_text()})
+    assert outcome(run_pytest(tests, settings="whipsnake_handler = lambda_function.lambda_handler")) == "5 passed"
+
+
 def test_a_failed_test_shows_the_log(run_pytest: RunPytest) -> None:
     tests = """
         def test_it(whipsnake_runtime):

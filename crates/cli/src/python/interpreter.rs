@@ -68,9 +68,8 @@ struct Answers {
     pointer_width: u8,
 }
 
-impl Interpreter {
-    /// Asks the interpreter at `path` about itself; or says in a sentence why it cannot be used.
-    pub fn ask(path: &Path) -> Result<Interpreter, String> {
+impl Answers {
+    fn of(path: &Path) -> Result<Answers, String> {
         let name = path.display();
         let output = Command::new(path)
             .args(["-I", "-S", "-c", QUESTIONS])
@@ -86,8 +85,26 @@ impl Interpreter {
             let line: String = line.unwrap_or("it says nothing").chars().take(120).collect();
             return Err(format!("{name} does not run as a Python 3: {line}"));
         }
-        let answers: Answers = serde_json::from_slice(&output.stdout)
-            .map_err(|error| format!("{name} does not answer as a Python 3 does: {error}"))?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{name} does not answer as a Python 3 does: {error}"))
+    }
+
+    /// Where its library may be. The prefix comes before LIBDIR: a build that was moved still names the place it was built for.
+    fn library_folders(&self) -> Vec<PathBuf> {
+        let lib = self.base_prefix.join("lib");
+        let mut folders = vec![lib.join(&self.multiarch), self.base_prefix.join("lib64"), lib];
+        // With no multiarch the first is lib itself.
+        folders.reverse();
+        folders.extend(self.directories.iter().cloned());
+        folders
+    }
+}
+
+impl Interpreter {
+    /// Asks the interpreter at `path` about itself; or says in a sentence why it cannot be used.
+    pub fn ask(path: &Path) -> Result<Interpreter, String> {
+        let name = path.display();
+        let answers = Answers::of(path)?;
         let (major, minor, patch) = answers.version;
         if answers.implementation != "cpython" {
             return Err(format!("{name} is {}, not CPython", answers.implementation));
@@ -123,15 +140,27 @@ impl Interpreter {
     }
 }
 
+/// The folder with the library that a bootstrap needs to run on the interpreter at `path`; or a sentence that says why there is
+/// none, and what to do.
+pub fn shared_library_folder(path: &Path) -> Result<PathBuf, String> {
+    let answers = Answers::of(path)?;
+    let file = format!("libpython{}.so.1.0", answers.ldversion);
+    let folders = answers.library_folders();
+    folders.into_iter().find(|folder| folder.join(&file).is_file()).ok_or_else(|| {
+        let (major, minor, _) = answers.version;
+        format!(
+            "{} has no shared library, and functions run in one: there is no {file} under {}. On Debian and Ubuntu it is in the \
+             package libpython{major}.{minor}; pyenv builds it with PYTHON_CONFIGURE_OPTS=--enable-shared; the Pythons of \
+             `uv python install {major}.{minor}` have it",
+            path.display(),
+            answers.base_prefix.display()
+        )
+    })
+}
+
 /// The directory that has the library, and whether it is the shared one, which is preferred wherever it is.
-///
-/// The prefix comes before LIBDIR: a build that was moved still names the place it was built for.
 fn find_library(answers: &Answers, library: &str) -> Option<(PathBuf, bool)> {
-    let lib = answers.base_prefix.join("lib");
-    let mut directories = vec![lib.join(&answers.multiarch), answers.base_prefix.join("lib64"), lib];
-    // With no multiarch the first is lib itself.
-    directories.reverse();
-    directories.extend(answers.directories.iter().cloned());
+    let directories = answers.library_folders();
     let holding = |file: String| directories.iter().find(|directory| directory.join(&file).is_file());
     let shared = holding(format!("lib{library}.so")).map(|directory| (directory.clone(), true));
     shared.or_else(|| holding(format!("lib{library}.a")).map(|directory| (directory.clone(), false)))

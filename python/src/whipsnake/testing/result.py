@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from whipsnake.testing.logs import Logs
@@ -129,9 +128,10 @@ class Result:
     stream: StreamedResponse | None = None
     """The response, where the function streamed it."""
 
-    @cached_property
+    @property
     def response(self) -> Any:
         """The response as a Python object. Raises FunctionError when the function failed."""
+        __tracebackhide__ = True
         if self.fault is not None:
             raise FunctionError(self.fault, self.logs)
         return json.loads(self.payload)
