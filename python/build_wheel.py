@@ -1,4 +1,4 @@
-"""Builds what the wheel brings beside Python: the command, and the bootstrap for the Python that builds. Called by hatchling."""
+"""Builds what the wheel brings beside Python: the command, and the bootstrap for the Python that builds. hatchling runs it."""
 
 import json
 import os
@@ -16,9 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
 # What every Linux has that a manylinux wheel is for; and the Python's own library, which the machine has with the Python.
-LIBRARIES = re.compile(
-    r"lib(c|m|dl|rt|util|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-.*|ld64\.so\.2|libpython3\.\d+t?\.so\.1\.0"
-)
+LIBRARIES = re.compile(r"lib(c|m|dl|rt|util|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-.*|libpython3\.\d+t?\.so\.1\.0")
 
 
 class BuildHook(BuildHookInterface[Any]):
@@ -75,9 +73,8 @@ def newest_glibc(program: Path) -> int:
     """The minor version of the oldest glibc 2 that has all the symbols."""
     with program.open("rb") as file:
         sections = list(ELFFile(file).iter_sections())
-        needed = [
-            tag.needed for section in sections if isinstance(section, DynamicSection) for tag in section.iter_tags("DT_NEEDED")
-        ]
+        dynamic = [section for section in sections if isinstance(section, DynamicSection)]
+        needed = [tag.needed for section in dynamic for tag in section.iter_tags("DT_NEEDED")]
         versions = [
             version.name
             for section in sections
@@ -95,13 +92,11 @@ def licences_of_crates(repository: Path) -> str:
     """The licences of the crates that the two are made of, as those demand."""
 
     def told(*command: str) -> str:
-        return subprocess.run(
-            ["cargo", *command, "--locked"], cwd=repository, capture_output=True, check=True, text=True
-        ).stdout
+        command = ("cargo", *command, "--locked")
+        return subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, check=True, text=True).stdout
 
-    tree = told(
-        "tree", "-p", "whipsnake", "-p", "whipsnake-bootstrap", "--edges", "normal", "--prefix", "none", "--format", "{p}"
-    )
+    options = ["--edges", "normal", "--prefix", "none", "--format", "{p}"]
+    tree = told("tree", "--package", "whipsnake", "--package", "whipsnake-bootstrap", *options)
     parts = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     texts = []
     for package in json.loads(told("metadata", "--format-version", "1"))["packages"]:

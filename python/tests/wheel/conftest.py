@@ -1,7 +1,7 @@
 """Installs the wheel into a virtual environment on a machine without Rust: `make wheel-test`.
 
-`WHIPSNAKE_WHEEL` is the wheel, `WHIPSNAKE_WHEEL_PYTHON` the interpreter it was built for. The virtual environment is on a copy of that
-one, at a place that the build knew nothing of.
+`WHIPSNAKE_WHEEL` is the wheel, `WHIPSNAKE_WHEEL_PYTHON` the interpreter it was built for. The virtual environment is on a copy
+of that one, at a place that the build knew nothing of.
 """
 
 import os
@@ -58,20 +58,13 @@ def copy_of_python(folder: Path) -> Path:
     return Path(shutil.copy2(executable, folder / "bin"))
 
 
-def virtual_environment(folder: Path, python: Path) -> Path:
-    subprocess.run(["uv", "venv", "--quiet", "--python", python, folder], check=True)
-    return folder
-
-
-def install(environment: Path, *packages: str | Path) -> None:
-    subprocess.run(["uv", "pip", "install", "--quiet", "--python", environment / "bin" / "python", *packages], check=True)
-
-
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = tmp_path_factory.mktemp("whipsnake")
     # A blank in a path is nothing special.
     python = copy_of_python(folder / "a python")
-    environment = virtual_environment(folder / "project" / ".venv", python)
-    install(environment, wheel, f"pytest=={pytest.__version__}", "pytest-cov==7.1.0")
+    environment = folder / "project" / ".venv"
+    subprocess.run(["uv", "venv", "--quiet", "--python", python, environment], check=True)
+    packages = [str(wheel), f"pytest=={pytest.__version__}", "pytest-cov==7.1.0"]
+    subprocess.run(["uv", "pip", "install", "--quiet", "--python", str(environment), *packages], check=True)
     return Installed(environment, python)
