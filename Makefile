@@ -1,8 +1,8 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench \
-	clean cli python venv layer-venv packages
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
+	lint format docs bench clean cli python venv layer-venv wheel-venv packages
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -61,6 +61,19 @@ pack: cli $(UV) ## Packs a function, its requirements and their bytecode for Lam
 layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
 	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(LAYER_OPTIONS)
 
+wheel: cli $(UV) ## Builds the Python package for the CPython, into dist/: command, bootstrap, pytest plugin, types
+	@$(WITH_UV) $(UV) build --quiet --wheel --python "$$($(WITH_UV) $(WHIPSNAKE) python)" --out-dir dist python
+
+WHEELS := $(TARGET)/wheel-test
+
+wheel-test: cli wheel-venv ## Installs the wheel where no Rust is, and uses it
+	@rm -rf $(WHEELS)
+	@$(WITH_UV) python=$$($(WITH_UV) $(WHIPSNAKE) python) && \
+	$(UV) build --quiet --wheel --python "$$python" --out-dir $(WHEELS) python && \
+	$(WITH_UV) WHIPSNAKE_WHEEL=$$(echo $(WHEELS)/*.whl) WHIPSNAKE_WHEEL_PYTHON="$$python" \
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
+	$(TARGET)/wheel-venv/bin/pytest --quiet -rs python/tests/wheel
+
 LAYERS := $(TARGET)/layer-test
 
 # The suite runs on any Python: the one in the layer may be too new or too special for its packages. No bootstrap but the layer's
@@ -82,7 +95,7 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer wheel) python/tests
 
 # How many payloads and values Hypothesis makes up.
 EXAMPLES ?= 20000
@@ -156,6 +169,11 @@ layer-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
 	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
+
+wheel-venv: cli $(UV)
+	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
+	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/wheel-venv && \
+	$(UV) pip install --quiet --python $(TARGET)/wheel-venv/bin/python --group python/pyproject.toml:wheel
 
 # Links for another processor. cargo-zigbuild looks for zig on PATH.
 $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)

@@ -75,6 +75,10 @@ variables! {
     root_path: "WHIPSNAKE_ROOT_PATH",
     /// `1` for a SIGTERM before Lambda ends the process, by registering an extension that does nothing else.
     graceful_shutdown: "WHIPSNAKE_GRACEFUL_SHUTDOWN",
+    /// An interpreter, be it a virtual environment's, whose standard library and packages are used instead of those of the
+    /// build. The command of the wheel sets it, and puts the folder of that Python's library first into `LD_LIBRARY_PATH`; the
+    /// function sees neither.
+    whipsnake_python: "WHIPSNAKE_PYTHON",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
@@ -107,11 +111,21 @@ impl Environment {
         }
     }
 
-    /// Removes what Lambda has to say to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
+    /// Removes what is said to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
     /// nothing else to learn it from.
-    pub fn withhold() {
+    pub fn withhold(&self) {
+        // The loader has read it. Its first folder was for this process alone.
+        let library_path = self.whipsnake_python.is_some().then(|| env::var("LD_LIBRARY_PATH").unwrap_or_default());
         // SAFETY: as in `complete`.
-        unsafe { env::remove_var("_LAMBDA_TELEMETRY_LOG_FD") };
+        unsafe {
+            env::remove_var("_LAMBDA_TELEMETRY_LOG_FD");
+            env::remove_var("WHIPSNAKE_PYTHON");
+            match library_path.as_deref().map(|path| path.split_once(':')) {
+                Some(Some((_, others))) => env::set_var("LD_LIBRARY_PATH", others),
+                Some(None) => env::remove_var("LD_LIBRARY_PATH"),
+                None => {}
+            }
+        }
     }
 
     /// Whether module archives are used.

@@ -11,8 +11,8 @@
 //! the function's own wins over them. It does here, too.
 
 use crate::handler::BUILT_IN;
-use crate::interpreter::BUILD;
 use crate::logging::{self, Log};
+use crate::places::Places;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -35,6 +35,7 @@ pub struct StandardLibraryFinder {
     path_finder: Py<PyAny>,
     is_frozen: Py<PyAny>,
     search_paths: Py<PyList>,
+    built_in: &'static [&'static str],
     /// What `logging` is to be given, until it is imported.
     log: Mutex<Option<Py<Log>>>,
 }
@@ -58,7 +59,7 @@ impl StandardLibraryFinder {
                 return Ok(None);
             }
             Some(&self.search_paths)
-        } else if BUILD.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
+        } else if self.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
             // A file elsewhere: all of sys.path is searched, and the built-in one serves only if nothing is there.
             None
         } else {
@@ -81,7 +82,7 @@ impl StandardLibraryFinder {
 }
 
 /// Puts the finder in its place, and the log handler where `logging` is imported already (by a `.pth` file or sitecustomize).
-pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
+pub fn set_up(log: &Bound<'_, Log>, places: &Places) -> PyResult<()> {
     let py = log.py();
     let sys = py.import("sys")?;
     let imported = sys.getattr("modules")?.cast_into::<PyDict>()?.get_item("logging")?;
@@ -93,7 +94,8 @@ pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
         is_frozen: py.import("_imp")?.getattr("is_frozen")?.unbind(),
-        search_paths: PyList::new(py, BUILD.search_paths)?.unbind(),
+        search_paths: PyList::new(py, places.search_paths)?.unbind(),
+        built_in: places.built_in,
         log: Mutex::new(imported.is_none().then(|| log.clone().unbind())),
     };
     meta_path.insert(0, Py::new(py, finder)?)

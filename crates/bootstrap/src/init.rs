@@ -6,6 +6,7 @@ use crate::garbage::PutOff;
 use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
+use crate::places::Places;
 use crate::traceback::{self, Failure};
 use crate::{archive, compiling, importing, process_environment, site, standard_streams, web_application};
 use pyo3::intern;
@@ -17,10 +18,11 @@ pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Cont
     let py = log.py();
     let collections = PutOff::new(py)?;
     standard_streams::set_up(py)?;
-    importing::set_up(log)?;
+    let places = Places::find(py, environment)?;
+    importing::set_up(log, &places)?;
     compiling::set_up(py)?;
     archive::set_up(py, environment)?;
-    set_up_paths(py, environment)?;
+    set_up_paths(py, environment, &places)?;
     let contexts = Contexts::new(log)?;
     collections.resume(py)?;
     Ok(contexts)
@@ -38,7 +40,7 @@ pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handl
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
 /// layers; here they come after it.
-fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
+fn set_up_paths(py: Python<'_>, environment: &Environment, places: &Places) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
@@ -46,8 +48,13 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
         // What an installer of a free-threaded Python calls it; before the other, which people know from Lambda's pages.
         layers.push(format!("/opt/python/lib/python{}t/site-packages", BUILD.version));
     }
+    if let (Some(_), Some(runtime_dir)) = (&environment.whipsnake_python, &environment.runtime_dir) {
+        path.insert(0, runtime_dir)?;
+    }
     if environment.python_path.is_none() {
-        path.insert(0, BUILD.site_packages)?;
+        for folder in places.site_packages.iter().rev() {
+            path.insert(0, folder)?;
+        }
         for folder in &layers {
             path.insert(0, folder)?;
         }
@@ -56,7 +63,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
         }
     } else {
         // Its place is known but where PYTHONHOME names another one.
-        let standard_library = path.index(BUILD.search_paths[0]).unwrap_or_else(|_| path.len());
+        let standard_library = path.index(places.search_paths.first()).unwrap_or_else(|_| path.len());
         for folder in &layers {
             path.insert(standard_library, folder)?;
         }

@@ -13,11 +13,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fmt, fs, ptr};
 
-/// The CPython this executable was built against.
+/// The CPython this executable was built against. The places are empty where it is part of a wheel: `WHIPSNAKE_PYTHON` names
+/// another CPython of the same version.
 pub struct Build {
     /// Such as `3.14`.
     pub version: &'static str,
-    executable: &'static CStr,
+    /// The interpreter.
+    pub executable: &'static CStr,
     /// Where Python lies when this executable is part of a layer: nothing beside the executable leads there.
     pub home: Option<&'static CStr>,
     prefix: &'static CStr,
@@ -101,7 +103,9 @@ pub fn run_as_python() -> Result<ExitCode, StartError> {
     let arguments = CStrings::new(env::args_os());
     let mut config = Config::new();
     // CPython finds its library from here, as if it had been started under this name.
-    config.set_string("program_name", |config| &raw mut config.program_name, BUILD.executable)?;
+    let named = env::var_os("WHIPSNAKE_PYTHON").and_then(|named| CString::new(named.into_vec()).ok());
+    let executable = named.as_deref().unwrap_or(BUILD.executable);
+    config.set_string("program_name", |config| &raw mut config.program_name, executable)?;
     if let (Some(home), None) = (BUILD.home, env::var_os("PYTHONHOME")) {
         config.set_string("home", |config| &raw mut config.home, home)?;
     }
@@ -182,13 +186,16 @@ pub struct StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Build { version, prefix, .. } = BUILD;
+        let Self { doing, reason } = self;
+        if prefix.is_empty() {
+            return write!(f, "could not start CPython {version} of WHIPSNAKE_PYTHON: {doing} failed: {reason}");
+        }
+        let prefix = prefix.to_string_lossy();
         write!(
             f,
-            "could not start CPython {} of {}: {} failed: {}. If that Python has moved, run `make build` again",
-            BUILD.version,
-            BUILD.prefix.to_string_lossy(),
-            self.doing,
-            self.reason
+            "could not start CPython {version} of {prefix}: {doing} failed: {reason}. If that Python has moved, run `make build` \
+             again"
         )
     }
 }
@@ -242,8 +249,14 @@ impl Config {
 
     fn fill(&mut self, environment: &Environment, options: Option<&CStrings>) -> Result<(), StartError> {
         let runtime_dir = environment.runtime_dir.as_deref().unwrap_or(RUNTIME_DIR);
-        if environment.python_home.is_none() {
-            self.locate(environment)?;
+        match (&environment.python_home, &environment.whipsnake_python) {
+            (Some(_), _) => {}
+            // From here CPython finds its library and the packages as it does when it is started under this name.
+            (None, Some(python)) => {
+                let python = CString::new(python.as_str()).expect("variables have no NUL");
+                self.set_string("program_name", |config| &raw mut config.program_name, &python)?;
+            }
+            (None, None) => self.locate(environment)?,
         }
         if environment.python_io_encoding.is_none() {
             self.set_string("stdio_encoding", |config| &raw mut config.stdio_encoding, c"utf-8")?;

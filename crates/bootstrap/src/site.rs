@@ -21,6 +21,7 @@ pub fn is_spared(environment: &Environment) -> bool {
     let Some(home) = env::home_dir() else { return false };
     BUILD.stands_in_for_site
         && environment.python_home.is_none()
+        && environment.whipsnake_python.is_none()
         && environment.python_path.is_none()
         && env::var_os("PYTHONUSERBASE").is_none()
         && !home.join(BUILD.user_site).exists()

@@ -13,6 +13,7 @@ mod layer;
 mod pack;
 mod play;
 mod python;
+mod session;
 mod signals;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ struct Arguments {
 enum Verb {
     Invoke(invoke::Invoke),
     Emulate(emulate::Emulate),
+    Session(session::Session),
     Play(play::Play),
     Python(python::Python),
     Layer(layer::Layer),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Invoke(invoke) => invoke.run(),
         Verb::Emulate(emulate) => emulate.run(),
+        Verb::Session(session) => session.run(),
         Verb::Play(play) => play.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),

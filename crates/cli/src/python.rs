@@ -69,6 +69,11 @@ pub fn find(named: Option<String>) -> Result<Interpreter, Failure> {
     }
 }
 
+/// The folder with the library that a bootstrap needs to run on the interpreter at `path`.
+pub fn shared_library_folder(path: &str) -> Result<PathBuf, Failure> {
+    interpreter::shared_library_folder(Path::new(path)).map_err(Failure::new)
+}
+
 /// What was named, here or by $PYTHON.
 pub fn name(named: Option<String>) -> Option<String> {
     named.or_else(|| env::var("PYTHON").ok()).filter(|named| !named.is_empty())

@@ -88,10 +88,11 @@ impl Emulator {
         &self.function
     }
 
-    /// Runs the init phase now instead of at the first invocation. One that fails is in the log, and is run again then.
-    pub fn start(&self) -> io::Result<()> {
+    /// Runs the init phase now instead of at the first invocation. Returns what one that fails came to; it is run again then.
+    pub fn start(&self) -> io::Result<Option<Outcome>> {
         let _turn = self.turn();
-        self.running("").map(drop)
+        let failed = self.running("")?.err();
+        Ok(failed.map(|(_, Verdict { payload, fault, .. })| Outcome { payload, fault, log_tail: self.log.tail() }))
     }
 
     /// Runs the function once. A streamed response is waited for, and is as limited as any other.
@@ -157,7 +158,7 @@ impl Emulator {
             Piece::Chunk(chunk) => show(Part::Chunk(chunk)),
         });
         let memory = environment.memory_used().or(memory);
-        let mut verdict = self.verdict(&ending, id);
+        let mut verdict = self.verdict(&ending, id, invocation.timeout);
         match ending {
             // The function answered: what it answered is the caller's business, not REPORT's.
             Ending::Reply(_) => verdict.status = None,
@@ -204,7 +205,7 @@ impl Emulator {
             return Ok(Ok(environment));
         };
         self.replace(None);
-        let verdict = self.verdict(&ending, request_id);
+        let verdict = self.verdict(&ending, request_id, None);
         if let Some(status) = &verdict.status {
             self.log.line(&report::init(duration, status));
         }
@@ -233,7 +234,7 @@ impl Emulator {
     }
 
     /// Says an ending in Lambda's words.
-    fn verdict(&self, ending: &Ending, request_id: &str) -> Verdict {
+    fn verdict(&self, ending: &Ending, request_id: &str, timeout: Option<Duration>) -> Verdict {
         let answered = |payload: Vec<u8>, fault: Option<&str>| Verdict {
             payload,
             status: None,
@@ -258,7 +259,7 @@ impl Emulator {
                 failed("Runtime.ExitError", exit_message(*exit), Status::Error { error_type })
             }
             Ending::TimedOut => {
-                let seconds = self.function.timeout.as_secs_f64();
+                let seconds = timeout.unwrap_or(self.function.timeout).as_secs_f64();
                 failed("Sandbox.Timedout", format!("Task timed out after {seconds:.2} seconds"), Status::Timeout)
             }
         }

@@ -124,9 +124,10 @@ impl ExecutionEnvironment {
     /// Gives the runtime one event and waits for the end of it. What it streams meanwhile goes to `pass`.
     pub(crate) fn invoke(&self, invocation: &Invocation, pass: &mut dyn FnMut(Piece)) -> (Duration, Ending) {
         let begun = Instant::now();
-        let deadline = SystemTime::now() + self.function.timeout;
+        let timeout = invocation.timeout.unwrap_or(self.function.timeout);
+        let deadline = SystemTime::now() + timeout;
         self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
-        let time_is_up = begun + self.function.timeout;
+        let time_is_up = begun + timeout;
         let state = loop {
             let state = self
                 .runtime_api

@@ -86,9 +86,8 @@ struct Answers {
     pointer_width: u8,
 }
 
-impl Interpreter {
-    /// Asks the interpreter at `path` about itself; or says in a sentence why it cannot be used.
-    pub fn ask(path: &Path) -> Result<Interpreter, String> {
+impl Answers {
+    fn of(path: &Path) -> Result<Answers, String> {
         let name = path.display();
         let output = Command::new(path)
             .args(["-I", "-S", "-c", QUESTIONS])
@@ -104,8 +103,26 @@ impl Interpreter {
             let line: String = line.unwrap_or("it says nothing").chars().take(120).collect();
             return Err(format!("{name} does not run as a Python 3: {line}"));
         }
-        let answers: Answers = serde_json::from_slice(&output.stdout)
-            .map_err(|error| format!("{name} does not answer as a Python 3 does: {error}"))?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{name} does not answer as a Python 3 does: {error}"))
+    }
+
+    /// Where its library may be. The prefix comes before LIBDIR: a build that was moved still names the place it was built for.
+    fn library_folders(&self) -> Vec<PathBuf> {
+        let lib = self.base_prefix.join("lib");
+        let mut folders = vec![lib.clone(), self.base_prefix.join("lib64"), lib.join(&self.multiarch)];
+        folders.extend(self.directories.iter().cloned());
+        let mut known = HashSet::new();
+        folders.retain(|folder| folder.is_dir() && known.insert(folder.clone()));
+        folders
+    }
+}
+
+impl Interpreter {
+    /// Asks the interpreter at `path` about itself; or says in a sentence why it cannot be used.
+    pub fn ask(path: &Path) -> Result<Interpreter, String> {
+        let name = path.display();
+        let answers = Answers::of(path)?;
         let (major, minor, patch) = answers.version;
         if answers.implementation != "cpython" {
             return Err(format!("{name} is {}, not CPython", answers.implementation));
@@ -114,7 +131,7 @@ impl Interpreter {
             return Err(format!("{name} is CPython {major}.{minor}.{patch}, older than 3.{OLDEST}"));
         }
         let library = format!("python{}", answers.ldversion);
-        let library_directories = library_directories(&answers);
+        let library_directories = answers.library_folders();
         let libraries = library::find(&library, &library_directories);
         if libraries.is_empty() {
             return Err(format!(
@@ -152,14 +169,22 @@ impl Interpreter {
     }
 }
 
-/// The prefix comes before LIBDIR: a build that was moved still names the place it was built for.
-fn library_directories(answers: &Answers) -> Vec<PathBuf> {
-    let lib = answers.base_prefix.join("lib");
-    let mut directories = vec![lib.clone(), answers.base_prefix.join("lib64"), lib.join(&answers.multiarch)];
-    directories.extend(answers.directories.iter().cloned());
-    let mut known = HashSet::new();
-    directories.retain(|directory| directory.is_dir() && known.insert(directory.clone()));
-    directories
+/// The folder with the library that a bootstrap needs to run on the interpreter at `path`; or a sentence that says why there is
+/// none, and what to do.
+pub fn shared_library_folder(path: &Path) -> Result<PathBuf, String> {
+    let answers = Answers::of(path)?;
+    let file = format!("libpython{}.so.1.0", answers.ldversion);
+    let folders = answers.library_folders();
+    folders.into_iter().find(|folder| folder.join(&file).is_file()).ok_or_else(|| {
+        let (major, minor, _) = answers.version;
+        format!(
+            "{} has no shared library, and functions run in one: there is no {file} under {}. On Debian and Ubuntu it is in the \
+             package libpython{major}.{minor}; pyenv builds it with PYTHON_CONFIGURE_OPTS=--enable-shared; the Pythons of \
+             `uv python install {major}.{minor}` have it",
+            path.display(),
+            answers.base_prefix.display()
+        )
+    })
 }
 
 impl fmt::Display for Interpreter {
