@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
 use whipsnake_emulator::{Emulator, start_function_url, start_invoke_api};
 
-use crate::{display::Readable, failure::Failure, function::FunctionArguments, signals};
+use crate::{display, failure::Failure, function::FunctionArguments, signals};
 
 /// Serves a function to boto3, to `aws lambda invoke` and, by a Function URL, to HTTP clients until Ctrl-C; its log goes to standard
 /// error.
@@ -18,18 +18,15 @@ pub struct Emulate {
     /// Where to listen for a Function URL; without it there is none
     #[arg(long, value_name = "ADDRESS")]
     function_url: Option<SocketAddr>,
-    /// The function's name; `function` always works too
-    #[arg(long, value_name = "NAME", default_value = "function")]
-    function_name: String,
 }
 
 impl Emulate {
     /// Serves until a signal ends the process.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let function = self.function.function(self.function_name)?;
+        let function = self.function.function()?;
         let name = function.name.clone();
         let region = function.region.clone();
-        let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
+        let emulator = Arc::new(Emulator::new(function, display::log()));
         signals::shut_down_on_signal(&emulator)?;
         let busy = |address: SocketAddr, option: &'static str| {
             move |error: io::Error| {

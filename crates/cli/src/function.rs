@@ -11,10 +11,12 @@ use whipsnake_emulator::Function;
 
 use crate::failure::Failure;
 
-/// What `whipsnake invoke` and `whipsnake emulate` run.
+/// What is run, and how it is configured.
 #[derive(clap::Args)]
+#[command(next_help_heading = "Function")]
 pub struct FunctionArguments {
     /// The handler, as in Lambda's configuration: module.function
+    #[arg(help_heading = None)]
     handler: String,
     /// The directory with the function's code
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -37,11 +39,14 @@ pub struct FunctionArguments {
     /// The region the function believes to be in
     #[arg(long, value_name = "REGION", default_value = "us-east-1")]
     region: String,
+    /// The function's name
+    #[arg(long, value_name = "NAME", default_value = "function")]
+    function_name: String,
 }
 
 impl FunctionArguments {
-    /// The function called `name`, with all its paths known to exist.
-    pub fn function(self, name: String) -> Result<Function, Failure> {
+    /// The function, with all its paths known to exist.
+    pub fn function(self) -> Result<Function, Failure> {
         let task = fs::canonicalize(&self.task).ok().filter(|task| task.is_dir()).ok_or_else(|| {
             Failure::new(format!(
                 "there is no directory {}: name the one with the function's code with --task",
@@ -54,7 +59,7 @@ impl FunctionArguments {
         };
         environment.extend(self.environment);
         Ok(Function {
-            name,
+            name: self.function_name,
             handler: self.handler,
             task,
             bootstrap: find_bootstrap(self.bootstrap)?,

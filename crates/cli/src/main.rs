@@ -5,9 +5,12 @@
 mod bench;
 mod display;
 mod emulate;
+mod event;
+mod events;
 mod failure;
 mod function;
 mod invoke;
+mod json_outcome;
 mod layer;
 mod play;
 mod python;
@@ -15,11 +18,21 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::styling::{AnsiColor, Effects, Styles},
+};
+
+/// The headings and names of cargo's and uv's help, on terminals.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default());
 
 /// Runs Python functions on whipsnake, the AWS Lambda runtime, without AWS.
 #[derive(Parser)]
-#[command(name = "whipsnake", version, disable_help_subcommand = true)]
+#[command(name = "whipsnake", version, disable_help_subcommand = true, styles = STYLES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -29,6 +42,7 @@ struct Arguments {
 enum Verb {
     Invoke(invoke::Invoke),
     Emulate(emulate::Emulate),
+    Events(events::Events),
     Play(play::Play),
     Python(python::Python),
     Layer(layer::Layer),
@@ -39,13 +53,14 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Invoke(invoke) => invoke.run(),
         Verb::Emulate(emulate) => emulate.run(),
+        Verb::Events(events) => events.run(),
         Verb::Play(play) => play.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),
         Verb::Bench(bench) => bench.run(),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("whipsnake: {failure}");
+        display::complain(&failure.to_string());
         ExitCode::from(2)
     })
 }

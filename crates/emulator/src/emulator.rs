@@ -46,6 +46,8 @@ pub struct Outcome {
     pub fault: Option<String>,
     /// The last 4 KB of the invocation's log.
     pub log_tail: Vec<u8>,
+    /// What the log's last line reports.
+    pub report: Report,
 }
 
 /// Runs one function. Invocations wait for each other; there is one execution environment.
@@ -221,7 +223,7 @@ impl Emulator {
     ) -> Outcome {
         self.log.line(&report::end(request_id));
         let report = Report {
-            request_id,
+            request_id: request_id.to_owned(),
             duration,
             memory: self.function.memory,
             memory_used: memory.unwrap_or_default(),
@@ -229,7 +231,7 @@ impl Emulator {
             status: verdict.status,
         };
         self.log.line(&report.line());
-        Outcome { payload: verdict.payload, fault: verdict.fault, log_tail: self.log.tail() }
+        Outcome { payload: verdict.payload, fault: verdict.fault, log_tail: self.log.tail(), report }
     }
 
     /// Says an ending in Lambda's words.
