@@ -1,10 +1,10 @@
 //! `whipsnake emulate`: an Invoke API for boto3 and the AWS command line, and a Function URL for everything that speaks HTTP.
 
-use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
-use whipsnake_emulator::{Emulator, start_function_url, start_invoke_api};
+use whipsnake_emulator::{Deployment, Emulator};
 
-use crate::{display, failure::Failure, function::FunctionArguments, signals};
+use crate::{display, endpoints, failure::Failure, function::FunctionArguments, signals};
 
 /// Serves a function to boto3, to `aws lambda invoke` and, by a Function URL, to HTTP clients until Ctrl-C; its log goes to standard
 /// error.
@@ -23,32 +23,10 @@ pub struct Emulate {
 impl Emulate {
     /// Serves until a signal ends the process.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let function = self.function.function()?;
-        let name = function.name.clone();
-        let region = function.region.clone();
-        let emulator = Arc::new(Emulator::new(function, display::log()));
-        signals::shut_down_on_signal(&emulator)?;
-        let busy = |address: SocketAddr, option: &'static str| {
-            move |error: io::Error| {
-                Failure::new(format!("listening on {address}: {error}; choose another address with {option}"))
-            }
-        };
-        let api = start_invoke_api(self.listen, Arc::clone(&emulator)).map_err(busy(self.listen, "--listen"))?;
-        eprintln!(
-            "whipsnake: http://{} runs {name}; aws lambda invoke --endpoint-url http://{} --region {region} \
-             --no-sign-request --function-name {name} --cli-binary-format raw-in-base64-out --payload '{{}}' /dev/stdout",
-            api.address(),
-            api.address(),
-        );
-        let _url = match self.function_url {
-            Some(address) => {
-                let url =
-                    start_function_url(address, Arc::clone(&emulator)).map_err(busy(address, "--function-url"))?;
-                eprintln!("whipsnake: curl -N http://{}/ asks its Function URL", url.address());
-                Some(url)
-            }
-            None => None,
-        };
+        let emulator = Arc::new(Emulator::new(self.function.function()?, display::log()));
+        let running = Arc::clone(&emulator);
+        signals::on_end(move || running.shut_down())?;
+        let _endpoints = endpoints::open(&Deployment::new(Arc::clone(&emulator)), self.listen, self.function_url)?;
         // A failed init is in the log, and is run again by the first invocation.
         emulator.start().map_err(|error| Failure::new(error.to_string()))?;
         loop {

@@ -24,6 +24,9 @@ pub struct FunctionArguments {
     /// The bootstrap to run [default: the one beside this command]
     #[arg(long, value_name = "PATH")]
     bootstrap: Option<PathBuf>,
+    /// A virtual environment whose packages the function may import [default: $VIRTUAL_ENV]
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
     /// The function's memory in megabytes: told and reported, not enforced
     #[arg(long, value_name = "MEGABYTES", default_value_t = 128)]
     memory: u32,
@@ -46,7 +49,7 @@ pub struct FunctionArguments {
 
 impl FunctionArguments {
     /// The function, with all its paths known to exist.
-    pub fn function(self) -> Result<Function, Failure> {
+    pub fn function(&self) -> Result<Function, Failure> {
         let task = fs::canonicalize(&self.task).ok().filter(|task| task.is_dir()).ok_or_else(|| {
             Failure::new(format!(
                 "there is no directory {}: name the one with the function's code with --task",
@@ -57,17 +60,51 @@ impl FunctionArguments {
             Some(file) => read_variables(file)?,
             None => BTreeMap::new(),
         };
-        environment.extend(self.environment);
+        environment.extend(self.environment.iter().cloned());
+        if let Some(packages) = self.packages()? {
+            // Behind what the function says itself.
+            let path = environment.entry("PYTHONPATH".to_owned()).or_default();
+            let separator = if path.is_empty() { "" } else { ":" };
+            path.push_str(&format!("{separator}{}", packages.display()));
+        }
         Ok(Function {
-            name: self.function_name,
-            handler: self.handler,
+            name: self.function_name.clone(),
+            handler: self.handler.clone(),
             task,
-            bootstrap: find_bootstrap(self.bootstrap)?,
+            bootstrap: find_bootstrap(self.bootstrap.clone())?,
             memory: self.memory,
             timeout: Duration::from_secs_f64(self.timeout),
-            region: self.region,
+            region: self.region.clone(),
             environment,
         })
+    }
+}
+
+impl FunctionArguments {
+    /// The folder with the function's code, as it was named.
+    pub fn task(&self) -> &Path {
+        &self.task
+    }
+
+    /// The file with the function's variables.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.env_file.as_deref()
+    }
+
+    /// Where the virtual environment has its packages. The active one may be of something else; one that was named has to be there.
+    fn packages(&self) -> Result<Option<PathBuf>, Failure> {
+        let active = env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
+        let Some(venv) = self.venv.clone().or(active) else { return Ok(None) };
+        let found = fs::read_dir(venv.join("lib")).ok().and_then(|mut pythons| {
+            pythons.find_map(|python| Some(python.ok()?.path().join("site-packages")).filter(|path| path.is_dir()))
+        });
+        match (found.and_then(|found| fs::canonicalize(found).ok()), &self.venv) {
+            (None, Some(named)) => {
+                let named = named.display();
+                Err(Failure::new(format!("{named} is no virtual environment: it has no lib/python3.X/site-packages")))
+            }
+            (found, _) => Ok(found),
+        }
     }
 }
 

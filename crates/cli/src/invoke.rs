@@ -56,7 +56,8 @@ impl Invoke {
         let log = JsonOutcome::default();
         let shown: Box<dyn Write + Send> = if self.json { Box::new(log.clone()) } else { display::log() };
         let emulator = Arc::new(Emulator::new(function, shown));
-        signals::shut_down_on_signal(&emulator)?;
+        let running = Arc::clone(&emulator);
+        signals::on_end(move || running.shut_down())?;
         let mut has_failed = false;
         for _ in 0..self.repeat {
             let invocation = self.caller.invocation(event.clone())?;
@@ -80,7 +81,7 @@ impl Caller {
 }
 
 /// Invokes once and prints the response. True when the function failed.
-fn show(emulator: &Emulator, invocation: &Invocation) -> Result<bool, Failure> {
+pub fn show(emulator: &Emulator, invocation: &Invocation) -> Result<bool, Failure> {
     let mut printed = Ok(());
     let mut line_is_open = false;
     let outcome = emulator
@@ -95,7 +96,7 @@ fn show(emulator: &Emulator, invocation: &Invocation) -> Result<bool, Failure> {
 }
 
 /// Prints a part of the response, at once. What is whole gets a line of its own; a stream is printed as it is.
-pub fn print(part: Part<'_>, line_is_open: &mut bool) -> io::Result<()> {
+fn print(part: Part<'_>, line_is_open: &mut bool) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match part {
         Part::Beginning { .. } => {}

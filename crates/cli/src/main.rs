@@ -5,6 +5,7 @@
 mod bench;
 mod display;
 mod emulate;
+mod endpoints;
 mod event;
 mod events;
 mod failure;
@@ -15,6 +16,7 @@ mod layer;
 mod play;
 mod python;
 mod signals;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Invoke(invoke::Invoke),
+    Watch(watch::Watch),
     Emulate(emulate::Emulate),
     Events(events::Events),
     Play(play::Play),
@@ -52,6 +55,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Invoke(invoke) => invoke.run(),
+        Verb::Watch(watch) => watch.run(),
         Verb::Emulate(emulate) => emulate.run(),
         Verb::Events(events) => events.run(),
         Verb::Play(play) => play.run(),

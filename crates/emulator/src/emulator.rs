@@ -58,7 +58,10 @@ pub struct Emulator {
     turn: Mutex<()>,
     /// Here from its start on, so that a shutdown reaches it in whatever phase it is.
     environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
+    observer: Option<Box<Observer>>,
 }
+
+type Observer = dyn Fn(&Invocation) + Send + Sync;
 
 /// What became of a phase, ready to be reported.
 struct Verdict {
@@ -82,7 +85,13 @@ impl Verdict {
 impl Emulator {
     /// Prepares to run `function`; its log, as Lambda would write it, goes to `log`.
     pub fn new(function: Function, log: Box<dyn Write + Send>) -> Self {
-        Emulator { function, log: Arc::new(Log::new(log)), turn: Mutex::new(()), environment: Mutex::new(None) }
+        Emulator {
+            function,
+            log: Arc::new(Log::new(log)),
+            turn: Mutex::new(()),
+            environment: Mutex::new(None),
+            observer: None,
+        }
     }
 
     /// The function that is run.
@@ -90,10 +99,24 @@ impl Emulator {
         &self.function
     }
 
-    /// Runs the init phase now instead of at the first invocation. One that fails is in the log, and is run again then.
-    pub fn start(&self) -> io::Result<()> {
+    /// Has `observer` see every invocation before the function does.
+    #[must_use]
+    pub fn observed(mut self, observer: impl Fn(&Invocation) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Runs the init phase now instead of at the first invocation. One that fails is run again then; what went wrong is in the log,
+    /// and is returned as JSON.
+    pub fn start(&self) -> io::Result<Option<Vec<u8>>> {
         let _turn = self.turn();
-        self.running("").map(drop)
+        Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
+    }
+
+    /// Ends the process when the invocation that it runs has ended.
+    pub fn retire(&self) {
+        let _turn = self.turn();
+        self.shut_down();
     }
 
     /// Runs the function once. A streamed response is waited for, and is as limited as any other.
@@ -121,6 +144,9 @@ impl Emulator {
     /// streamed response each part as it comes.
     pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(Part<'_>)) -> io::Result<Outcome> {
         let _turn = self.turn();
+        if let Some(observe) = &self.observer {
+            observe(invocation);
+        }
         let first = self.attempt(invocation, show)?;
         match first {
             Some(outcome) => Ok(outcome),

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What the runtime gets of the shutdown phase's two seconds.
-const SHUTDOWN: Duration = Duration::from_millis(600);
+pub const SHUTDOWN: Duration = Duration::from_millis(600);
 /// Lambda's limit for the init phase; functions with a longer time-out get that.
 const INIT: Duration = Duration::from_secs(10);
 

@@ -12,6 +12,7 @@
 mod bytes;
 mod conversation;
 mod delivery;
+mod deployment;
 mod emulator;
 mod event_stream;
 mod execution_environment;
@@ -34,7 +35,9 @@ mod server;
 mod stage;
 
 pub use bytes::Bytes;
+pub use deployment::Deployment;
 pub use emulator::{Emulator, Outcome, Part};
+pub use execution_environment::SHUTDOWN;
 pub use function::Function;
 pub use function_url::start_function_url;
 pub use invocation::Invocation;
