@@ -4,7 +4,9 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
 use whipsnake_emulator::{Deployment, Emulator};
 
-use crate::{display, endpoints, failure::Failure, function::FunctionArguments, signals};
+use crate::{
+    display, endpoints, failure::Failure, function::FunctionArguments, signals, simulate::SimulationArguments,
+};
 
 /// Serves a function to boto3, to `aws lambda invoke` and, by a Function URL, to HTTP clients until Ctrl-C; its log goes to standard
 /// error.
@@ -18,12 +20,15 @@ pub struct Emulate {
     /// Where to listen for a Function URL; without it there is none
     #[arg(long, value_name = "ADDRESS")]
     function_url: Option<SocketAddr>,
+    #[command(flatten)]
+    simulation: SimulationArguments,
 }
 
 impl Emulate {
     /// Serves until a signal ends the process.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let emulator = Arc::new(Emulator::new(self.function.function()?, display::log()));
+        let emulator = Emulator::new(self.function.function()?, display::log());
+        let emulator = Arc::new(emulator.simulating(self.simulation.simulation()));
         let running = Arc::clone(&emulator);
         signals::on_end(move || running.shut_down())?;
         let _endpoints = endpoints::open(&Deployment::new(Arc::clone(&emulator)), self.listen, self.function_url)?;

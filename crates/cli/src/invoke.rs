@@ -11,6 +11,7 @@ use whipsnake_emulator::{Emulator, Invocation, Part};
 
 use crate::{
     display, event::EventArguments, failure::Failure, function::FunctionArguments, json_outcome::JsonOutcome, signals,
+    simulate::SimulationArguments,
 };
 
 /// Invokes a function: its response goes to standard output, its log to standard error.
@@ -25,6 +26,8 @@ pub struct Invoke {
     caller: Caller,
     #[command(flatten)]
     function: FunctionArguments,
+    #[command(flatten)]
+    simulation: SimulationArguments,
     /// Invokes so often, one after the other, in the same process as long as that lives
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
     repeat: u32,
@@ -55,7 +58,7 @@ impl Invoke {
         let function = self.function.function()?;
         let log = JsonOutcome::default();
         let shown: Box<dyn Write + Send> = if self.json { Box::new(log.clone()) } else { display::log() };
-        let emulator = Arc::new(Emulator::new(function, shown));
+        let emulator = Arc::new(Emulator::new(function, shown).simulating(self.simulation.simulation()));
         let running = Arc::clone(&emulator);
         signals::on_end(move || running.shut_down())?;
         let mut has_failed = false;

@@ -16,6 +16,7 @@ mod layer;
 mod play;
 mod python;
 mod signals;
+mod simulate;
 mod watch;
 
 use std::process::ExitCode;

@@ -21,7 +21,9 @@ use std::{
 use serde_json::Value;
 use whipsnake_emulator::{Deployment, Emulator, SHUTDOWN};
 
-use crate::{display, endpoints, failure::Failure, function::FunctionArguments, signals};
+use crate::{
+    display, endpoints, failure::Failure, function::FunctionArguments, signals, simulate::SimulationArguments,
+};
 use changes::{Changes, Saved};
 use debugpy::Debugpy;
 use recorded::{Recorder, Replay};
@@ -52,11 +54,14 @@ pub struct Watch {
     /// Sends the function this event, or those in this folder, whenever it is ready; the responses go to standard output
     #[arg(long, value_name = "FILE|DIR")]
     replay: Option<PathBuf>,
+    #[command(flatten)]
+    simulation: SimulationArguments,
 }
 
 /// What is served and how it is started anew.
 struct Watched {
     function: FunctionArguments,
+    simulation: SimulationArguments,
     debugpy: Option<Debugpy>,
     recorder: Option<Arc<Recorder>>,
     replay: Option<Replay>,
@@ -84,6 +89,7 @@ impl Watch {
             recorder: self.record.map(Recorder::into_folder).transpose()?.map(Arc::new),
             replay: self.replay.map(Replay::of).transpose()?,
             function: self.function,
+            simulation: self.simulation,
             retiring: Mutex::default(),
         });
         let begun = Instant::now();
@@ -116,7 +122,7 @@ impl Watched {
         }
         let is_silent = Arc::new(AtomicBool::new(false));
         let log = VersionLog { log: display::log(), is_silent: Arc::clone(&is_silent) };
-        let mut emulator = Emulator::new(function, Box::new(log));
+        let mut emulator = Emulator::new(function, Box::new(log)).simulating(self.simulation.simulation());
         if let Some(recorder) = self.recorder.clone() {
             emulator = emulator.observed(move |invocation| recorder.record(invocation));
         }

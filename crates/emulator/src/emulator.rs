@@ -2,7 +2,10 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,7 @@ use crate::{
     process::Exit,
     report::{self, Report, Status},
     runtime_api::{MAX_RESPONSE, Piece, Reply},
+    simulation::Simulation,
 };
 
 /// How the Invoke API calls a function's failure.
@@ -59,6 +63,10 @@ pub struct Emulator {
     /// Here from its start on, so that a shutdown reaches it in whatever phase it is.
     environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
     observer: Option<Box<Observer>>,
+    simulation: Simulation,
+    /// How many invocations and how many init phases there were.
+    invocations: AtomicU32,
+    inits: AtomicU32,
 }
 
 type Observer = dyn Fn(&Invocation) + Send + Sync;
@@ -91,6 +99,9 @@ impl Emulator {
             turn: Mutex::new(()),
             environment: Mutex::new(None),
             observer: None,
+            simulation: Simulation::default(),
+            invocations: AtomicU32::new(0),
+            inits: AtomicU32::new(0),
         }
     }
 
@@ -103,6 +114,13 @@ impl Emulator {
     #[must_use]
     pub fn observed(mut self, observer: impl Fn(&Invocation) + Send + Sync + 'static) -> Self {
         self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Has the function meet what is simulated.
+    #[must_use]
+    pub fn simulating(mut self, simulation: Simulation) -> Self {
+        self.simulation = simulation;
         self
     }
 
@@ -180,7 +198,8 @@ impl Emulator {
         };
         self.log.line(&report::start(id));
         let memory = environment.memory_used();
-        let (duration, ending) = environment.invoke(invocation, &mut |piece| match &piece {
+        let fate = self.simulation.fate(self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
+        let (duration, ending) = environment.invoke(invocation, fate, &mut |piece| match &piece {
             Piece::Beginning(content_type) => show(Part::Beginning { content_type }),
             Piece::Chunk(chunk) => show(Part::Chunk(chunk)),
         });
@@ -202,7 +221,9 @@ impl Emulator {
         }
         verdict.show_to(show);
         let init = environment.unreported_init();
-        Ok(Some(self.finish(id, duration, init, memory, verdict)))
+        let outcome = self.finish(id, duration, init, memory, verdict);
+        environment.rest();
+        Ok(Some(outcome))
     }
 
     /// Ends the process as Lambda does; an invocation that runs meanwhile fails.
@@ -222,7 +243,9 @@ impl Emulator {
             }
             environment.shut_down();
         }
-        let environment = ExecutionEnvironment::start(&self.function, &self.log).map_err(|error| {
+        let mut simulation = self.simulation.clone();
+        simulation.init_crash &= self.inits.fetch_add(1, Ordering::Relaxed) == 0;
+        let environment = ExecutionEnvironment::start(&self.function, &self.log, &simulation).map_err(|error| {
             let (bootstrap, task) = (self.function.bootstrap.display(), self.function.task.display());
             io::Error::new(error.kind(), format!("starting {bootstrap} in {task}: {error}"))
         })?;

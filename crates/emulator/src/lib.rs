@@ -32,6 +32,7 @@ mod response_stream;
 mod runtime_api;
 mod script;
 mod server;
+mod simulation;
 mod stage;
 
 pub use bytes::Bytes;
@@ -47,3 +48,4 @@ pub use recording::{Chunk, RecordedRequest, Recording};
 pub use report::{Report, Status};
 pub use script::{Script, ScriptError, Scripts};
 pub use server::Server;
+pub use simulation::{Refuse, Simulation};
