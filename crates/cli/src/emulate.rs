@@ -8,18 +8,17 @@ use crate::{
     display, endpoints, failure::Failure, function::FunctionArguments, signals, simulate::SimulationArguments,
 };
 
-/// Serves a function to boto3, to `aws lambda invoke` and, by a Function URL, to HTTP clients until Ctrl-C; its log goes to standard
-/// error.
+/// Serves a function to boto3, `aws lambda invoke` and HTTP clients until Ctrl-C
 #[derive(clap::Args)]
 pub struct Emulate {
-    #[command(flatten)]
-    function: FunctionArguments,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
     /// Where to listen for a Function URL; without it there is none
     #[arg(long, value_name = "ADDRESS")]
     function_url: Option<SocketAddr>,
+    #[command(flatten)]
+    function: FunctionArguments,
     #[command(flatten)]
     simulation: SimulationArguments,
 }

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use crate::{display, event::Changes, failure::Failure};
 pub use samples::{Origin, SAMPLES, Sample};
 
-/// Sample events of AWS's services: lists them, shows one, or writes one to a file to be changed.
+/// Lists, shows and writes sample events of AWS's services
 #[derive(clap::Args)]
 pub struct Events {
     #[command(subcommand)]

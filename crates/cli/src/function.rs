@@ -81,6 +81,28 @@ impl FunctionArguments {
 }
 
 impl FunctionArguments {
+    /// A function that is only looked at.
+    pub fn of(
+        handler: String,
+        task: PathBuf,
+        bootstrap: PathBuf,
+        venv: Option<PathBuf>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        FunctionArguments {
+            handler,
+            task,
+            bootstrap: Some(bootstrap),
+            venv,
+            memory: 128,
+            timeout: 300.0,
+            environment,
+            env_file: None,
+            region: "us-east-1".to_owned(),
+            function_name: "function".to_owned(),
+        }
+    }
+
     /// The folder with the function's code, as it was named.
     pub fn task(&self) -> &Path {
         &self.task
@@ -142,7 +164,8 @@ fn read_variables(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
         .collect()
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+/// A variable and its value.
+pub fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("{text:?} is not NAME=VALUE")),

@@ -14,7 +14,7 @@ use crate::{
     simulate::SimulationArguments,
 };
 
-/// Invokes a function: its response goes to standard output, its log to standard error.
+/// Invokes a function: its response goes to standard output, its log to standard error
 ///
 /// A streamed response goes there as it comes. Exits with 0 when the function responded, with 1 when it failed (what went wrong
 /// is then the response), and with 2 when it could not be run.

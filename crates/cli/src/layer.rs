@@ -28,9 +28,10 @@ use crate::{
     failure::Failure,
     python::{self, Interpreter},
 };
-use architecture::Architecture;
+pub use architecture::Architecture;
 use bytecode::Source;
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
+pub use elf::Elf;
 use libraries::Libraries;
 use prefix::Prefix;
 use report::Report;

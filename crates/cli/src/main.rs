@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod completions;
 mod display;
+mod doctor;
 mod emulate;
 mod endpoints;
 mod event;
@@ -15,6 +17,8 @@ mod json_outcome;
 mod layer;
 mod play;
 mod python;
+#[cfg(test)]
+mod reference;
 mod signals;
 mod simulate;
 mod watch;
@@ -48,9 +52,11 @@ enum Verb {
     Emulate(emulate::Emulate),
     Events(events::Events),
     Play(play::Play),
+    Doctor(doctor::Doctor),
     Python(python::Python),
     Layer(layer::Layer),
     Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -60,9 +66,11 @@ fn main() -> ExitCode {
         Verb::Emulate(emulate) => emulate.run(),
         Verb::Events(events) => events.run(),
         Verb::Play(play) => play.run(),
+        Verb::Doctor(doctor) => doctor.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),
         Verb::Bench(bench) => bench.run(),
+        Verb::Completions(completions) => completions.run(),
     };
     outcome.unwrap_or_else(|failure| {
         display::complain(&failure.to_string());

@@ -13,9 +13,9 @@ pub struct SimulationArguments {
     /// - time-out: its time is up when it has the event, and its process is killed
     /// - 410: its responses are refused, because they come after the time-out
     /// - 413: its responses are refused as too large
-    /// - slow-stream[=BYTES]: a caller who takes so many bytes of a streamed response in a second [100000]
-    /// - freeze[=SECONDS]: its process stands still between invocations (SIGSTOP, SIGCONT), at least so long [0]: what it is
-    ///   connected to may have hung up when it goes on
+    /// - slow-stream[=BYTES]: a caller who takes so many bytes of a stream in a second [100000]
+    /// - freeze[=SECONDS]: its process stands still between invocations, at least so long [0], and finds its
+    ///   connections as their other ends have left them
     /// - hang-up: the Runtime API closes the process's connections between invocations
     /// - init-crash: its first process is killed in the init phase
     /// - crash[=N]: its process is killed in every Nth invocation [1], as one that has no memory left

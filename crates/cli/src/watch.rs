@@ -28,14 +28,12 @@ use changes::{Changes, Saved};
 use debugpy::Debugpy;
 use recorded::{Recorder, Replay};
 
-/// Serves a function like `emulate`, with a Function URL, and starts it anew when a file of its folder is saved.
+/// Serves a function like `emulate`, and starts it anew when a file of its folder is saved
 ///
 /// Invocations that run go on with the code that they began with; those that come after the save wait for the new one. Ctrl-C sends
 /// the function's process SIGTERM, so that what it does then can be tried.
 #[derive(clap::Args)]
 pub struct Watch {
-    #[command(flatten)]
-    function: FunctionArguments,
     /// Where to listen for boto3 and `aws lambda invoke`; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
@@ -54,6 +52,8 @@ pub struct Watch {
     /// Sends the function this event, or those in this folder, whenever it is ready; the responses go to standard output
     #[arg(long, value_name = "FILE|DIR")]
     replay: Option<PathBuf>,
+    #[command(flatten)]
+    function: FunctionArguments,
     #[command(flatten)]
     simulation: SimulationArguments,
 }
