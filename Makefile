@@ -129,7 +129,7 @@ format: venv ## Formats everything
 	$(VENV)/bin/ruff format python docs/samples
 
 docs: python ## Writes the generated pages of docs/ anew
-	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap reference_page
+	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap -p whipsnake reference_page
 
 bench: build venv ## Cold start and warm latency, as ratios to awslambdaric on the same CPython
 	@$(VENV)/bin/python -m compileall -q $(VENV)/lib

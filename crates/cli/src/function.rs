@@ -11,10 +11,12 @@ use whipsnake_emulator::Function;
 
 use crate::{failure::Failure, python};
 
-/// What `whipsnake invoke` and `whipsnake emulate` run.
+/// What is run, and how it is configured.
 #[derive(clap::Args)]
+#[command(next_help_heading = "Function")]
 pub struct FunctionArguments {
     /// The handler, as in Lambda's configuration: module.function
+    #[arg(help_heading = None)]
     handler: String,
     /// The directory with the function's code
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -22,6 +24,9 @@ pub struct FunctionArguments {
     /// The bootstrap to run [default: the one beside this command]
     #[arg(long, value_name = "PATH")]
     bootstrap: Option<PathBuf>,
+    /// A virtual environment whose packages the function may import [default: $VIRTUAL_ENV]
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
     /// The function's memory in megabytes: told and reported, not enforced
     #[arg(long, value_name = "MEGABYTES", default_value_t = 128)]
     memory: u32,
@@ -37,11 +42,14 @@ pub struct FunctionArguments {
     /// The region the function believes to be in
     #[arg(long, value_name = "REGION", default_value = "us-east-1")]
     region: String,
+    /// The function's name
+    #[arg(long, value_name = "NAME", default_value = "function")]
+    function_name: String,
 }
 
 impl FunctionArguments {
-    /// The function called `name`, with all its paths known to exist.
-    pub fn function(self, name: String) -> Result<Function, Failure> {
+    /// The function, with all its paths known to exist.
+    pub fn function(&self) -> Result<Function, Failure> {
         let task = fs::canonicalize(&self.task).ok().filter(|task| task.is_dir()).ok_or_else(|| {
             Failure::new(format!(
                 "there is no directory {}: name the one with the function's code with --task",
@@ -52,22 +60,78 @@ impl FunctionArguments {
             Some(file) => read_variables(file)?,
             None => BTreeMap::new(),
         };
-        environment.extend(self.environment);
+        environment.extend(self.environment.iter().cloned());
+        if let Some(packages) = self.packages()? {
+            // Behind what the function says itself.
+            let path = environment.entry("PYTHONPATH".to_owned()).or_default();
+            let separator = if path.is_empty() { "" } else { ":" };
+            path.push_str(&format!("{separator}{}", packages.display()));
+        }
         // The bootstrap of a wheel has no Python of its own; one that was named has.
         let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
         let library_folder = python.as_deref().map(python::shared_library_folder).transpose()?;
         environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
-            name,
-            handler: self.handler,
+            name: self.function_name.clone(),
+            handler: self.handler.clone(),
             task,
-            bootstrap: find_bootstrap(self.bootstrap)?,
+            bootstrap: find_bootstrap(self.bootstrap.clone())?,
             memory: self.memory,
             timeout: Duration::from_secs_f64(self.timeout),
-            region: self.region,
+            region: self.region.clone(),
             environment,
             library_folder,
         })
+    }
+}
+
+impl FunctionArguments {
+    /// A function that is only looked at.
+    pub fn of(
+        handler: String,
+        task: PathBuf,
+        bootstrap: PathBuf,
+        venv: Option<PathBuf>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        FunctionArguments {
+            handler,
+            task,
+            bootstrap: Some(bootstrap),
+            venv,
+            memory: 128,
+            timeout: 300.0,
+            environment,
+            env_file: None,
+            region: "us-east-1".to_owned(),
+            function_name: "function".to_owned(),
+        }
+    }
+
+    /// The folder with the function's code, as it was named.
+    pub fn task(&self) -> &Path {
+        &self.task
+    }
+
+    /// The file with the function's variables.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.env_file.as_deref()
+    }
+
+    /// Where the virtual environment has its packages. The active one may be of something else; one that was named has to be there.
+    fn packages(&self) -> Result<Option<PathBuf>, Failure> {
+        let active = env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
+        let Some(venv) = self.venv.clone().or(active) else { return Ok(None) };
+        let found = fs::read_dir(venv.join("lib")).ok().and_then(|mut pythons| {
+            pythons.find_map(|python| Some(python.ok()?.path().join("site-packages")).filter(|path| path.is_dir()))
+        });
+        match (found.and_then(|found| fs::canonicalize(found).ok()), &self.venv) {
+            (None, Some(named)) => {
+                let named = named.display();
+                Err(Failure::new(format!("{named} is no virtual environment: it has no lib/python3.X/site-packages")))
+            }
+            (found, _) => Ok(found),
+        }
     }
 }
 
@@ -105,7 +169,8 @@ fn read_variables(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
         .collect()
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+/// A variable and its value.
+pub fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("{text:?} is not NAME=VALUE")),

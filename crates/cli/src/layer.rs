@@ -23,10 +23,11 @@ use crate::{
     failure::Failure,
     python::{self, Interpreter, library::Kind},
 };
-use architecture::Architecture;
+pub use architecture::Architecture;
 use archive::Moment;
 use bytecode::{Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
+pub use elf::Elf;
 use libraries::Libraries;
 use prefix::Prefix;
 use report::Report;

@@ -74,6 +74,50 @@ pub fn shared_library_folder(path: &str) -> Result<PathBuf, Failure> {
     interpreter::shared_library_folder(Path::new(path)).map_err(Failure::new)
 }
 
+/// What [`find`] chooses when nothing is named here, and why; nothing is installed.
+pub struct Found {
+    /// The interpreter, or why there is none.
+    pub chosen: Result<Interpreter, String>,
+    /// Why this one.
+    pub why: String,
+    /// Which else could be used.
+    pub others: Vec<Interpreter>,
+    /// Which cannot be used, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Looks at all Pythons that are here.
+pub fn look() -> Found {
+    let (mut found, problems) = search::all();
+    let named = name(None);
+    let version = named.as_deref().and_then(Version::parse);
+    let (chosen, why) = match (&named, version) {
+        (Some(named), None) => {
+            let interpreter = at(named).map_err(|failure| failure.to_string());
+            (interpreter, "$PYTHON names it".to_owned())
+        }
+        (named, version) => {
+            let wanted = |interpreter: &Interpreter| match &version {
+                Some(version) => version.matches(interpreter),
+                None => !interpreter.is_free_threaded,
+            };
+            let best = (0..found.len())
+                .filter(|&index| wanted(&found[index]))
+                .min_by_key(|&index| Reverse((found[index].is_release, found[index].version)));
+            let why = match named {
+                Some(named) => format!("$PYTHON asks for {named}, and it is the newest of these"),
+                None => "it is the newest that is here; --python or $PYTHON names another".to_owned(),
+            };
+            let chosen = best.map(|index| found.remove(index));
+            (chosen.ok_or_else(|| format!("there is none that can be used: {WHAT_TO_DO}")), why)
+        }
+    };
+    if let Ok(chosen) = &chosen {
+        found.retain(|other| other.executable != chosen.executable);
+    }
+    Found { chosen, why, others: found, problems }
+}
+
 /// What was named, here or by $PYTHON.
 pub fn name(named: Option<String>) -> Option<String> {
     named.or_else(|| env::var("PYTHON").ok()).filter(|named| !named.is_empty())

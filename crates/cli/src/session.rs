@@ -32,9 +32,6 @@ use crate::{
 pub struct Session {
     #[command(flatten)]
     function: FunctionArguments,
-    /// The function's name
-    #[arg(long, value_name = "NAME", default_value = "function")]
-    function_name: String,
 }
 
 /// A line in.
@@ -53,11 +50,12 @@ struct Request {
 impl Session {
     /// Serves until standard input ends.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let function = self.function.function(self.function_name)?;
+        let function = self.function.function()?;
         let emulator = Arc::new(Emulator::new(function, Box::new(LogLines)));
-        signals::shut_down_on_signal(&emulator)?;
+        let running = Arc::clone(&emulator);
+        signals::on_end(move || running.shut_down())?;
         let failed = emulator.start().map_err(|error| Failure::new(error.to_string()))?;
-        say(&json!({"initialised": failed.map(|outcome| Bytes(outcome.payload))}));
+        say(&json!({"initialised": failed.map(Bytes)}));
         for line in io::stdin().lock().lines() {
             let line = line.map_err(|error| Failure::new(format!("reading from standard input: {error}")))?;
             let invoked = invocation(&line).and_then(|invocation| invoke(&emulator, &invocation));

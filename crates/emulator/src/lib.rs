@@ -12,6 +12,7 @@
 mod bytes;
 mod conversation;
 mod delivery;
+mod deployment;
 mod emulator;
 mod event_stream;
 mod execution_environment;
@@ -32,15 +33,20 @@ mod response_stream;
 mod runtime_api;
 mod script;
 mod server;
+mod simulation;
 mod stage;
 
 pub use bytes::Bytes;
+pub use deployment::Deployment;
 pub use emulator::{Emulator, Outcome, Part};
+pub use execution_environment::SHUTDOWN;
 pub use function::Function;
 pub use function_url::start_function_url;
 pub use invocation::Invocation;
 pub use invoke_api::start_invoke_api;
 pub use play::{PlayError, play};
 pub use recording::{Chunk, RecordedRequest, Recording};
+pub use report::{Report, Status};
 pub use script::{Script, ScriptError, Scripts};
 pub use server::Server;
+pub use simulation::{Refuse, Simulation};

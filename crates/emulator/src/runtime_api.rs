@@ -19,6 +19,7 @@ use crate::{
     invocation::Invocation,
     process::Exit,
     server::Server,
+    simulation::Refuse,
 };
 
 /// A response's limit: 6 MiB and 100 bytes for the envelope.
@@ -80,6 +81,8 @@ pub(crate) struct State {
     /// What has come of a streamed response and was not taken yet.
     pieces: VecDeque<Piece>,
     extensions: Extensions,
+    /// How often the connections that wait for an event were closed.
+    hang_ups: u32,
 }
 
 struct Current {
@@ -94,6 +97,11 @@ impl State {
     /// Whether the runtime and all extensions have asked for their first events.
     pub(crate) fn is_initialised(&self) -> bool {
         matches!(self.phase, Phase::Ready | Phase::ResponseSent) && self.extensions.all_wait()
+    }
+
+    /// Whether the runtime has answered and waits for the next event.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase == Phase::Ready && self.current.is_none()
     }
 
     /// Whether there is a piece to take.
@@ -124,10 +132,13 @@ struct Desk {
     function: Function,
     state: Mutex<State>,
     changed: Condvar,
+    /// Why every response is refused, if it is.
+    refuse: Option<Refuse>,
 }
 
 impl RuntimeApi {
-    pub(crate) fn start(function: &Function) -> io::Result<RuntimeApi> {
+    /// Listens on loopback.
+    pub(crate) fn start(function: &Function, refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
         let desk = Arc::new(Desk {
             function: function.clone(),
             state: Mutex::new(State {
@@ -138,8 +149,10 @@ impl RuntimeApi {
                 exit: None,
                 pieces: VecDeque::new(),
                 extensions: Extensions::default(),
+                hang_ups: 0,
             }),
             changed: Condvar::new(),
+            refuse,
         });
         let served = Arc::clone(&desk);
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), move |connection| {
@@ -180,6 +193,12 @@ impl RuntimeApi {
         let piece = self.desk.state().pieces.pop_front();
         self.desk.changed.notify_all();
         piece
+    }
+
+    /// Closes the connections that wait for an event.
+    pub(crate) fn hang_up(&self) {
+        self.desk.state().hang_ups += 1;
+        self.desk.changed.notify_all();
     }
 
     /// Closes the socket. The connections end with their process.
@@ -297,8 +316,14 @@ impl Desk {
                 self.changed.notify_all();
             }
         }
-        let waited = self.changed.wait_while(state, |state| state.current.is_none() && state.exit.is_none());
+        let hang_ups = state.hang_ups;
+        let waited = self
+            .changed
+            .wait_while(state, |state| state.current.is_none() && state.exit.is_none() && state.hang_ups == hang_ups);
         let mut state = waited.expect("nobody panics at the desk");
+        if state.hang_ups != hang_ups {
+            return None;
+        }
         let current = state.current.as_mut()?;
         current.delivered = true;
         Some(event(current))
@@ -314,7 +339,14 @@ impl Desk {
         if !streaming && !mode.is_empty() {
             return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode".to_owned());
         }
-        let too_large = !streaming && request.body.len() > MAX_RESPONSE;
+        if self.refuse == Some(Refuse::TooLate) {
+            let error_type = "Sandbox.Timedout".to_owned();
+            let message = format!("RequestId: {id} Error: Task timed out");
+            let payload = json!({"errorType": error_type, "errorMessage": message}).to_string().into();
+            self.close_invocation(&mut state, Reply::Error { payload, error_type });
+            return refusal(410, "InvokeTimeout", "The invocation has timed out".to_owned());
+        }
+        let too_large = self.refuse == Some(Refuse::TooLarge) || !streaming && request.body.len() > MAX_RESPONSE;
         let reply = if too_large {
             let error_type = "Function.ResponseSizeTooLarge".to_owned();
             let message =
