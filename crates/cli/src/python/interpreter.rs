@@ -121,6 +121,14 @@ impl Interpreter {
         let (major, minor, _) = self.version;
         format!("{major}.{minor}")
     }
+
+    /// Such as `CPython 3.14.2 (shared)`.
+    pub fn build(&self) -> String {
+        let (major, minor, patch) = self.version;
+        let threads = if self.is_free_threaded { ", free-threaded" } else { "" };
+        let library = if self.is_shared { "shared" } else { "static" };
+        format!("CPython {major}.{minor}.{patch} ({library}{threads})")
+    }
 }
 
 /// The directory that has the library, and whether it is the shared one, which is preferred wherever it is.
@@ -139,11 +147,7 @@ fn find_library(answers: &Answers, library: &str) -> Option<(PathBuf, bool)> {
 
 impl fmt::Display for Interpreter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (major, minor, patch) = self.version;
-        let threads = if self.is_free_threaded { ", free-threaded" } else { "" };
-        let library = if self.is_shared { "shared" } else { "static" };
-        let path = self.executable.display();
-        write!(formatter, "CPython {major}.{minor}.{patch} ({library}{threads}) {path}")
+        write!(formatter, "{} {}", self.build(), self.executable.display())
     }
 }
 
