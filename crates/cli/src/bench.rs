@@ -5,12 +5,15 @@ mod contender;
 mod counts;
 mod events;
 mod folder;
+mod lambda_perf;
 mod machine;
 mod marshalling;
 mod memory;
 mod phases;
+mod plot;
 mod progress;
 mod promises;
+mod report;
 mod results;
 mod rotation;
 mod stage;
@@ -86,6 +89,15 @@ pub struct Bench {
     /// The raw data, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// A page with plots, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// The plots themselves, as SVG
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Records in the shape of lambda-perf
+    #[arg(long, value_name = "FILE")]
+    lambda_perf: Option<PathBuf>,
 }
 
 /// A kind of measurement.
@@ -120,6 +132,7 @@ impl Bench {
                 processes_a_warm_event: warm::PROCESSES,
                 processor,
             },
+            functions: plan.cases.iter().map(|case| (case.name.clone(), case.about.to_owned())).collect(),
             series: Vec::new(),
             counts: Vec::new(),
             phases: Vec::new(),
@@ -132,10 +145,28 @@ impl Bench {
         results.machine.load[1] = machine::load();
         results.machine.others = usage.and_then(|usage| usage.others());
         print!("{}", table::of(&results));
-        if let Some(file) = &self.json {
-            write(file, &results.json())?;
-        }
+        self.write(&results)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the files that were asked for.
+    fn write(&self, results: &Results) -> Result<(), Failure> {
+        let figures = plot::all(results);
+        for (file, text) in [
+            (&self.json, results.json()),
+            (&self.report, report::of(results, &figures)),
+            (&self.lambda_perf, lambda_perf::of(results)),
+        ] {
+            if let Some(file) = file {
+                write(file, &text)?;
+            }
+        }
+        for figure in &figures {
+            if let Some(folder) = &self.plots {
+                write(&folder.join(format!("{}.svg", figure.name)), &figure.svg)?;
+            }
+        }
+        Ok(())
     }
 
     fn wants(&self, what: What) -> bool {
@@ -319,5 +350,5 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error| Failure::new(format!("writing {}: {error}", file.display()));
-    fs::write(file, text).map_err(failed)
+    file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(file, text)).map_err(failed)
 }

@@ -87,7 +87,6 @@ fn look(stage: &Stage<'_>) -> Result<Vec<(&'static str, f64)>, Failure> {
     else {
         return Err(stage.unusable(&recording));
     };
-    let process = process as f64;
     let interpreter = mark("interpreter").or_else(|| interpreter_runs(&recording)).unwrap_or(process).max(process);
     Ok(vec![
         ("process", process),

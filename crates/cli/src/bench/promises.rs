@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    contender::{BARE, MANAGED, MANAGED_BARE, PACKED, PYTHON, WHIPSNAKE},
+    contender::{MANAGED, MANAGED_BARE, PACKED, PYTHON, WHIPSNAKE},
     results::{Measure, Results},
     statistics::{Ratio, quantile},
 };
@@ -82,11 +82,6 @@ pub fn of(results: &Results) -> Vec<Promise> {
         measured: flatness(results),
     });
     promises
-}
-
-/// What packing gives a function without .pyc files, beside itself.
-pub fn gain_of_packing(results: &Results, case: &str) -> Option<Ratio> {
-    results.ratio(Measure::ColdStart, case, PACKED, BARE)
 }
 
 fn exactly(figure: f64) -> Ratio {

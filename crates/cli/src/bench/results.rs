@@ -38,17 +38,17 @@ pub struct Series {
     /// Of a warm measure the event.
     pub case: String,
     pub contender: String,
-    pub turns: Vec<Vec<u64>>,
+    pub turns: Vec<Vec<f64>>,
 }
 
 impl Series {
     /// All figures, in milliseconds.
     pub fn milliseconds(&self) -> Vec<f64> {
-        self.turns.iter().flatten().map(|&us| us as f64 / 1000.0).collect()
+        self.turns.iter().flatten().map(|us| us / 1000.0).collect()
     }
 
     fn medians(&self) -> Vec<f64> {
-        self.turns.iter().map(|turn| median(turn.iter().map(|&us| us as f64).collect())).collect()
+        self.turns.iter().map(|turn| median(turn.clone())).collect()
     }
 
     /// This one's time in relation to the other's.
@@ -102,6 +102,8 @@ pub struct Marshalling {
 pub struct Results {
     pub machine: Machine,
     pub method: Method,
+    /// The functions, and what each is.
+    pub functions: Vec<(String, String)>,
     pub series: Vec<Series>,
     pub counts: Vec<Counts>,
     pub phases: Vec<Phases>,
@@ -133,6 +135,12 @@ impl Results {
             }
         }
         cases
+    }
+
+    /// A function's name with what it is; anything else as it is.
+    pub fn title(&self, case: &str) -> String {
+        let about = self.functions.iter().find(|(name, _)| name == case);
+        about.map_or(case.to_owned(), |(name, about)| format!("{name}, {about}"))
     }
 
     /// How `ours` compares with `theirs`.

@@ -62,7 +62,7 @@ impl Stage<'_> {
     }
 
     /// Microseconds from the start of a process that speaks to nobody to its end.
-    pub fn run_to_the_end(&self, command: &[String]) -> Result<u64, Failure> {
+    pub fn run_to_the_end(&self, command: &[String]) -> Result<f64, Failure> {
         let failed = |error| Failure::new(format!("starting {}: {error}", command.join(" ")));
         let mut process = Command::new(&command[0]);
         process.args(&command[1..]).env_clear().current_dir(self.folder);
@@ -73,7 +73,7 @@ impl Stage<'_> {
         let begun = Instant::now();
         let mut child = process.spawn().map_err(failed)?;
         child.wait().map_err(failed)?;
-        Ok(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Ok(begun.elapsed().as_secs_f64() * 1e6)
     }
 
     /// Why a recording is not what was to be measured.

@@ -27,10 +27,10 @@ pub fn measure(
         }
         start(case, stage)
     })?;
-    let series = |measure, part: fn(&(u64, Option<u64>)) -> Option<u64>| {
+    let series = |measure, part: fn(&(f64, Option<f64>)) -> Option<f64>| {
         let figures = &figures;
         stages.iter().zip(figures).filter_map(move |(stage, figures)| {
-            let turns: Vec<Vec<u64>> = figures.iter().filter_map(part).map(|us| vec![us]).collect();
+            let turns: Vec<Vec<f64>> = figures.iter().filter_map(part).map(|us| vec![us]).collect();
             (!turns.is_empty()).then(|| Series {
                 measure,
                 case: case.name.clone(),
@@ -48,7 +48,7 @@ pub fn measure(
 }
 
 /// Microseconds to the first request, and of the first invocation.
-fn start(case: &Case, stage: &Stage<'_>) -> Result<(u64, Option<u64>), Failure> {
+fn start(case: &Case, stage: &Stage<'_>) -> Result<(f64, Option<f64>), Failure> {
     if !stage.contender.serves() {
         return Ok((stage.run_to_the_end(&stage.contender.command)?, None));
     }
@@ -57,7 +57,7 @@ fn start(case: &Case, stage: &Stage<'_>) -> Result<(u64, Option<u64>), Failure> 
     if recording.request_count < 3 {
         return Err(stage.unusable(&recording));
     }
-    Ok((first, recording.latencies_us.first().copied()))
+    Ok((first as f64, recording.latencies_us.first().copied()))
 }
 
 /// What was written goes to the disk, and what was read is forgotten.

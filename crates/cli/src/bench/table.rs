@@ -44,7 +44,7 @@ fn durations(text: &mut String, results: &Results, measure: Measure, title: &str
     let tail = if measure == Measure::Warm { "99 %" } else { "90 %" };
     let _ = writeln!(text, "\n{title:<52} {:>10} {tail:>10}   {:<7} {:<16}", "median", "ratio to awslambdaric", "");
     for case in cases {
-        let _ = writeln!(text, "  {case}");
+        let _ = writeln!(text, "  {}", results.title(case));
         let theirs = results.series(measure, case, MANAGED);
         for series in results.of(measure, case) {
             let figures = series.milliseconds();
