@@ -9,6 +9,7 @@ mod lambda_perf;
 mod machine;
 mod marshalling;
 mod memory;
+mod page;
 mod phases;
 mod plot;
 mod progress;
@@ -53,7 +54,7 @@ pub struct Bench {
     /// A bootstrap to measure [default: the one beside this command]; with a name it is measured beside that one. May be repeated
     #[arg(long = "bootstrap", value_name = "[NAME=]PATH[,VARIABLE=VALUE]", value_parser = Bootstrap::parse)]
     bootstraps: Vec<Bootstrap>,
-    /// What to measure; may be repeated [default: everything but cold-disk]
+    /// What to measure; may be repeated [default: everything]
     #[arg(long, value_name = "WHAT", value_enum)]
     only: Vec<What>,
     /// Also cold starts with the page cache dropped before each, which slows the whole machine; needs root
@@ -95,6 +96,9 @@ pub struct Bench {
     /// The plots themselves, as SVG
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
+    /// A Markdown page whose figures are to be written anew
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     /// Records in the shape of lambda-perf
     #[arg(long, value_name = "FILE")]
     lambda_perf: Option<PathBuf>,
@@ -160,6 +164,13 @@ impl Bench {
             if let Some(file) = file {
                 write(file, &text)?;
             }
+        }
+        if let Some(file) = &self.page {
+            let failed =
+                |problem: String| Failure::new(format!("writing the figures into {}: {problem}", file.display()));
+            let text = fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+            let text = page::of(&text, results).ok_or_else(|| failed("it has no place for them".to_owned()))?;
+            write(file, &text)?;
         }
         for figure in &figures {
             if let Some(folder) = &self.plots {
@@ -265,7 +276,12 @@ impl Plan {
             }
             if bench.wants(What::Warm) && case.name == "empty" {
                 let warm: Vec<Stage<'_>> = stages.iter().filter(|stage| stage.contender.serves()).copied().collect();
-                for event in events::warm() {
+                let (events, rare): (Vec<_>, Vec<_>) =
+                    events::warm().into_iter().partition(|event| event.rarity <= bench.invocations);
+                results.skipped.extend(
+                    rare.iter().map(|event| format!("the event of {}: it needs more --invocations", event.name)),
+                );
+                for event in events {
                     results.series.extend(warm::measure(&event, &warm, bench.invocations, rotation)?);
                 }
             }

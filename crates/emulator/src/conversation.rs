@@ -13,7 +13,7 @@ use crate::{
     http::{self, Connection, Header, Request, Response},
     recording::{Chunk, RecordedRequest},
     script::{Answer, End},
-    stage::{Stage, State, microseconds},
+    stage::{Stage, State},
 };
 
 const NEXT: &str = "/runtime/invocation/next";

@@ -65,14 +65,14 @@ pub fn known() -> Vec<Case> {
         case(
             "boto3",
             "a boto3 s3 client in the module",
-            Code::Module(include_str!("functions/boto3.py"), packages("boto3", &[])),
+            Code::Module(include_str!("functions/boto3_client.py"), packages("boto3", &[])),
             "{}",
         ),
         case(
             "pydantic",
             "two pydantic models",
             Code::Module(
-                include_str!("functions/pydantic.py"),
+                include_str!("functions/pydantic_model.py"),
                 packages(
                     "extension_modules",
                     &["pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"],
@@ -83,7 +83,7 @@ pub fn known() -> Vec<Case> {
         case(
             "numpy",
             "a numpy array",
-            Code::Module(include_str!("functions/numpy.py"), packages("extension_modules", &["numpy"])),
+            Code::Module(include_str!("functions/numpy_array.py"), packages("extension_modules", &["numpy"])),
             "{}",
         ),
     ]
