@@ -190,7 +190,8 @@ struct Plan {
     contenders: Vec<Contender>,
     cases: Vec<Case>,
     reference: Option<(PathBuf, Interpreter)>,
-    pythons: BTreeSet<PathBuf>,
+    /// The interpreters in the bootstraps, the plain one's first.
+    pythons: Vec<PathBuf>,
     folders: Folders,
     skipped: Vec<String>,
 }

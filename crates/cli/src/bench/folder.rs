@@ -1,17 +1,14 @@
 //! The folders that functions are started from, in each form in which they can be deployed.
 
 use std::{
-    collections::BTreeSet,
     env, fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use serde::Serialize;
-use zip::ZipArchive;
-
 use super::case::{Case, Code, MODULE};
 use crate::failure::Failure;
+use serde::Serialize;
 
 /// How a function's folder was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,13 +42,14 @@ impl Folders {
         self.root.join(name)
     }
 
-    /// Makes the function's folder in one form. `packages` is that of --packages, `pythons` compile it.
+    /// Makes the function's folder in one form. `packages` is that of --packages, `pythons` compile it,
+    /// the first of them packs it.
     pub fn make(
         &self,
         case: &Case,
         form: Form,
         packages: Option<&Path>,
-        pythons: &BTreeSet<PathBuf>,
+        pythons: &[PathBuf],
     ) -> Result<PathBuf, Failure> {
         let folder = self.root.join(&case.name).join(format!("{form:?}").to_lowercase());
         let failed = |error: io::Error| {
@@ -59,9 +57,10 @@ impl Folders {
         };
         if form == Form::Packed {
             let plain = self.make(case, Form::Bare, packages, pythons)?;
-            let archive = folder.with_extension("zip");
-            run(Command::new(this_command()?).arg("pack").arg(&plain).arg("--output").arg(&archive))?;
-            unpack(&archive, &folder).map_err(failed)?;
+            let mut pack = Command::new(this_command()?);
+            pack.arg("pack").arg(&plain).arg("--unpacked").arg(&folder).arg("--task-root").arg(&folder);
+            run(pack
+                .args(pythons.first().map(|python| ["--python".as_ref(), python.as_os_str()]).into_iter().flatten()))?;
             return Ok(folder);
         }
         if folder.is_dir() {
@@ -124,10 +123,6 @@ fn copy(from: &Path, to: &Path, with_bytecode: bool) -> io::Result<()> {
         copy(&entry.path(), &to.join(entry.file_name()), with_bytecode)?;
     }
     Ok(())
-}
-
-fn unpack(archive: &Path, folder: &Path) -> io::Result<()> {
-    ZipArchive::new(fs::File::open(archive)?).and_then(|mut archive| archive.extract(folder)).map_err(io::Error::other)
 }
 
 /// Runs a command to its end; what it says is told when it fails.
