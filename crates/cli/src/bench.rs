@@ -223,8 +223,12 @@ impl Plan {
             skipped.push("packed functions: this command has no `pack`".to_owned());
         }
         let folders = Folders::new()?;
-        let pythons = bootstraps.iter().map(|bootstrap| bootstrap.python(&folders)).collect::<Result<_, _>>()?;
+        let pythons: Vec<PathBuf> =
+            bootstraps.iter().map(|bootstrap| bootstrap.python(&folders)).collect::<Result<_, _>>()?;
         let rust = rust.map(|path| absolute(&path)).transpose()?;
+        if let (Some((_, reference)), Some(python)) = (&reference, pythons.first()) {
+            same_version(reference, python)?;
+        }
         let with = reference.as_ref().map(|(python, interpreter)| (python.as_path(), interpreter));
         Ok(Self {
             contenders: contender::all(&bootstraps, with, rust.as_deref(), packs),
@@ -353,6 +357,18 @@ fn cases(bench: &Bench, skipped: &mut Vec<String>) -> Result<Vec<Case>, Failure>
         there
     });
     Ok(cases)
+}
+
+/// A comparison with another CPython than the bootstrap's own would be one of CPythons.
+fn same_version(reference: &Interpreter, python: &Path) -> Result<(), Failure> {
+    let ours = Interpreter::ask(python).map_err(|problem| Failure::new(format!("asking the bootstrap: {problem}")))?;
+    if ours.version == reference.version && ours.is_free_threaded == reference.is_free_threaded {
+        return Ok(());
+    }
+    let (ours, reference) = (ours.build(), reference.build());
+    Err(Failure::new(format!(
+        "the bootstrap embeds {ours}, and --reference is {reference}: name one of the same version"
+    )))
 }
 
 /// Where a virtual environment has its packages.

@@ -67,6 +67,11 @@ pub fn of(results: &Results) -> Vec<Promise> {
             measured: results.ratio(Measure::Warm, event, WHIPSNAKE, MANAGED),
         });
     }
+    promises.push(Promise {
+        what: "time per byte of an event of 5.9 MB, to that of 1 MB".to_owned(),
+        bound: 1.3,
+        measured: growth(results),
+    });
     promises.push(marshalling(results, "reading the event set, to simplejson's time", "simplejson", true, 1.0 / 3.0));
     promises.push(marshalling(results, "writing it, to simplejson's time", "simplejson", false, 1.0 / 8.0));
     promises.push(marshalling(results, "reading the event set, to orjson's time", "orjson", true, 1.3));
@@ -91,6 +96,17 @@ fn exactly(figure: f64) -> Ratio {
 fn instructions(results: &Results) -> Option<Ratio> {
     let of = |name: &str| results.counts.iter().find(|counts| counts.contender == name)?.instructions;
     Some(exactly(of(WHIPSNAKE)? as f64 / of(PYTHON)? as f64))
+}
+
+/// How much longer a byte of the largest event takes than one of the second largest: 1 where time grows as the event does.
+fn growth(results: &Results) -> Option<Ratio> {
+    let ratio = results.series(Measure::Warm, "5.9 MB", WHIPSNAKE)?.ratio(results.series(
+        Measure::Warm,
+        "1 MB",
+        WHIPSNAKE,
+    )?)?;
+    let per_byte = |ratio: f64| ratio / 5.9;
+    Some(Ratio { median: per_byte(ratio.median), low: per_byte(ratio.low), high: per_byte(ratio.high) })
 }
 
 fn memory(results: &Results) -> Option<Ratio> {
