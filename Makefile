@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench clean cli python venv layer-venv wheel-venv packages
+	lint format docs bench bench-report bounds clean cli python venv layer-venv wheel-venv packages bench-tools
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -131,9 +131,29 @@ format: venv ## Formats everything
 docs: python ## Writes the generated pages of docs/ anew
 	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap -p whipsnake reference_page
 
-bench: build venv ## Cold start and warm latency, as ratios to awslambdaric on the same CPython
+# QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
+# BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".
+QUICK ?=
+COLD_DISK ?=
+BENCH_OPTIONS ?=
+BENCH = TMPDIR=$(TARGET) $(WHIPSNAKE) bench --reference $(VENV)/bin/python --packages $(PACKAGES) --examples $(TARGET)/release/examples \
+	$(if $(QUICK),--starts 8 --invocations 250 --soak 10000) $(if $(COLD_DISK),--cold-disk) $(BENCH_OPTIONS)
+
+bench: bench-tools ## Measures beside awslambdaric on the same CPython; a page with plots in target/bench (QUICK=1)
+	@$(BENCH) --json $(TARGET)/bench/results.json --report $(TARGET)/bench/report.html --lambda-perf $(TARGET)/bench/lambda-perf.json
+	@echo "$(TARGET)/bench: report.html, results.json, lambda-perf.json"
+
+bench-report: bench-tools ## The same, into docs/benchmarks.md and docs/benchmarks
+	@$(BENCH) --page docs/benchmarks.md --json docs/benchmarks/results.json --report docs/benchmarks/report.html --plots docs/benchmarks
+
+bounds: build venv ## Writes anew what a start may cost in instructions, system calls, opened files and bytes
+	WHIPSNAKE_WRITE_BOUNDS=1 $(PYTEST) python/tests/benchmarks/test_start_costs.py
+
+# The floor in Rust, the JSON comparison, and the packages of two of the functions.
+bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt extension_modules.txt)
+bench-tools: build venv packages
+	@$(WITH_PYTHON) cargo build --quiet --release --examples -p whipsnake-runtime-api -p whipsnake-marshal
 	@$(VENV)/bin/python -m compileall -q $(VENV)/lib
-	@$(WHIPSNAKE) bench --reference $(VENV)/bin/python
 
 clean: ## Removes what was built here
 	cargo clean
@@ -155,8 +175,9 @@ venv: python
 	fi
 
 # What the ecosystem's functions bring along: a folder for each tool, made anew when its pins or the CPython are others.
+PINS = $(wildcard $(ECOSYSTEM)/requirements/*.txt)
 packages: python $(UV)
-	@python=$$(cat $(TARGET)/python.path); for pins in $(ECOSYSTEM)/requirements/*.txt; do \
+	@python=$$(cat $(TARGET)/python.path); for pins in $(PINS); do \
 		tool=$(PACKAGES)/$$(basename $$pins .txt); wanted="$$python $$(cksum < $$pins)"; \
 		if [ "$$(cat $$tool.made-for 2>/dev/null)" != "$$wanted" ]; then \
 			rm -rf $$tool && \

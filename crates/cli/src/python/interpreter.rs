@@ -167,6 +167,12 @@ impl Interpreter {
         let (major, minor, _) = self.version;
         format!("{major}.{minor}")
     }
+
+    /// Such as `CPython 3.14.2` or `CPython 3.14.2 (free-threaded)`.
+    pub fn name(&self) -> String {
+        let threads = if self.is_free_threaded { " (free-threaded)" } else { "" };
+        format!("CPython {}{threads}", self.full_version())
+    }
 }
 
 /// The folder with the library that a bootstrap needs to run on the interpreter at `path`; or a sentence that says why there is
@@ -189,8 +195,7 @@ pub fn shared_library_folder(path: &Path) -> Result<PathBuf, String> {
 
 impl fmt::Display for Interpreter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let threads = if self.is_free_threaded { " (free-threaded)" } else { "" };
-        write!(formatter, "CPython {}{threads} {}", self.full_version(), self.executable.display())
+        write!(formatter, "{} {}", self.name(), self.executable.display())
     }
 }
 
