@@ -76,7 +76,7 @@ def handler(event: S3Event, context: Context) -> str: return str(bus.__annotatio
 
 def test_their_import_loads_nothing_else(play: PlayFunction) -> None:
     source = """
-import sys
+import collections.abc, sys
 before = set(sys.modules)
 from whipsnake.types import Context, Handler, SqsEvent
 loaded = sorted(set(sys.modules) - before)
