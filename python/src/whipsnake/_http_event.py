@@ -135,7 +135,8 @@ class Format2Event(HttpEvent):
         if event.get("cookies"):
             headers["cookie"] = "; ".join(event["cookies"])
         query = event.get("rawQueryString") or ""
-        super().__init__(event, http["method"], http.get("path"), query, list(headers.items()), http.get("sourceIp"))
+        path = http.get("path") or event.get("rawPath")
+        super().__init__(event, http["method"], path, query, list(headers.items()), http.get("sourceIp"))
         self.streams = ".lambda-url." in context.get("domainName", "")
 
     def response(self, status: int, headers: Headers, body: bytes) -> dict[str, object]:

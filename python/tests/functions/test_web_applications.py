@@ -516,6 +516,16 @@ def test_a_setting_that_nobody_knows_is_a_failed_init_phase(ask: Callable[..., R
     assert run.init_error["errorMessage"] == f'{variable} is "x", and should be {choice}'
 
 
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_an_application_is_served_through_the_names_that_tools_replace(ask: Callable[..., Run], interface: str) -> None:
+    """As Sentry and others have it: names of awslambdaric are imported, and what they stand for may be replaced."""
+    files = {**IN_STEPS[interface], "names.pth": "import awslambdaric.bootstrap"}
+    environment = {"WHIPSNAKE_APP": interface}
+    whole = ask(files, rest_api(), environment=environment)
+    assert (answer_of(whole.response)[0], answer_of(whole.response)[2]) == (201, b"ab")
+    assert streamed(ask(files, rest_api(), environment={**environment, **STREAMED}))[1] == b"ab"
+
+
 def streamed(run: Run, request_id: str = "rid-1") -> tuple[Any, bytes]:
     """The prelude and the body."""
     request = run.answers[request_id]
@@ -617,6 +627,26 @@ finally:
     assert "nobody reads the response any more {'type': 'http.disconnect'}\n" in run.stdout
     assert "cleaned up\n" in run.stdout
     assert run.answers["rid-2"].json()["body"] == "served"
+
+
+def test_an_asgi_application_that_stops_the_loop_fails_its_own_request_alone(ask: Callable[..., Run]) -> None:
+    app = """
+await start(200)
+if scope["path"] == "/next":
+    await asyncio.sleep(0.1)
+    return await write(b"served")
+await write(b"a", True)
+try:
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.01)
+    await write(b"b", True)
+except OSError as error:
+    print(error)
+"""
+    run = ask(asgi(app), function_url(), function_url(url="/next"), environment=STREAMED)
+    assert dict(run.answers["rid-1"].trailers)["lambda-runtime-function-error-type"] == b"RuntimeError"
+    assert streamed(run, "rid-2")[1] == b"served"
+    assert "nobody reads the response any more\n" in run.stdout
 
 
 def test_a_wsgi_application_is_closed_when_nobody_reads_any_more(ask: Callable[..., Run]) -> None:
