@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from conftest import PlayFunction
-from http_events import SENDERS, Event, answer_of, function_url, http_api, load_balancer, load_balancer_with_lists, rest_api
+from http_events import (
+    SENDERS,
+    Event,
+    answer_of,
+    function_url,
+    http_api,
+    http_api_with_format_1,
+    load_balancer,
+    load_balancer_with_lists,
+    rest_api,
+)
 from playing import Files, Run
 
 type Sender = Callable[..., Event]
@@ -230,7 +240,7 @@ def test_a_response_has_the_form_that_its_sender_understands(ask: Callable[..., 
     elif sender is load_balancer:
         assert last["headers"] == {**headers, "set-cookie": "a=1", "Set-cookie": "b=2"}
         assert "multiValueHeaders" not in last
-    elif sender is rest_api:
+    elif sender in (rest_api, http_api_with_format_1):
         assert (last["headers"], last["multiValueHeaders"]) == (headers, {"set-cookie": ["a=1", "b=2"]})
     else:
         assert (last["headers"], last["cookies"]) == (headers, ["a=1", "b=2"])
@@ -556,7 +566,7 @@ def test_what_can_stream_gets_each_piece_when_it_is_there(ask: Callable[..., Run
 
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
-@pytest.mark.parametrize("sender", [http_api, load_balancer, load_balancer_with_lists])
+@pytest.mark.parametrize("sender", [http_api, http_api_with_format_1, load_balancer, load_balancer_with_lists])
 def test_what_cannot_stream_gets_the_whole(ask: Callable[..., Run], interface: str, sender: Sender) -> None:
     run = ask(IN_STEPS[interface], sender(), environment={**STREAMED, "WHIPSNAKE_APP": interface})
     status, headers, body = answer_of(run.response)
