@@ -505,15 +505,25 @@ def test_a_handler_is_never_taken_for_an_application(ask: Callable[..., Run], ha
     assert ask(files, {"a": 1}).response == [{"a": 1}]
 
 
-def test_a_flask_application_shows_by_its_class(ask: Callable[..., Run]) -> None:
-    flask = """
-        class Flask:
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("bottle", "Bottle"),
+        ("django.core.handlers.wsgi", "WSGIHandler"),
+        ("falcon.app", "App"),
+        ("flask.app", "Flask"),
+        ("pyramid.router", "Router"),
+    ],
+)
+def test_a_wsgi_application_shows_by_its_class(ask: Callable[..., Run], module: str, name: str) -> None:
+    framework = f"""
+        class {name}:
             def __call__(self, environ, start_response):
                 start_response("201 Created", [])
                 return [b"made"]
     """
-    app = "from flask.app import Flask\nclass App(Flask): pass\napp = App()"
-    run = ask({"app.py": app, "flask/__init__.py": "", "flask/app.py": flask}, http_api())
+    app = f"from {module} import {name}\nclass App({name}): pass\napp = App()"
+    run = ask({"app.py": app, f"{module.replace('.', '/')}.py": framework}, http_api())
     assert answer_of(run.response) == (201, [("content-type", "application/json")], b"made")
 
 
