@@ -76,6 +76,11 @@ def rest_api(method: str = "GET", url: str = "/", headers: RequestHeaders = (), 
     }
 
 
+def http_api_with_format_1(method: str = "GET", url: str = "/", headers: RequestHeaders = (), body: bytes | str = b"") -> Event:
+    """An HTTP API that was told to send payload format 1.0."""
+    return {"version": "1.0", **rest_api(method, url, headers, body)}
+
+
 def load_balancer(
     method: str = "GET", url: str = "/", headers: RequestHeaders = (), body: bytes | str = b"", lists: bool = False
 ) -> Event:
@@ -107,7 +112,7 @@ def load_balancer_with_lists(
     return load_balancer(method, url, headers, body, lists=True)
 
 
-SENDERS = [function_url, http_api, rest_api, load_balancer, load_balancer_with_lists]
+SENDERS = [function_url, http_api, http_api_with_format_1, rest_api, load_balancer, load_balancer_with_lists]
 
 
 def answer_of(response: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -38,6 +38,7 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
     if environment.initialization_type.as_deref() == Some(snapshot::INITIALIZATION_TYPE)
         && let Err(ending) = snapshot::take(py, &server)
     {
+        server.close(py);
         return ending;
     }
     loop {

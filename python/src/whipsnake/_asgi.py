@@ -183,13 +183,14 @@ class StreamedExchange(Exchange):
         running.add_done_callback(lambda _: self._passed_on.put_nowait(None))
         try:
             while (chunk := await self._passed_on.get()) is not None:
-                yield chunk
-                self._passed_on.task_done()
-        except GeneratorExit:
+                try:
+                    yield chunk
+                finally:
+                    self._passed_on.task_done()
+        except (GeneratorExit, asyncio.CancelledError):
             # Nobody reads on. The application hears of it, and what it then has to do is part of the invocation.
             self._is_deserted = True
             self._over.set()
-            self._passed_on.task_done()
             # Whatever it comes to, there is nobody to tell.
             await asyncio.gather(running, return_exceptions=True)
             raise

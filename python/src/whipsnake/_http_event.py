@@ -100,9 +100,7 @@ class LoadBalancerEvent(HttpEvent):
 
 
 class Format1Event(HttpEvent):
-    """Payload format 1.0."""
-
-    streams = True
+    """Payload format 1.0. REST APIs stream; an HTTP API tells of itself by the format's version."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -112,6 +110,7 @@ class Format1Event(HttpEvent):
         client = (event["requestContext"].get("identity") or {}).get("sourceIp")
         query = urlencode(parameters, doseq=True)
         super().__init__(event, event["httpMethod"], event.get("path"), query, list(headers.items()), client)
+        self.streams = "version" not in event
 
     def response(self, status: int, headers: Headers, body: bytes) -> dict[str, object]:
         lists = _lists(headers)
@@ -135,7 +134,8 @@ class Format2Event(HttpEvent):
         if event.get("cookies"):
             headers["cookie"] = "; ".join(event["cookies"])
         query = event.get("rawQueryString") or ""
-        super().__init__(event, http["method"], http.get("path"), query, list(headers.items()), http.get("sourceIp"))
+        path = http.get("path") or event.get("rawPath")
+        super().__init__(event, http["method"], path, query, list(headers.items()), http.get("sourceIp"))
         self.streams = ".lambda-url." in context.get("domainName", "")
 
     def response(self, status: int, headers: Headers, body: bytes) -> dict[str, object]:

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from conftest import PlayFunction
-from http_events import SENDERS, Event, answer_of, function_url, http_api, load_balancer, load_balancer_with_lists, rest_api
+from http_events import (
+    SENDERS,
+    Event,
+    answer_of,
+    function_url,
+    http_api,
+    http_api_with_format_1,
+    load_balancer,
+    load_balancer_with_lists,
+    rest_api,
+)
 from playing import Files, Run
 
 type Sender = Callable[..., Event]
@@ -230,7 +240,7 @@ def test_a_response_has_the_form_that_its_sender_understands(ask: Callable[..., 
     elif sender is load_balancer:
         assert last["headers"] == {**headers, "set-cookie": "a=1", "Set-cookie": "b=2"}
         assert "multiValueHeaders" not in last
-    elif sender is rest_api:
+    elif sender in (rest_api, http_api_with_format_1):
         assert (last["headers"], last["multiValueHeaders"]) == (headers, {"set-cookie": ["a=1", "b=2"]})
     else:
         assert (last["headers"], last["cookies"]) == (headers, ["a=1", "b=2"])
@@ -495,15 +505,25 @@ def test_a_handler_is_never_taken_for_an_application(ask: Callable[..., Run], ha
     assert ask(files, {"a": 1}).response == [{"a": 1}]
 
 
-def test_a_flask_application_shows_by_its_class(ask: Callable[..., Run]) -> None:
-    flask = """
-        class Flask:
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("bottle", "Bottle"),
+        ("django.core.handlers.wsgi", "WSGIHandler"),
+        ("falcon.app", "App"),
+        ("flask.app", "Flask"),
+        ("pyramid.router", "Router"),
+    ],
+)
+def test_a_wsgi_application_shows_by_its_class(ask: Callable[..., Run], module: str, name: str) -> None:
+    framework = f"""
+        class {name}:
             def __call__(self, environ, start_response):
                 start_response("201 Created", [])
                 return [b"made"]
     """
-    app = "from flask.app import Flask\nclass App(Flask): pass\napp = App()"
-    run = ask({"app.py": app, "flask/__init__.py": "", "flask/app.py": flask}, http_api())
+    app = f"from {module} import {name}\nclass App({name}): pass\napp = App()"
+    run = ask({"app.py": app, f"{module.replace('.', '/')}.py": framework}, http_api())
     assert answer_of(run.response) == (201, [("content-type", "application/json")], b"made")
 
 
@@ -514,6 +534,16 @@ def test_a_flask_application_shows_by_its_class(ask: Callable[..., Run]) -> None
 def test_a_setting_that_nobody_knows_is_a_failed_init_phase(ask: Callable[..., Run], variable: str, choice: str) -> None:
     run = ask({"app.py": ASGI}, http_api(), environment={variable: "x"})
     assert run.init_error["errorMessage"] == f'{variable} is "x", and should be {choice}'
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_an_application_is_served_through_the_names_that_tools_replace(ask: Callable[..., Run], interface: str) -> None:
+    """As Sentry and others have it: names of awslambdaric are imported, and what they stand for may be replaced."""
+    files = {**IN_STEPS[interface], "names.pth": "import awslambdaric.bootstrap"}
+    environment = {"WHIPSNAKE_APP": interface}
+    whole = ask(files, rest_api(), environment=environment)
+    assert (answer_of(whole.response)[0], answer_of(whole.response)[2]) == (201, b"ab")
+    assert streamed(ask(files, rest_api(), environment={**environment, **STREAMED}))[1] == b"ab"
 
 
 def streamed(run: Run, request_id: str = "rid-1") -> tuple[Any, bytes]:
@@ -546,7 +576,7 @@ def test_what_can_stream_gets_each_piece_when_it_is_there(ask: Callable[..., Run
 
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
-@pytest.mark.parametrize("sender", [http_api, load_balancer, load_balancer_with_lists])
+@pytest.mark.parametrize("sender", [http_api, http_api_with_format_1, load_balancer, load_balancer_with_lists])
 def test_what_cannot_stream_gets_the_whole(ask: Callable[..., Run], interface: str, sender: Sender) -> None:
     run = ask(IN_STEPS[interface], sender(), environment={**STREAMED, "WHIPSNAKE_APP": interface})
     status, headers, body = answer_of(run.response)
@@ -617,6 +647,26 @@ finally:
     assert "nobody reads the response any more {'type': 'http.disconnect'}\n" in run.stdout
     assert "cleaned up\n" in run.stdout
     assert run.answers["rid-2"].json()["body"] == "served"
+
+
+def test_an_asgi_application_that_stops_the_loop_fails_its_own_request_alone(ask: Callable[..., Run]) -> None:
+    app = """
+await start(200)
+if scope["path"] == "/next":
+    await asyncio.sleep(0.1)
+    return await write(b"served")
+await write(b"a", True)
+try:
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.01)
+    await write(b"b", True)
+except OSError as error:
+    print(error)
+"""
+    run = ask(asgi(app), function_url(), function_url(url="/next"), environment=STREAMED)
+    assert dict(run.answers["rid-1"].trailers)["lambda-runtime-function-error-type"] == b"RuntimeError"
+    assert streamed(run, "rid-2")[1] == b"served"
+    assert "nobody reads the response any more\n" in run.stdout
 
 
 def test_a_wsgi_application_is_closed_when_nobody_reads_any_more(ask: Callable[..., Run]) -> None:
