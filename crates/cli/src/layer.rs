@@ -35,6 +35,7 @@ pub use elf::Elf;
 use libraries::Libraries;
 use prefix::Prefix;
 use report::Report;
+pub use report::{MOST_UNPACKED, MOST_ZIPPED};
 use sdk::{Packing, Sdk};
 
 /// Packs a CPython of your choice and a bootstrap built for it into a zip for `aws lambda publish-layer-version`.
