@@ -1,215 +1,387 @@
-//! `whipsnake bench`: cold start and warm latency beside the managed runtime's.
+//! `whipsnake bench`: what starts and invocations cost, beside the managed runtime.
+
+mod case;
+mod contender;
+mod counts;
+mod events;
+mod folder;
+mod lambda_perf;
+mod machine;
+mod marshalling;
+mod memory;
+mod page;
+mod phases;
+mod plot;
+mod progress;
+mod promises;
+mod report;
+mod results;
+mod rotation;
+mod stage;
+mod start;
+mod statistics;
+mod table;
+mod warm;
 
 use std::{
-    env, fs,
+    collections::BTreeSet,
+    fs,
     path::{self, Path, PathBuf},
     process::ExitCode,
 };
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use serde_json::{Value, json};
-use whipsnake_emulator::{Recording, Scripts, play};
+use case::{Case, Code};
+use contender::{Bootstrap, Contender};
+use folder::{Folders, Form};
+use machine::{Machine, Usage};
+use progress::Progress;
+use results::{Method, Results};
+use rotation::Rotation;
+use stage::Stage;
 
 use crate::{failure::Failure, function, python::Interpreter};
 
-/// The function that costs nothing itself.
-const ECHO: &str = "def handler(event, context):\n    return event\n";
-const API_GATEWAY_EVENT: &str = include_str!("../events/apigateway-v2.json");
-
-/// Invocations at the beginning of a process that are not counted.
-const WARM_UP: usize = 50;
-
 /// Measures whipsnake beside awslambdaric, on the same CPython.
 ///
-/// Every figure comes from fresh processes, the two runtimes taking turns, so that a machine whose speed drifts slows both
-/// alike: read the ratios. The cold start is the time from the start of the process to its first request for an event, the
-/// warm latency that from an event to its response.
+/// Every figure comes from fresh processes on one processor, everybody taking turns, so that a machine whose speed drifts slows all
+/// alike: read the ratios. The cold start is the time from the start of the process to its first request for an event, the warm
+/// latency that from an event to its response.
 #[derive(clap::Args)]
 pub struct Bench {
-    /// A Python that has awslambdaric, of the version the bootstrap embeds
+    /// A Python that has awslambdaric, of the version the bootstrap embeds; without it nothing is compared
     #[arg(long, value_name = "PYTHON")]
-    reference: PathBuf,
-    /// The bootstrap to measure [default: the one beside this command]
-    #[arg(long, value_name = "PATH")]
-    bootstrap: Option<PathBuf>,
-    /// Cold starts of each runtime
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    reference: Option<PathBuf>,
+    /// A bootstrap to measure [default: the one beside this command]; with a name it is measured beside that one. May be repeated
+    #[arg(long = "bootstrap", value_name = "[NAME=]PATH[,VARIABLE=VALUE]", value_parser = Bootstrap::parse)]
+    bootstraps: Vec<Bootstrap>,
+    /// What to measure; may be repeated [default: everything]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    only: Vec<What>,
+    /// Also cold starts with the page cache dropped before each, which slows the whole machine; needs root
+    #[arg(long)]
+    cold_disk: bool,
+    /// A function to start, by name; may be repeated [default: all]
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
+    /// Where the packages are that some functions need: a folder of `make ecosystem`
+    #[arg(long, value_name = "DIR")]
+    packages: Option<PathBuf>,
+    /// A folder with a function of your own, to be started as well
+    #[arg(long, value_name = "DIR", requires = "handler")]
+    task: Option<PathBuf>,
+    /// Its handler: module.function
+    #[arg(long, value_name = "HANDLER", requires = "task")]
+    handler: Option<String>,
+    /// A file with its event [default: an empty object]
+    #[arg(long, value_name = "FILE", requires = "task")]
+    event: Option<PathBuf>,
+    /// The folder with the built examples: a Rust-only runtime for a floor, and the JSON comparison
+    #[arg(long, value_name = "DIR")]
+    examples: Option<PathBuf>,
+    /// Cold starts of each; of functions with packages half as many
+    #[arg(long, value_name = "N", default_value_t = 40)]
     starts: usize,
-    /// Warm invocations of each runtime and event, in five processes
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    /// Warm invocations of each, in five processes; of large events fewer
+    #[arg(long, value_name = "N", default_value_t = 2500)]
     invocations: usize,
+    /// Invocations over which memory has to stay flat
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    soak: usize,
+    /// The raw data, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A page with plots, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// The plots themselves, as SVG
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// A Markdown page whose figures are to be written anew
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Records in the shape of lambda-perf
+    #[arg(long, value_name = "FILE")]
+    lambda_perf: Option<PathBuf>,
+}
+
+/// A kind of measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Cold starts
+    Cold,
+    /// Warm invocations
+    Warm,
+    /// Where a start's time goes
+    Phases,
+    /// What processes weigh
+    Memory,
+    /// Instructions, system calls and opened files of a start
+    Counts,
+    /// JSON, beside Python's libraries
+    Marshalling,
 }
 
 impl Bench {
-    /// Measures and prints.
+    /// Measures and tells.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let interpreter = Interpreter::ask(&self.reference).map_err(Failure::new)?;
-        // Absolute, and a virtual environment's link not followed: the links are what makes it one.
-        let reference = path::absolute(&self.reference).map_err(|error| {
-            Failure::new(format!("looking for the reference {}: {error}", self.reference.display()))
-        })?;
-        let task = TaskFolder::new()?;
-        let bootstrap = function::find_bootstrap(self.bootstrap)?;
-        let runtimes = [
-            Runtime { command: vec![text(&bootstrap)], task: &task, version: interpreter.minor_version() },
-            Runtime {
-                command: ["-m", "awslambdaric", "function.handler"].map(String::from).to_vec(),
-                task: &task,
-                version: interpreter.minor_version(),
-            }
-            .under(&reference),
-        ];
-        let processor = pin()?;
-        println!("whipsnake beside awslambdaric, {interpreter}");
-        println!("\n{:32} {:>10} {:>13} {:>7}   middle half", "", "whipsnake", "awslambdaric", "ratio");
-        let cold = compare(self.starts, &runtimes, |runtime| runtime.cold_start().map(|start| vec![start]))?;
-        cold.print("cold start, empty handler");
-        let small = json!({"message": "x".repeat(80)}).to_string();
-        for (name, event) in [("warm, 100 bytes", small.as_str()), ("warm, API Gateway event", API_GATEWAY_EVENT)] {
-            let each = self.invocations.div_ceil(5);
-            compare(5, &runtimes, |runtime| runtime.warm_latencies(event, each))?.print(name);
-        }
-        println!(
-            "\nMedians; {} cold starts and {} warm invocations of each, taking turns on processor {processor}.",
-            self.starts, self.invocations
-        );
+        let plan = Plan::make(&self)?;
+        let machine = Machine::look(plan.reference.as_ref().map(|(_, interpreter)| interpreter.name()));
+        let processor = machine::pin()?;
+        let usage = Usage::of(processor);
+        let mut results = Results {
+            machine,
+            method: Method {
+                starts: self.starts,
+                invocations: self.invocations,
+                processes_a_warm_event: warm::PROCESSES,
+                processor,
+            },
+            functions: plan.cases.iter().map(|case| (case.name.clone(), case.about.to_owned())).collect(),
+            series: Vec::new(),
+            counts: Vec::new(),
+            phases: Vec::new(),
+            memory: Vec::new(),
+            marshalling: Vec::new(),
+            skipped: plan.skipped.clone(),
+        };
+        let progress = Progress::new();
+        plan.measure(&self, &Rotation(&progress), &mut results)?;
+        results.machine.load[1] = machine::load();
+        results.machine.others = usage.and_then(|usage| usage.others());
+        print!("{}", table::of(&results));
+        self.write(&results)?;
         Ok(ExitCode::SUCCESS)
     }
-}
 
-/// Keeps this process and its children on one processor: how long a sleeping one takes to wake differs between machines by
-/// more than what is measured. Returns its number.
-fn pin() -> Result<usize, Failure> {
-    let failed = |error| Failure::new(format!("keeping to one processor: {error}"));
-    let allowed = sched_getaffinity(None).map_err(failed)?;
-    let last = (0..CpuSet::MAX_CPU).rev().find(|&processor| allowed.is_set(processor)).unwrap_or_default();
-    let mut only = CpuSet::new();
-    only.set(last);
-    sched_setaffinity(None, &only).map_err(failed)?;
-    Ok(last)
-}
-
-struct Runtime<'a> {
-    command: Vec<String>,
-    task: &'a TaskFolder,
-    version: String,
-}
-
-impl Runtime<'_> {
-    fn under(mut self, interpreter: &Path) -> Self {
-        self.command.insert(0, text(interpreter));
-        self
-    }
-
-    /// Microseconds from the start to the first /next.
-    fn cold_start(&self) -> Result<u64, Failure> {
-        let recording = self.play(json!([]))?;
-        recording.spawn_to_first_next_us.ok_or_else(|| self.never_asked(&recording))
-    }
-
-    /// Microseconds from an event to its response, of each invocation.
-    fn warm_latencies(&self, event: &str, count: usize) -> Result<Vec<u64>, Failure> {
-        let recording = self.play(json!([{"body": event, "repeat": count + WARM_UP}]))?;
-        let latencies = recording.latencies_us.get(WARM_UP..).unwrap_or_default();
-        if latencies.len() < count { Err(self.never_asked(&recording)) } else { Ok(latencies.to_vec()) }
-    }
-
-    fn play(&self, steps: Value) -> Result<Recording, Failure> {
-        let task = text(&self.task.0);
-        let script = json!({
-            "command": self.command,
-            "directory": task,
-            "environment": {
-                "_HANDLER": "function.handler",
-                "LAMBDA_TASK_ROOT": task,
-                "LAMBDA_RUNTIME_DIR": "/var/runtime",
-                "AWS_EXECUTION_ENV": format!("AWS_Lambda_python{}", self.version),
-                "AWS_LAMBDA_FUNCTION_NAME": "function",
-                "LANG": "en_US.UTF-8",
-                "LC_CTYPE": "C.UTF-8",
-                "TZ": ":UTC",
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
-            },
-            "next": steps,
-            "record_requests": false,
-        });
-        let failed = |error: String| Failure::new(format!("measuring {}: {error}", self.command[0]));
-        let script = Scripts::parse(script.to_string().as_bytes()).map_err(|error| failed(error.to_string()))?;
-        match script {
-            Scripts::One(script) => play(*script).map_err(|error| failed(error.to_string())),
-            Scripts::Several(_) => Err(failed(String::from("one script became several"))),
+    /// Writes the files that were asked for.
+    fn write(&self, results: &Results) -> Result<(), Failure> {
+        let figures = plot::all(results);
+        for (file, text) in [
+            (&self.json, results.json()),
+            (&self.report, report::of(results, &figures)),
+            (&self.lambda_perf, lambda_perf::of(results)),
+        ] {
+            if let Some(file) = file {
+                write(file, &text)?;
+            }
         }
-    }
-
-    fn never_asked(&self, recording: &Recording) -> Failure {
-        let said = String::from_utf8_lossy(&recording.stderr.0);
-        Failure::new(format!("measuring {}: it stopped asking for events: {}", self.command.join(" "), said.trim()))
-    }
-}
-
-/// The same measurement of both runtimes.
-struct Comparison {
-    medians: [f64; 2],
-    /// First quartile, median and third quartile of the ratios, turn by turn.
-    ratios: [f64; 3],
-}
-
-/// Measures both in turn, `turns` times; a turn's figure is the median of what `measure` gives.
-fn compare(
-    turns: usize,
-    runtimes: &[Runtime<'_>; 2],
-    measure: impl Fn(&Runtime<'_>) -> Result<Vec<u64>, Failure>,
-) -> Result<Comparison, Failure> {
-    let mut figures = [Vec::new(), Vec::new()];
-    for _ in 0..turns {
-        for (runtime, figures) in runtimes.iter().zip(&mut figures) {
-            #[allow(clippy::cast_precision_loss, reason = "microseconds of a benchmark")]
-            let measured = measure(runtime)?.into_iter().map(|us| us as f64).collect();
-            figures.push(quantile(measured, 0.5));
+        if let Some(file) = &self.page {
+            let failed =
+                |problem: String| Failure::new(format!("writing the figures into {}: {problem}", file.display()));
+            let text = fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+            let text = page::of(&text, results).ok_or_else(|| failed("it has no place for them".to_owned()))?;
+            write(file, &text)?;
         }
+        for figure in &figures {
+            if let Some(folder) = &self.plots {
+                write(&folder.join(format!("{}.svg", figure.name)), &figure.svg)?;
+            }
+        }
+        Ok(())
     }
-    let [ours, theirs] = figures;
-    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
-    Ok(Comparison {
-        ratios: [0.25, 0.5, 0.75].map(|part| quantile(ratios.clone(), part)),
-        medians: [quantile(ours, 0.5), quantile(theirs, 0.5)],
-    })
-}
 
-impl Comparison {
-    fn print(&self, what: &str) {
-        let [ours, theirs] = self.medians.map(|us| format!("{:.3} ms", us / 1000.0));
-        let [first, median, third] = self.ratios;
-        println!("{what:32} {ours:>10} {theirs:>13} {median:>7.3}   {first:.3} to {third:.3}");
+    fn wants(&self, what: What) -> bool {
+        self.only.is_empty() || self.only.contains(&what)
     }
 }
 
-fn quantile(mut figures: Vec<f64>, part: f64) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-    let index = (figures.len().saturating_sub(1) as f64 * part).round() as usize;
-    figures.get(index).copied().unwrap_or(f64::NAN)
+/// Who runs what.
+struct Plan {
+    contenders: Vec<Contender>,
+    cases: Vec<Case>,
+    reference: Option<(PathBuf, Interpreter)>,
+    /// The interpreters in the bootstraps, the plain one's first.
+    pythons: Vec<PathBuf>,
+    folders: Folders,
+    skipped: Vec<String>,
 }
 
-/// A folder with the function, removed at the end.
-struct TaskFolder(PathBuf);
+impl Plan {
+    fn make(bench: &Bench) -> Result<Self, Failure> {
+        let reference = match &bench.reference {
+            // A virtual environment's link is not followed: the links are what makes it one.
+            Some(python) => Some((absolute(python)?, Interpreter::ask(python).map_err(Failure::new)?)),
+            None => None,
+        };
+        let mut bootstraps = bench.bootstraps.clone();
+        for bootstrap in &mut bootstraps {
+            bootstrap.path = function::find_bootstrap(Some(bootstrap.path.clone()))?;
+        }
+        if bootstraps.first().is_none_or(|first| first.name.is_some()) {
+            let path = function::find_bootstrap(None)?;
+            bootstraps.insert(0, Bootstrap { name: None, path, environment: Vec::new() });
+        }
+        let mut skipped = Vec::new();
+        let example =
+            |name: &str| bench.examples.as_ref().map(|folder| folder.join(name)).filter(|file| file.is_file());
+        let rust = example("hello");
+        if rust.is_none() {
+            skipped.push("the floor in Rust: --examples has no `hello`".to_owned());
+        }
+        let packs = folder::can_pack();
+        if !packs {
+            skipped.push("packed functions: this command has no `pack`".to_owned());
+        }
+        let folders = Folders::new()?;
+        let pythons: Vec<PathBuf> =
+            bootstraps.iter().map(|bootstrap| bootstrap.python(&folders)).collect::<Result<_, _>>()?;
+        let rust = rust.map(|path| absolute(&path)).transpose()?;
+        if let (Some((_, reference)), Some(python)) = (&reference, pythons.first()) {
+            same_version(reference, python)?;
+        }
+        let with = reference.as_ref().map(|(python, interpreter)| (python.as_path(), interpreter));
+        Ok(Self {
+            contenders: contender::all(&bootstraps, with, rust.as_deref(), packs),
+            cases: cases(bench, &mut skipped)?,
+            reference,
+            pythons,
+            folders,
+            skipped,
+        })
+    }
 
-impl TaskFolder {
-    fn new() -> Result<Self, Failure> {
-        let folder = env::temp_dir().join(format!("whipsnake-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("function.py"), ECHO))
-            .map_err(|error| Failure::new(format!("writing a function to {}: {error}", folder.display())))?;
-        Ok(Self(folder))
+    fn measure(&self, bench: &Bench, rotation: &Rotation<'_>, results: &mut Results) -> Result<(), Failure> {
+        if bench.wants(What::Counts) {
+            for program in ["valgrind", "strace"].into_iter().filter(|program| !counts::has(program)) {
+                results.skipped.push(format!("what {program} counts: it is not installed"));
+            }
+        }
+        for case in &self.cases {
+            let folders = self.folders_of(case, bench)?;
+            let starts = if case.has_packages() { bench.starts.div_ceil(2) } else { bench.starts };
+            let stages = self.stages(case, &folders);
+            if bench.wants(What::Cold) {
+                results.series.extend(start::measure(case, &stages, starts, false, rotation)?);
+            }
+            if bench.cold_disk {
+                results.series.extend(start::measure(case, &stages, starts.div_ceil(4), true, rotation)?);
+            }
+            let python_stages: Vec<Stage<'_>> = stages
+                .iter()
+                .filter(|stage| !stage.contender.is_floor && stage.contender.name != contender::AGAIN)
+                .map(phases::stage)
+                .collect();
+            if bench.wants(What::Phases) {
+                results.phases.extend(phases::measure(case, &python_stages, starts.div_ceil(4), rotation)?);
+            }
+            if bench.wants(What::Memory) {
+                let compiled = python_stages.iter().filter(|stage| stage.contender.form != Form::Bare);
+                for stage in compiled.filter(|stage| case.name == "empty" || stage.contender.form == Form::Compiled) {
+                    let what = format!("memory, {}: {}", case.name, stage.contender.name);
+                    rotation.0.show(&what, 0, 1);
+                    let (step, times) = if case.name == "empty" { (bench.soak / 10, 10) } else { (10, 1) };
+                    results.memory.push(memory::measure(case, stage, step, times)?);
+                }
+            }
+            if bench.wants(What::Counts) && case.name == "empty" {
+                for stage in stages.iter().filter(|stage| stage.contender.name != contender::AGAIN) {
+                    rotation.0.show(&format!("counting, {}: {}", case.name, stage.contender.name), 0, 1);
+                    results.counts.push(counts::measure(case, stage, &self.folders)?);
+                }
+            }
+            if bench.wants(What::Warm) && case.name == "empty" {
+                let warm: Vec<Stage<'_>> = stages.iter().filter(|stage| stage.contender.serves()).copied().collect();
+                let (events, rare): (Vec<_>, Vec<_>) =
+                    events::warm().into_iter().partition(|event| event.rarity <= bench.invocations);
+                results.skipped.extend(
+                    rare.iter().map(|event| format!("the event of {}: it needs more --invocations", event.name)),
+                );
+                for event in events {
+                    results.series.extend(warm::measure(&event, &warm, bench.invocations, rotation)?);
+                }
+            }
+        }
+        if bench.wants(What::Marshalling) {
+            self.marshal(bench, rotation, results)?;
+        }
+        rotation.0.clear();
+        Ok(())
+    }
+
+    fn marshal(&self, bench: &Bench, rotation: &Rotation<'_>, results: &mut Results) -> Result<(), Failure> {
+        let example = bench.examples.as_ref().map(|folder| folder.join("compare")).filter(|file| file.is_file());
+        let (Some(example), Some((python, interpreter))) = (example, &self.reference) else {
+            results.skipped.push("JSON: it needs --reference, and --examples with `compare`".to_owned());
+            return Ok(());
+        };
+        rotation.0.show("JSON", 0, 1);
+        let mut searched = vec![site_packages(python, interpreter)];
+        searched.extend(bench.packages.iter().map(|packages| packages.join("extension_modules")));
+        let milliseconds = u64::try_from(bench.starts).unwrap_or(20).clamp(1, 20);
+        results.marshalling = marshalling::measure(&example, interpreter, &searched, milliseconds, &self.folders)?;
+        Ok(())
+    }
+
+    /// The folders of a function, one for each form it is needed in.
+    fn folders_of(&self, case: &Case, bench: &Bench) -> Result<Vec<(Form, PathBuf)>, Failure> {
+        let packages = bench.packages.as_deref();
+        let make = |form| Ok((form, self.folders.make(case, form, packages, &self.pythons)?));
+        let forms: BTreeSet<Form> = self.contenders.iter().map(|contender| contender.form).collect();
+        forms.into_iter().filter(|&form| case.has_packages() || form != Form::Bare).map(make).collect()
+    }
+
+    /// Who starts a function, and from where. The floors know one function only.
+    fn stages<'a>(&'a self, case: &'a Case, folders: &'a [(Form, PathBuf)]) -> Vec<Stage<'a>> {
+        let folder = |form| folders.iter().find(|(made, _)| *made == form).map(|(_, folder)| folder.as_path());
+        self.contenders
+            .iter()
+            .filter(|contender| !contender.is_floor || case.name == "empty")
+            .filter_map(|contender| Some(Stage { contender, folder: folder(contender.form)?, handler: &case.handler }))
+            .collect()
     }
 }
 
-impl Drop for TaskFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+/// The functions that can be started here.
+fn cases(bench: &Bench, skipped: &mut Vec<String>) -> Result<Vec<Case>, Failure> {
+    let mut cases = case::known();
+    if let (Some(task), Some(handler)) = (&bench.task, &bench.handler) {
+        let reading = |file: &PathBuf| {
+            fs::read_to_string(file)
+                .map_err(|error| Failure::new(format!("reading the event {}: {error}", file.display())))
+        };
+        let event = bench.event.as_ref().map(reading).transpose()?.unwrap_or_else(|| "{}".to_owned());
+        cases.push(case::own(absolute(task)?, handler.clone(), event));
     }
+    if let Some(unknown) = bench.cases.iter().find(|name| cases.iter().all(|case| case.name != **name)) {
+        let known: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+        return Err(Failure::new(format!("there is no function called {unknown}; there are {}", known.join(", "))));
+    }
+    cases.retain(|case| bench.cases.is_empty() || bench.cases.contains(&case.name));
+    cases.retain(|case| {
+        let Code::Module(_, Some(needed)) = &case.code else { return true };
+        let folder = bench.packages.as_ref().map(|packages| packages.join(needed.folder));
+        let there = folder.is_some_and(|folder| folder.is_dir());
+        if !there {
+            skipped.push(format!("the function {}: --packages has no folder {}", case.name, needed.folder));
+        }
+        there
+    });
+    Ok(cases)
 }
 
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+/// A comparison with another CPython than the bootstrap's own would be one of CPythons.
+fn same_version(reference: &Interpreter, python: &Path) -> Result<(), Failure> {
+    let ours = Interpreter::ask(python).map_err(|problem| Failure::new(format!("asking the bootstrap: {problem}")))?;
+    if ours.version == reference.version && ours.is_free_threaded == reference.is_free_threaded {
+        return Ok(());
+    }
+    let (ours, reference) = (ours.name(), reference.name());
+    Err(Failure::new(format!(
+        "the bootstrap embeds {ours}, and --reference is {reference}: name one of the same version"
+    )))
+}
+
+/// Where a virtual environment has its packages.
+fn site_packages(python: &Path, interpreter: &Interpreter) -> PathBuf {
+    let environment = python.ancestors().nth(2).unwrap_or(Path::new("/"));
+    environment.join(format!("lib/python{}/site-packages", interpreter.minor_version()))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    path::absolute(path).map_err(|error| Failure::new(format!("looking for {}: {error}", path.display())))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("writing {}: {error}", file.display()));
+    file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(file, text)).map_err(failed)
 }

@@ -9,7 +9,7 @@ use std::{
 
 use whipsnake_emulator::Function;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, python};
 
 /// A function, and how it is configured.
 #[derive(clap::Args)]
@@ -81,6 +81,10 @@ impl Configuration {
             let separator = if path.is_empty() { "" } else { ":" };
             path.push_str(&format!("{separator}{}", packages.display()));
         }
+        // The bootstrap of a wheel has no Python of its own; one that was named has.
+        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
+        let library_folder = python.as_deref().map(python::shared_library_folder).transpose()?;
+        environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
             name: self.function_name.clone(),
             handler,
@@ -90,6 +94,7 @@ impl Configuration {
             timeout: Duration::from_secs_f64(self.timeout),
             region: self.region.clone(),
             environment,
+            library_folder,
         })
     }
 }
@@ -169,8 +174,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|seconds| (0.001..=86_400.0).contains(seconds))
-        .ok_or_else(|| format!("{text:?} is not a number of seconds above 0 and up to 86400"))
+    text.parse().map_err(|_| format!("{text:?} is not a number of seconds")).and_then(check_seconds)
+}
+
+/// Whether an invocation may take that long.
+pub fn check_seconds(seconds: f64) -> Result<f64, String> {
+    let allowed = (0.001..=86_400.0).contains(&seconds);
+    allowed.then_some(seconds).ok_or_else(|| format!("{seconds} is not a number of seconds above 0 and up to 86400"))
 }

@@ -1,14 +1,8 @@
 //! `whipsnake layer`: a Python and a bootstrap for it, packed for Lambda.
 
-mod architecture;
-mod archive;
 mod bill_of_materials;
 mod bootstrap;
-mod bytecode;
-mod contents;
 mod crates;
-mod elf;
-mod image;
 mod libraries;
 mod licences;
 mod prefix;
@@ -25,17 +19,17 @@ use std::{
 };
 
 use crate::{
+    deployment::{architecture, archive, bytecode, contents, elf, image},
     failure::Failure,
-    python::{self, Interpreter},
+    python::{self, Interpreter, library::Kind},
 };
-pub use architecture::Architecture;
-use bytecode::Source;
+use architecture::Architecture;
+use archive::Moment;
+use bytecode::{Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
-pub use elf::Elf;
 use libraries::Libraries;
 use prefix::Prefix;
 use report::Report;
-pub use report::{MOST_UNPACKED, MOST_ZIPPED};
 use sdk::{Packing, Sdk};
 
 /// Packs a CPython of your choice and a bootstrap built for it into a zip for `aws lambda publish-layer-version`.
@@ -49,6 +43,9 @@ pub struct Layer {
     /// The processor that functions run on [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     arch: Option<Architecture>,
+    /// The library of the Python to link [default: static where it has one that can be linked]
+    #[arg(long, value_name = "KIND")]
+    libpython: Option<Kind>,
     /// Where the zip is written
     #[arg(long, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
@@ -76,20 +73,25 @@ impl Layer {
             Some(architecture) => architecture,
             None => Architecture::of_this_machine()?,
         };
-        let trims = trim::list(&self.keep)?;
+        let mut trims = trim::list(&self.keep)?;
         let source = bootstrap::find_source(self.source)?;
         let interpreter = python::find(self.python)?;
         eprintln!("{interpreter}");
         let prefix = Prefix::ask(&interpreter)?;
+        for trim in &mut trims {
+            trim.spare_what_is_not_replaced(&prefix.extension_module_names);
+        }
 
         // Its own folder first: what it was built with is better than what this machine happens to have.
         let mut folders = self.libraries;
-        folders.push(interpreter.library_directory.clone());
+        folders.extend(interpreter.library_directories.iter().cloned());
         let mut libraries = Libraries::new(architecture, folders);
         let mut contents = Contents::default();
         add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
-        let bootstrap = bootstrap::build(&source, &interpreter, &prefix, architecture)?;
+        let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
+        eprintln!("{choice}");
+        let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
@@ -105,6 +107,7 @@ impl Layer {
             layer: format!("whipsnake-{name}"),
             architectures: vec![architecture],
             components: bill_of_materials::of_runtime(&prefix, &crates),
+            libpython: Some(choice.library.kind),
             contents,
         };
         match sdk {
@@ -125,6 +128,7 @@ impl Layer {
                     layer: format!("whipsnake-sdk-{tag}"),
                     architectures: vec![Architecture::X86_64, Architecture::Arm64],
                     components: bill_of_materials::of_packages(&Sdk::packages()),
+                    libpython: None,
                     contents,
                 };
                 apart.write(&self.output)?;
@@ -145,15 +149,15 @@ fn add_standard_library(
         Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
     })?;
     let (modules, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.path.ends_with(".py"));
-    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])?;
+    // What cannot be packed is among these: that is told before anything takes time.
     for file in others {
         let is_module = file.path.contains(".so");
         let part = if is_module { Part::ExtensionModules } else { Part::StandardLibrary };
         let bytes = libraries.take(&file.origin, file.bytes)?;
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
-    Ok(())
+    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
+    add_modules(contents, interpreter, modules, [Part::StandardLibrary, Part::Bytecode])
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -183,7 +187,7 @@ fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String])
     let files =
         sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, interpreter, prefix, modules, [Part::Sdk, Part::Sdk])?;
+    add_modules(&mut contents, interpreter, modules, [Part::Sdk, Part::Sdk])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
@@ -194,14 +198,13 @@ fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String])
 fn add_modules(
     contents: &mut Contents,
     interpreter: &Interpreter,
-    prefix: &Prefix,
     modules: Vec<(String, Vec<u8>)>,
     [source, compiled]: [Part; 2],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources)?) {
-        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &prefix.cache_tag), bytecode) {
+    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources, Check::Never)?) {
+        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
             contents.add(path, compiled, Entry::File(bytecode));
         }
         contents.add(path, source, Entry::File(text.clone()));
@@ -215,6 +218,7 @@ struct Product {
     layer: String,
     architectures: Vec<Architecture>,
     components: Vec<serde_json::Value>,
+    libpython: Option<Kind>,
     contents: Contents,
 }
 
@@ -222,7 +226,7 @@ impl Product {
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let name = format!("{}.zip", self.file);
         let file = folder.join(&name);
-        let zip = archive::write(&self.contents)
+        let zip = archive::write(&self.contents, Moment::EARLIEST)
             .map_err(|error| Failure::new(format!("writing the zip {}: {error}", file.display())))?;
         let bill = bill_of_materials::write(&self.components, &self.contents);
         let sum = archive::sha256(&zip);
@@ -232,6 +236,7 @@ impl Product {
             contents: &self.contents,
             layer: &self.layer,
             architectures: &self.architectures,
+            libpython: self.libpython,
         };
         let report = report.to_string();
         let files = [

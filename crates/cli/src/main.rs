@@ -5,6 +5,7 @@
 mod bench;
 mod collected;
 mod completions;
+mod deployment;
 mod display;
 mod doctor;
 mod emulate;
@@ -16,10 +17,12 @@ mod function;
 mod invoke;
 mod json_outcome;
 mod layer;
+mod pack;
 mod play;
 mod python;
 #[cfg(test)]
 mod reference;
+mod session;
 mod signals;
 mod simulate;
 mod watch;
@@ -52,10 +55,12 @@ enum Verb {
     Watch(watch::Watch),
     Emulate(emulate::Emulate),
     Events(events::Events),
+    Session(session::Session),
     Play(play::Play),
     Doctor(doctor::Doctor),
     Python(python::Python),
     Layer(layer::Layer),
+    Pack(pack::Pack),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -66,10 +71,12 @@ fn main() -> ExitCode {
         Verb::Watch(watch) => watch.run(),
         Verb::Emulate(emulate) => emulate.run(),
         Verb::Events(events) => events.run(),
+        Verb::Session(session) => session.run(),
         Verb::Play(play) => play.run(),
         Verb::Doctor(doctor) => doctor.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),
+        Verb::Pack(pack) => pack.run(),
         Verb::Bench(bench) => bench.run(),
         Verb::Completions(completions) => completions.run(),
     };

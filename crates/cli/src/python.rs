@@ -1,8 +1,10 @@
 //! `whipsnake python`: the CPython to build a bootstrap against.
 
 mod interpreter;
+pub mod library;
 pub mod pyo3_config;
 mod search;
+mod trial;
 
 use std::{
     cmp::Reverse,
@@ -15,6 +17,7 @@ use std::{
 use crate::failure::Failure;
 pub use interpreter::Interpreter;
 use interpreter::Version;
+use library::{Choice, Kind};
 pub use search::on_path;
 
 /// What is installed when nothing is.
@@ -31,6 +34,9 @@ pub struct Python {
     /// An interpreter, or a version such as 3.14 or 3.14t
     #[arg(long, value_name = "PATH|VERSION")]
     python: Option<String>,
+    /// The library to link, with --config [default: static where the Python has one that can be linked]
+    #[arg(long, value_name = "KIND")]
+    libpython: Option<Kind>,
     /// Writes what pyo3 has to know to this file, for PYO3_CONFIG_FILE
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -41,11 +47,14 @@ impl Python {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let interpreter = find(self.python)?;
         if let Some(config) = &self.config {
-            pyo3_config::write(config, &interpreter).map_err(|error| {
+            let choice = Choice::make(&interpreter, self.libpython, |_| Ok(()))?;
+            pyo3_config::write(config, &choice).map_err(|error| {
                 Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
             })?;
+            eprintln!("{choice}");
+        } else {
+            eprintln!("{interpreter}");
         }
-        eprintln!("{interpreter}");
         println!("{}", interpreter.executable.display());
         Ok(ExitCode::SUCCESS)
     }
@@ -58,6 +67,11 @@ pub fn find(named: Option<String>) -> Result<Interpreter, Failure> {
         Some(version) => of_version(&version),
         None => at(&named).or_else(|failure| elsewhere(&named).ok_or(failure)),
     }
+}
+
+/// The folder with the library that a bootstrap needs to run on the interpreter at `path`.
+pub fn shared_library_folder(path: &str) -> Result<PathBuf, Failure> {
+    interpreter::shared_library_folder(Path::new(path)).map_err(Failure::new)
 }
 
 /// What [`find`] chooses when nothing is named here, and why; nothing is installed.

@@ -121,7 +121,9 @@ impl Watched {
         }
         let is_silent = Arc::new(AtomicBool::new(false));
         let log = VersionLog { log: display::log(), is_silent: Arc::clone(&is_silent) };
-        let mut emulator = Emulator::new(function, Box::new(log)).simulating(self.simulation.simulation());
+        let emulator = Emulator::new(function, Box::new(log)).simulating(self.simulation.simulation());
+        // Shutdown hooks are there to be tried.
+        let mut emulator = emulator.giving_notice();
         if let Some(recorder) = self.recorder.clone() {
             emulator = emulator.observed(move |invocation| recorder.record(invocation));
         }
@@ -183,11 +185,11 @@ impl Watched {
         self.retiring.lock().expect("nobody panics while retiring")
     }
 
-    /// Ends the process as Lambda does.
+    /// Ends the process as Lambda does where an extension is registered.
     fn end(&self, emulator: &Emulator) {
         let begun = Instant::now();
         let limit = SHUTDOWN.as_millis();
-        display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda"));
+        display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda with an extension"));
         emulator.shut_down();
         let took = begun.elapsed();
         for older in self.retiring().iter().filter_map(Weak::upgrade) {

@@ -64,6 +64,7 @@ pub struct Emulator {
     environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
     observer: Option<Box<Observer>>,
     simulation: Simulation,
+    gives_notice: bool,
     /// How many invocations and how many init phases there were.
     invocations: AtomicU32,
     inits: AtomicU32,
@@ -100,6 +101,7 @@ impl Emulator {
             environment: Mutex::new(None),
             observer: None,
             simulation: Simulation::default(),
+            gives_notice: false,
             invocations: AtomicU32::new(0),
             inits: AtomicU32::new(0),
         }
@@ -121,6 +123,14 @@ impl Emulator {
     #[must_use]
     pub fn simulating(mut self, simulation: Simulation) -> Self {
         self.simulation = simulation;
+        self
+    }
+
+    /// Has the function's processes end with a SIGTERM even where no extension is registered, so that its shutdown hooks can be
+    /// tried.
+    #[must_use]
+    pub fn giving_notice(mut self) -> Self {
+        self.gives_notice = true;
         self
     }
 
@@ -204,7 +214,7 @@ impl Emulator {
             Piece::Chunk(chunk) => show(Part::Chunk(chunk)),
         });
         let memory = environment.memory_used().or(memory);
-        let mut verdict = self.verdict(&ending, id);
+        let mut verdict = self.verdict(&ending, id, invocation.timeout);
         match ending {
             // The function answered: what it answered is the caller's business, not REPORT's.
             Ending::Reply(_) => verdict.status = None,
@@ -230,7 +240,7 @@ impl Emulator {
     pub fn shut_down(&self) {
         let environment = self.environment().take();
         if let Some(environment) = environment {
-            environment.shut_down();
+            environment.shut_down(self.gives_notice);
         }
     }
 
@@ -241,7 +251,7 @@ impl Emulator {
             if !environment.has_ended() {
                 return Ok(Ok(environment));
             }
-            environment.shut_down();
+            environment.shut_down(self.gives_notice);
         }
         let mut simulation = self.simulation.clone();
         simulation.init_crash &= self.inits.fetch_add(1, Ordering::Relaxed) == 0;
@@ -255,7 +265,7 @@ impl Emulator {
             return Ok(Ok(environment));
         };
         self.replace(None);
-        let verdict = self.verdict(&ending, request_id);
+        let verdict = self.verdict(&ending, request_id, None);
         if let Some(status) = &verdict.status {
             self.log.line(&report::init(duration, status));
         }
@@ -284,7 +294,7 @@ impl Emulator {
     }
 
     /// Says an ending in Lambda's words.
-    fn verdict(&self, ending: &Ending, request_id: &str) -> Verdict {
+    fn verdict(&self, ending: &Ending, request_id: &str, timeout: Option<Duration>) -> Verdict {
         let answered = |payload: Vec<u8>, fault: Option<&str>| Verdict {
             payload,
             status: None,
@@ -309,7 +319,7 @@ impl Emulator {
                 failed("Runtime.ExitError", exit_message(*exit), Status::Error { error_type })
             }
             Ending::TimedOut => {
-                let seconds = self.function.timeout.as_secs_f64();
+                let seconds = timeout.unwrap_or(self.function.timeout).as_secs_f64();
                 failed("Sandbox.Timedout", format!("Task timed out after {seconds:.2} seconds"), Status::Timeout)
             }
         }

@@ -22,8 +22,10 @@ use crate::{
     simulation::{Fate, Simulation},
 };
 
-/// What the runtime gets of the shutdown phase's two seconds.
-pub const SHUTDOWN: Duration = Duration::from_millis(600);
+/// How long the shutdown phase is where the only extensions are in the runtime's process.
+pub const SHUTDOWN: Duration = Duration::from_millis(500);
+/// How long a process may take to end that has reported a failed init phase, or was killed; and to ask for its next event.
+const EXIT: Duration = Duration::from_millis(600);
 /// Lambda's limit for the init phase; functions with a longer time-out get that.
 const INIT: Duration = Duration::from_secs(10);
 
@@ -57,7 +59,7 @@ pub(crate) struct ExecutionEnvironment {
 impl ExecutionEnvironment {
     /// Starts the process with the environment it would have on Lambda.
     pub(crate) fn start(function: &Function, log: &Arc<Log>, simulation: &Simulation) -> io::Result<Self> {
-        let runtime_api = Arc::new(RuntimeApi::start(simulation.refuse)?);
+        let runtime_api = Arc::new(RuntimeApi::start(function, simulation.refuse)?);
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&function.bootstrap);
         command
@@ -116,7 +118,7 @@ impl ExecutionEnvironment {
         drop(state);
         if let Ending::Reply(_) = ending {
             // After /init/error it exits by itself, and what it still has to say belongs to the init phase.
-            self.wait_for_exit();
+            self.wait_for_exit(EXIT);
         }
         self.kill();
         Err((duration, ending))
@@ -138,9 +140,10 @@ impl ExecutionEnvironment {
         self.thaw();
         self.await_fate(fate);
         let begun = Instant::now();
-        let deadline = SystemTime::now() + self.function.timeout;
+        let timeout = invocation.timeout.unwrap_or(self.function.timeout);
+        let deadline = SystemTime::now() + timeout;
         self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
-        let time_is_up = if self.suffer(fate) { Instant::now() } else { begun + self.function.timeout };
+        let time_is_up = if self.suffer(fate) { Instant::now() } else { begun + timeout };
         let state = loop {
             let state = self
                 .runtime_api
@@ -191,7 +194,7 @@ impl ExecutionEnvironment {
         if fate == Fate::Kind {
             return false;
         }
-        let limit = Instant::now() + SHUTDOWN;
+        let limit = Instant::now() + EXIT;
         drop(self.runtime_api.wait_for(limit, |state| state.was_delivered() || state.exit.is_some()));
         if fate == Fate::Crash {
             self.process.signal_group(Signal::KILL);
@@ -200,7 +203,7 @@ impl ExecutionEnvironment {
     }
 
     fn wait_until_idle(&self) {
-        let limit = Instant::now() + SHUTDOWN;
+        let limit = Instant::now() + EXIT;
         drop(self.runtime_api.wait_for(limit, |state| state.is_idle() || state.exit.is_some()));
     }
 
@@ -244,25 +247,27 @@ impl ExecutionEnvironment {
         self.runtime_api.wait_for(Instant::now(), |_| true).exit.is_some()
     }
 
-    /// Asks the process to end, as Lambda does in the shutdown phase, and kills it when it does not.
-    pub(crate) fn shut_down(&self) {
-        self.process.signal_group(Signal::TERM);
-        // It may stand still.
-        self.process.signal_group(Signal::CONT);
-        self.wait_for_exit();
+    /// Ends the process as Lambda does in the shutdown phase: with notice and some time where there is an extension, at once
+    /// where there is none, or in any case with notice.
+    pub(crate) fn shut_down(&self, gives_notice: bool) {
+        if gives_notice || self.runtime_api.wait_for(Instant::now(), |_| true).has_extensions() {
+            self.process.signal_group(Signal::TERM);
+            // It may stand still.
+            self.process.signal_group(Signal::CONT);
+            self.wait_for_exit(SHUTDOWN);
+        }
         self.kill();
     }
 
     fn kill(&self) {
         self.process.signal_group(Signal::KILL);
-        self.wait_for_exit();
+        self.wait_for_exit(EXIT);
         self.output.drain();
         self.process.reap();
         self.runtime_api.stop();
     }
 
-    fn wait_for_exit(&self) {
-        let limit = Instant::now() + SHUTDOWN;
-        drop(self.runtime_api.wait_for(limit, |state| state.exit.is_some()));
+    fn wait_for_exit(&self, limit: Duration) {
+        drop(self.runtime_api.wait_for(Instant::now() + limit, |state| state.exit.is_some()));
     }
 }

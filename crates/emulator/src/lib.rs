@@ -16,6 +16,7 @@ mod deployment;
 mod emulator;
 mod event_stream;
 mod execution_environment;
+mod extensions;
 mod function;
 mod function_url;
 mod http;

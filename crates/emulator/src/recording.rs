@@ -31,8 +31,8 @@ pub struct Recording {
     pub spawn_to_first_next_us: Option<u64>,
     /// Whether the steps ran out and the signal of `end` was sent.
     pub end_signal_sent: bool,
-    /// Microseconds from an event fully written to /next until the whole POST for it was received, in order.
-    pub latencies_us: Vec<u64>,
+    /// Microseconds from before an event's first byte was written to /next until the whole POST for it was received, in order.
+    pub latencies_us: Vec<f64>,
 }
 
 /// One request, its bytes as they came.

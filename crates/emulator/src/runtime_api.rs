@@ -13,6 +13,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
+    extensions::{self, Extensions},
+    function::Function,
     http::{self, Connection, Header, Request, Response},
     invocation::Invocation,
     process::Exit,
@@ -78,6 +80,7 @@ pub(crate) struct State {
     pub(crate) exit: Option<Exit>,
     /// What has come of a streamed response and was not taken yet.
     pieces: VecDeque<Piece>,
+    extensions: Extensions,
     /// How often the connections that wait for an event were closed.
     hang_ups: u32,
 }
@@ -91,9 +94,9 @@ struct Current {
 }
 
 impl State {
-    /// Whether the runtime has asked for its first event.
+    /// Whether the runtime and all extensions have asked for their first events.
     pub(crate) fn is_initialised(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::ResponseSent)
+        matches!(self.phase, Phase::Ready | Phase::ResponseSent) && self.extensions.all_wait()
     }
 
     /// Whether the runtime has answered and waits for the next event.
@@ -104,6 +107,11 @@ impl State {
     /// Whether there is a piece to take.
     pub(crate) fn has_piece(&self) -> bool {
         !self.pieces.is_empty()
+    }
+
+    /// Whether the process is to have notice of its end.
+    pub(crate) fn has_extensions(&self) -> bool {
+        !self.extensions.is_empty()
     }
 
     /// Whether the runtime was given the current event.
@@ -121,6 +129,7 @@ pub(crate) struct RuntimeApi {
 
 /// Where the runtime's requests and the caller's invocation meet.
 struct Desk {
+    function: Function,
     state: Mutex<State>,
     changed: Condvar,
     /// Why every response is refused, if it is.
@@ -129,8 +138,9 @@ struct Desk {
 
 impl RuntimeApi {
     /// Listens on loopback.
-    pub(crate) fn start(refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
+    pub(crate) fn start(function: &Function, refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
         let desk = Arc::new(Desk {
+            function: function.clone(),
             state: Mutex::new(State {
                 phase: Phase::Started,
                 current: None,
@@ -138,6 +148,7 @@ impl RuntimeApi {
                 reply: None,
                 exit: None,
                 pieces: VecDeque::new(),
+                extensions: Extensions::default(),
                 hang_ups: 0,
             }),
             changed: Condvar::new(),
@@ -283,6 +294,10 @@ impl Desk {
             ("POST", Some((id, "response"))) => self.response(id, request),
             ("POST", Some((id, "error"))) => self.error(id, request),
             ("POST", _) if path == "/2018-06-01/runtime/init/error" => self.init_error(request),
+            // A function that is told it is `snap-start`: what is restored goes on at once.
+            ("GET", _) if path == "/2018-06-01/runtime/restore/next" => Response::json(200, ""),
+            ("POST", _) if path == extensions::REGISTER => self.register(request),
+            ("GET", _) if path == extensions::NEXT => return self.next_of_extension(request),
             _ => refusal(404, "NotFound", format!("{} {path} is not in the Runtime API", request.method)),
         })
     }
@@ -372,6 +387,29 @@ impl Desk {
         state.init_error = Some(reported(request, "Runtime.Unknown"));
         self.changed.notify_all();
         accepted()
+    }
+
+    fn register(&self, request: &Request) -> Response {
+        let mut state = self.state();
+        if state.phase != Phase::Started {
+            return refusal(403, "Extension.RegistrationClosed", "Extension registration closed already".to_owned());
+        }
+        match state.extensions.register(request) {
+            Ok(identifier) => extensions::registered(&identifier, &self.function.name, &self.function.handler),
+            Err((error_type, message)) => refusal(400, error_type, message),
+        }
+    }
+
+    /// Holds an extension's poll until the process has ended: there are no events for it.
+    fn next_of_extension(&self, request: &Request) -> Option<Response> {
+        let mut state = self.state();
+        if !state.extensions.wait(request) {
+            let message = "Unknown extension: register first, and send its Lambda-Extension-Identifier";
+            return Some(refusal(403, "Extension.UnknownExtensionIdentifier", message.to_owned()));
+        }
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |state| state.exit.is_none()));
+        None
     }
 
     fn close_invocation(&self, state: &mut State, reply: Reply) {

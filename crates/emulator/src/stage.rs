@@ -38,12 +38,12 @@ pub(crate) struct State {
     pub(crate) requests: Vec<RecordedRequest>,
     pub(crate) request_count: usize,
     pub(crate) first_next_us: Option<u64>,
-    pub(crate) latencies_us: Vec<u64>,
+    pub(crate) latencies_us: Vec<f64>,
     /// Position in `next`, and how often the step there was served.
     pub(crate) step: (usize, usize),
     /// Events given out so far.
     pub(crate) events: usize,
-    /// Request ids whose event was written and has no POST yet.
+    /// Request ids that have no POST yet, and when their event began to be written.
     pub(crate) unanswered: HashMap<Vec<u8>, Instant>,
     /// How many answers of each list are used.
     pub(crate) used: HashMap<&'static str, usize>,

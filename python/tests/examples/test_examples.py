@@ -62,6 +62,10 @@ def test_sam(examples: Path) -> None:
     run(examples / "sam", tool("uv"), "tool", "run", "--quiet", "cfn-lint==1.58.0", "template.yaml")
 
 
+def test_benchmark(examples: Path) -> None:
+    run(examples / "benchmark", tool("uv"), "tool", "run", "--quiet", "cfn-lint==1.58.0", "template.yaml")
+
+
 def test_cdk_in_python(examples: Path, tmp_path: Path) -> None:
     tool("node")
     command = ["run", "--quiet", "--no-project", "--python", sys.executable, "--with-requirements", "requirements.txt"]

@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, io::Cursor, path::Path};
 
 use zip::ZipArchive;
 
-use crate::layer::{MOST_UNPACKED, MOST_ZIPPED};
+use crate::deployment::sizes::{MOST_UNPACKED, MOST_ZIPPED};
 
 /// Tells about every zip in `folder`, if there is one.
 pub fn describe(folder: &Path, told: &mut String) {

@@ -106,10 +106,6 @@ fn search_path_failure(file: &Path, error: object::read::Error) -> Failure {
     Failure::new(format!("changing the search path of {}: {error}", file.display()))
 }
 
-fn needs_newer(file: &Path, TooNew { symbol, version }: &TooNew) -> String {
-    let what = match symbol {
-        Some(symbol) => format!("{symbol} of {version}"),
-        None => version.clone(),
-    };
-    format!("{} needs {what}, and {} is older: {}", file.display(), image::NAME, image::REMEDY)
+fn needs_newer(file: &Path, too_new: &TooNew) -> String {
+    format!("{} needs {too_new}, and {} is older: {}", file.display(), image::NAME, image::REMEDY)
 }

@@ -1,0 +1,137 @@
+//! The folders that functions are started from, in each form in which they can be deployed.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::case::{Case, Code, MODULE};
+use crate::failure::Failure;
+use serde::Serialize;
+
+/// How a function's folder was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// With bytecode beside all of it.
+    Compiled,
+    /// As most people deploy it: sources only, and on Lambda nothing can be written beside them.
+    Bare,
+    /// By `whipsnake pack`.
+    Packed,
+}
+
+/// The folders of one run, removed at its end.
+pub struct Folders {
+    root: PathBuf,
+}
+
+impl Folders {
+    /// A new folder for everything, below TMPDIR.
+    pub fn new() -> Result<Self, Failure> {
+        let root = env::temp_dir().join(format!("whipsnake-bench-{}", std::process::id()));
+        fs::create_dir_all(&root)
+            .and_then(|()| fs::canonicalize(&root))
+            .map(|root| Self { root })
+            .map_err(|error| Failure::new(format!("making the folder {}: {error}", root.display())))
+    }
+
+    /// A place for a file of the harness's own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Makes the function's folder in one form. `packages` is that of --packages, `pythons` compile it,
+    /// the first of them packs it.
+    pub fn make(
+        &self,
+        case: &Case,
+        form: Form,
+        packages: Option<&Path>,
+        pythons: &[PathBuf],
+    ) -> Result<PathBuf, Failure> {
+        let folder = self.root.join(&case.name).join(format!("{form:?}").to_lowercase());
+        let failed = |error: io::Error| {
+            Failure::new(format!("making the function {} in {}: {error}", case.name, folder.display()))
+        };
+        if form == Form::Packed {
+            let plain = self.make(case, Form::Bare, packages, pythons)?;
+            let mut pack = Command::new(this_command()?);
+            pack.arg("pack").arg(&plain).arg("--unpacked").arg(&folder).arg("--task-root").arg(&folder);
+            run(pack
+                .args(pythons.first().map(|python| ["--python".as_ref(), python.as_os_str()]).into_iter().flatten()))?;
+            return Ok(folder);
+        }
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        fs::create_dir_all(&folder).map_err(failed)?;
+        fs::write(folder.join("measured.py"), case.measured()).map_err(failed)?;
+        let with_bytecode = form == Form::Compiled;
+        match &case.code {
+            Code::Folder(own) => copy(own, &folder, with_bytecode).map_err(failed)?,
+            Code::Module(source, needed) => {
+                fs::write(folder.join(format!("{MODULE}.py")), source).map_err(failed)?;
+                if let (Some(needed), Some(packages)) = (needed, packages) {
+                    for entry in fs::read_dir(packages.join(needed.folder)).map_err(failed)? {
+                        let entry = entry.map_err(failed)?;
+                        if needed.includes(&entry.file_name().to_string_lossy()) {
+                            copy(&entry.path(), &folder.join(entry.file_name()), with_bytecode).map_err(failed)?;
+                        }
+                    }
+                }
+            }
+        }
+        if with_bytecode {
+            for python in pythons {
+                run(Command::new(python).args(["-m", "compileall", "-q"]).arg(&folder))?;
+            }
+        }
+        Ok(folder)
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// Whether this command has the verb that packs.
+pub fn can_pack() -> bool {
+    this_command().is_ok_and(|command| {
+        Command::new(command).args(["pack", "--help"]).output().is_ok_and(|output| output.status.success())
+    })
+}
+
+fn this_command() -> Result<PathBuf, Failure> {
+    env::current_exe().map_err(|error| Failure::new(format!("looking for this command: {error}")))
+}
+
+/// Copies a file or a folder, by links where the file system has them: packages are large, and times stay as they are.
+fn copy(from: &Path, to: &Path, with_bytecode: bool) -> io::Result<()> {
+    if !from.is_dir() {
+        return fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop));
+    }
+    if !with_bytecode && from.file_name().is_some_and(|name| name == "__pycache__") {
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()), with_bytecode)?;
+    }
+    Ok(())
+}
+
+/// Runs a command to its end; what it says is told when it fails.
+fn run(command: &mut Command) -> Result<(), Failure> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| Failure::new(format!("starting {name}: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}

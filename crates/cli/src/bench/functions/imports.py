@@ -1,0 +1,7 @@
+import json
+import logging
+import os
+
+
+def handler(event, context):
+    return event
