@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use serde_json::Value;
 
 use crate::failure::Failure;
 
@@ -60,6 +61,13 @@ fn tell(colour: &str, sentence: &str) {
     } else {
         eprintln!("whipsnake: {sentence}");
     }
+}
+
+/// Type and first line of what went wrong in a function.
+pub fn headline(fault: &[u8]) -> String {
+    let fault: Value = serde_json::from_slice(fault).unwrap_or_default();
+    let field = |name: &str| fault[name].as_str().unwrap_or_default();
+    format!("{}: {}", field("errorType"), field("errorMessage").lines().next().unwrap_or_default())
 }
 
 /// Whether standard error is a terminal whose user wants colours: `NO_COLOR`, `CLICOLOR_FORCE` and TERM=dumb are respected.

@@ -6,63 +6,43 @@ mod imports;
 mod layers;
 
 use std::{
-    collections::BTreeMap,
     fmt::Write,
-    io,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, Mutex},
     time::Instant,
 };
 
 use whipsnake_emulator::{Emulator, Function};
 
-use crate::{
-    display,
-    failure::Failure,
-    function::{FunctionArguments, find_bootstrap},
-    python,
-};
+use crate::{collected::Collected, display, failure::Failure, function::Configuration, python};
 use imports::Imports;
 
 /// Looks at what runs a function here: the bootstrap, the Pythons, and what the function imports when it starts
 #[derive(clap::Args)]
 pub struct Doctor {
     /// The function to look at: module.function
-    #[arg(value_name = "HANDLER")]
-    function: Option<String>,
-    /// The bootstrap to look at [default: the one beside this command]
-    #[arg(long, value_name = "PATH")]
-    bootstrap: Option<PathBuf>,
-    /// The directory with the function's code
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    task: PathBuf,
-    /// A virtual environment whose packages the function may import [default: $VIRTUAL_ENV]
-    #[arg(long, value_name = "DIR")]
-    venv: Option<PathBuf>,
-    /// A variable of the function's; may be repeated
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = crate::function::variable)]
-    environment: Vec<(String, String)>,
+    handler: Option<String>,
     /// Where layers were packed
     #[arg(long, value_name = "DIR", default_value = "dist")]
     layers: PathBuf,
+    #[command(flatten)]
+    configuration: Configuration,
 }
 
 impl Doctor {
     /// Looks at everything and tells about it. What cannot be found out is told as well, and is no failure.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let bootstrap = find_bootstrap(self.bootstrap)?;
+        let bootstrap = self.configuration.bootstrap()?;
         let mut told = String::new();
         let embedded = bootstrap::describe(&bootstrap, &mut told);
         describe_pythons(&mut told);
         layers::describe(&self.layers, &mut told);
         display::print(&told)?;
-        let Some(handler) = self.function else {
+        let Some(handler) = self.handler else {
             display::say("name a function as well, `whipsnake doctor module.function`, to see what it imports");
             return Ok(ExitCode::SUCCESS);
         };
-        let arguments = FunctionArguments::of(handler, self.task, bootstrap, self.venv, self.environment);
-        let told = describe_start(&arguments.function()?, embedded.as_deref())?;
+        let told = describe_start(&self.configuration.function(handler)?, embedded.as_deref())?;
         display::print(&told)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -91,7 +71,7 @@ fn describe_start(function: &Function, embedded: Option<&str>) -> Result<String,
     timed.environment.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
     let (took, _, fault) = start(timed.clone())?;
     if let Some(fault) = fault {
-        _ = writeln!(told, "  it does not start: {}", fault.lines().next().unwrap_or_default());
+        _ = writeln!(told, "  it does not start: {}", fault);
         return Ok(told);
     }
     timed.environment.insert("PYTHONPROFILEIMPORTTIME".to_owned(), "1".to_owned());
@@ -115,28 +95,8 @@ fn start(function: Function) -> Result<(f64, String, Option<String>), Failure> {
     let fault = emulator.start().map_err(|error| Failure::new(error.to_string()))?;
     let took = begun.elapsed().as_secs_f64() * 1_000.0;
     emulator.shut_down();
-    let fault = fault.map(|fault| {
-        let fields: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&fault).unwrap_or_default();
-        let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        format!("{}: {}", field("errorType"), field("errorMessage"))
-    });
-    let log = log.0.lock().expect("nobody panics while collecting");
-    Ok((took, String::from_utf8_lossy(&log).into_owned(), fault))
-}
-
-/// A log that is read afterwards.
-#[derive(Clone, Default)]
-struct Collected(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Collected {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics while collecting").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let log = String::from_utf8_lossy(&log.take()).into_owned();
+    Ok((took, log, fault.map(|fault| display::headline(&fault))))
 }
 
 /// Where a module's source is, if it is one of the function's or of its packages'.

@@ -11,13 +11,20 @@ use whipsnake_emulator::Function;
 
 use crate::{failure::Failure, python};
 
-/// What is run, and how it is configured.
+/// A function, and how it is configured.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Function")]
 pub struct FunctionArguments {
     /// The handler, as in Lambda's configuration: module.function
     #[arg(help_heading = None)]
     handler: String,
+    #[command(flatten)]
+    pub configuration: Configuration,
+}
+
+/// How a function is configured.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Function")]
+pub struct Configuration {
     /// The directory with the function's code
     #[arg(long, value_name = "DIR", default_value = ".")]
     task: PathBuf,
@@ -50,6 +57,13 @@ pub struct FunctionArguments {
 impl FunctionArguments {
     /// The function, with all its paths known to exist.
     pub fn function(&self) -> Result<Function, Failure> {
+        self.configuration.function(self.handler.clone())
+    }
+}
+
+impl Configuration {
+    /// The function with that handler, all its paths known to exist.
+    pub fn function(&self, handler: String) -> Result<Function, Failure> {
         let task = fs::canonicalize(&self.task).ok().filter(|task| task.is_dir()).ok_or_else(|| {
             Failure::new(format!(
                 "there is no directory {}: name the one with the function's code with --task",
@@ -73,9 +87,9 @@ impl FunctionArguments {
         environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
             name: self.function_name.clone(),
-            handler: self.handler.clone(),
+            handler,
             task,
-            bootstrap: find_bootstrap(self.bootstrap.clone())?,
+            bootstrap: self.bootstrap()?,
             memory: self.memory,
             timeout: Duration::from_secs_f64(self.timeout),
             region: self.region.clone(),
@@ -85,27 +99,10 @@ impl FunctionArguments {
     }
 }
 
-impl FunctionArguments {
-    /// A function that is only looked at.
-    pub fn of(
-        handler: String,
-        task: PathBuf,
-        bootstrap: PathBuf,
-        venv: Option<PathBuf>,
-        environment: Vec<(String, String)>,
-    ) -> Self {
-        FunctionArguments {
-            handler,
-            task,
-            bootstrap: Some(bootstrap),
-            venv,
-            memory: 128,
-            timeout: 300.0,
-            environment,
-            env_file: None,
-            region: "us-east-1".to_owned(),
-            function_name: "function".to_owned(),
-        }
+impl Configuration {
+    /// The bootstrap, known to exist.
+    pub fn bootstrap(&self) -> Result<PathBuf, Failure> {
+        find_bootstrap(self.bootstrap.clone())
     }
 
     /// The folder with the function's code, as it was named.
@@ -169,8 +166,7 @@ fn read_variables(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
         .collect()
 }
 
-/// A variable and its value.
-pub fn variable(text: &str) -> Result<(String, String), String> {
+fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("{text:?} is not NAME=VALUE")),

@@ -10,8 +10,8 @@ use serde::de::IgnoredAny;
 use whipsnake_emulator::{Emulator, Invocation, Part};
 
 use crate::{
-    display, event::EventArguments, failure::Failure, function::FunctionArguments, json_outcome::JsonOutcome, signals,
-    simulate::SimulationArguments,
+    collected::Collected, display, event::EventArguments, failure::Failure, function::FunctionArguments, json_outcome,
+    signals, simulate::SimulationArguments,
 };
 
 /// Invokes a function: its response goes to standard output, its log to standard error
@@ -56,7 +56,7 @@ impl Invoke {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let event = self.event.read()?;
         let function = self.function.function()?;
-        let log = JsonOutcome::default();
+        let log = Collected::default();
         let shown: Box<dyn Write + Send> = if self.json { Box::new(log.clone()) } else { display::log() };
         let emulator = Arc::new(Emulator::new(function, shown).simulating(self.simulation.simulation()));
         let running = Arc::clone(&emulator);
@@ -64,8 +64,11 @@ impl Invoke {
         let mut has_failed = false;
         for _ in 0..self.repeat {
             let invocation = self.caller.invocation(event.clone())?;
-            let failed = if self.json { log.invoke(&emulator, &invocation) } else { show(&emulator, &invocation) };
-            has_failed |= failed?;
+            has_failed |= if self.json {
+                json_outcome::invoke_and_print(&emulator, &invocation, &log)?
+            } else {
+                show(&emulator, &invocation)?
+            };
         }
         emulator.shut_down();
         Ok(ExitCode::from(u8::from(has_failed)))

@@ -1,19 +1,12 @@
 //! `whipsnake invoke --json`: everything an invocation came to as one object on one line.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use whipsnake_emulator::{Bytes, Emulator, Invocation, Part, Report, Status};
 
-use crate::failure::Failure;
-
-/// Collects the log until the invocation that it belongs to is told.
-#[derive(Clone, Default)]
-pub struct JsonOutcome(Arc<Mutex<Vec<u8>>>);
+use crate::{collected::Collected, failure::Failure};
 
 /// The object. What the function answered in JSON stands in it as it was written.
 #[derive(Serialize)]
@@ -49,49 +42,32 @@ struct Figures<'a> {
     error_type: Option<&'a str>,
 }
 
-impl JsonOutcome {
-    /// Invokes once and prints the object. True when the function failed.
-    pub fn invoke(&self, emulator: &Emulator, invocation: &Invocation) -> Result<bool, Failure> {
-        let (mut response, mut fault) = (None, None);
-        let mut streamed = None;
-        let outcome = emulator
-            .invoke_and_show(invocation, &mut |part| match part {
-                Part::Beginning { .. } => streamed = Some(Vec::new()),
-                Part::Chunk(chunk) => streamed.get_or_insert_default().extend_from_slice(chunk),
-                Part::Whole(whole) => response = Some(Payload::of(whole)),
-                Part::Fault(what) => fault = Some(Payload::of(what)),
-            })
-            .map_err(|error| Failure::new(error.to_string()))?;
-        let told = Told {
-            response: response.or_else(|| streamed.map(|streamed| Payload::Bytes(Bytes(streamed)))),
-            fault,
-            logs: Bytes(std::mem::take(&mut *self.log())),
-            report: Figures::of(&outcome.report, outcome.fault.is_some()),
-        };
-        let mut line = serde_json::to_vec(&told).map_err(|error| Failure::new(format!("writing JSON: {error}")))?;
-        line.push(b'\n');
-        let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(&line)
-            .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::new(format!("writing the outcome to standard output: {error}")))?;
-        Ok(outcome.fault.is_some())
-    }
-
-    fn log(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().expect("nobody panics while collecting")
-    }
-}
-
-impl Write for JsonOutcome {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.log().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Invokes once and prints the object, with what was logged since the last time. True when the function failed.
+pub fn invoke_and_print(emulator: &Emulator, invocation: &Invocation, log: &Collected) -> Result<bool, Failure> {
+    let (mut response, mut fault) = (None, None);
+    let mut streamed = None;
+    let outcome = emulator
+        .invoke_and_show(invocation, &mut |part| match part {
+            Part::Beginning { .. } => streamed = Some(Vec::new()),
+            Part::Chunk(chunk) => streamed.get_or_insert_default().extend_from_slice(chunk),
+            Part::Whole(whole) => response = Some(Payload::of(whole)),
+            Part::Fault(what) => fault = Some(Payload::of(what)),
+        })
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let told = Told {
+        response: response.or_else(|| streamed.map(|streamed| Payload::Bytes(Bytes(streamed)))),
+        fault,
+        logs: Bytes(log.take()),
+        report: Figures::of(&outcome.report, outcome.fault.is_some()),
+    };
+    let mut line = serde_json::to_vec(&told).map_err(|error| Failure::new(format!("writing JSON: {error}")))?;
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(&line)
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::new(format!("writing the outcome to standard output: {error}")))?;
+    Ok(outcome.fault.is_some())
 }
 
 impl Payload {

@@ -23,11 +23,10 @@ use crate::{
     failure::Failure,
     python::{self, Interpreter, library::Kind},
 };
-pub use architecture::Architecture;
+use architecture::Architecture;
 use archive::Moment;
 use bytecode::{Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
-pub use elf::Elf;
 use libraries::Libraries;
 use prefix::Prefix;
 use report::Report;

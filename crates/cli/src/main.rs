@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod collected;
 mod completions;
 mod deployment;
 mod display;

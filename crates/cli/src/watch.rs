@@ -18,7 +18,6 @@ use std::{
     time::Instant,
 };
 
-use serde_json::Value;
 use whipsnake_emulator::{Deployment, Emulator, SHUTDOWN};
 
 use crate::{
@@ -79,7 +78,7 @@ struct Version {
 impl Watch {
     /// Serves until a signal ends the process.
     pub fn run(mut self) -> Result<ExitCode, Failure> {
-        let task = fs::canonicalize(self.function.task()).unwrap_or_default();
+        let task = fs::canonicalize(self.function.configuration.task()).unwrap_or_default();
         for folder in self.record.iter().chain(&self.replay) {
             // What is recorded in the function's folder is no change of the function.
             self.ignore.extend(folder.file_name().map(|name| name.to_string_lossy().into_owned()));
@@ -95,7 +94,7 @@ impl Watch {
         let begun = Instant::now();
         let mut version = watched.version()?;
         let deployment = Deployment::new(Arc::clone(&version.emulator));
-        let mut changes = Changes::watch(&task, watched.function.env_file(), self.ignore)?;
+        let mut changes = Changes::watch(&task, watched.function.configuration.env_file(), self.ignore)?;
         let (served, ended) = (Arc::clone(&deployment), Arc::clone(&watched));
         signals::on_end(move || ended.end(&served.current()))?;
         let _endpoints = endpoints::open(&deployment, self.listen, Some(self.function_url))?;
@@ -172,7 +171,10 @@ impl Watched {
                     }
                 }
                 Ok(Some(fault)) => {
-                    display::complain(&format!("{why}, and the function does not start: {}", told(&fault)));
+                    display::complain(&format!(
+                        "{why}, and the function does not start: {}",
+                        display::headline(&fault)
+                    ));
                 }
                 Err(error) => display::complain(&format!("{why}, and the function does not start: {error}")),
             }
@@ -187,7 +189,7 @@ impl Watched {
     fn end(&self, emulator: &Emulator) {
         let begun = Instant::now();
         let limit = SHUTDOWN.as_millis();
-        display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda"));
+        display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda with an extension"));
         emulator.shut_down();
         let took = begun.elapsed();
         for older in self.retiring().iter().filter_map(Weak::upgrade) {
@@ -217,13 +219,6 @@ fn forget_bytecode(source: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-/// Type and first line of what went wrong.
-fn told(fault: &[u8]) -> String {
-    let fault: Value = serde_json::from_slice(fault).unwrap_or_default();
-    let field = |name: &str| fault[name].as_str().unwrap_or_default().to_owned();
-    format!("{}: {}", field("errorType"), field("errorMessage").lines().next().unwrap_or_default())
 }
 
 /// The log of one version.

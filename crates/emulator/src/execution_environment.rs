@@ -24,7 +24,7 @@ use crate::{
 
 /// How long the shutdown phase is where the only extensions are in the runtime's process.
 pub const SHUTDOWN: Duration = Duration::from_millis(500);
-/// How long a process may take to end that has reported a failed init phase, or was killed.
+/// How long a process may take to end that has reported a failed init phase, or was killed; and to ask for its next event.
 const EXIT: Duration = Duration::from_millis(600);
 /// Lambda's limit for the init phase; functions with a longer time-out get that.
 const INIT: Duration = Duration::from_secs(10);
@@ -194,7 +194,7 @@ impl ExecutionEnvironment {
         if fate == Fate::Kind {
             return false;
         }
-        let limit = Instant::now() + SHUTDOWN;
+        let limit = Instant::now() + EXIT;
         drop(self.runtime_api.wait_for(limit, |state| state.was_delivered() || state.exit.is_some()));
         if fate == Fate::Crash {
             self.process.signal_group(Signal::KILL);
@@ -203,7 +203,7 @@ impl ExecutionEnvironment {
     }
 
     fn wait_until_idle(&self) {
-        let limit = Instant::now() + SHUTDOWN;
+        let limit = Instant::now() + EXIT;
         drop(self.runtime_api.wait_for(limit, |state| state.is_idle() || state.exit.is_some()));
     }
 

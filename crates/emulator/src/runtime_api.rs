@@ -326,6 +326,7 @@ impl Desk {
         }
         let current = state.current.as_mut()?;
         current.delivered = true;
+        self.changed.notify_all();
         Some(event(current))
     }
 

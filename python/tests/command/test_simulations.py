@@ -86,9 +86,8 @@ def test_a_frozen_process_stands_still_between_invocations(outcomes: Any) -> Non
 
 def test_a_frozen_process_gets_its_sigterm(whipsnake: Whipsnake) -> None:
     module = "import atexit\natexit.register(print, 'at exit')\ndef handler(event, context): pass"
-    # Nobody has notice of the end who did not ask for it.
-    asked = ("--env", "WHIPSNAKE_GRACEFUL_SHUTDOWN=1")
-    ran = whipsnake("invoke", "app.handler", "--simulate", "freeze=60", *asked, module=module)
+    notice = ("--env", "WHIPSNAKE_GRACEFUL_SHUTDOWN=1")
+    ran = whipsnake("invoke", "app.handler", "--simulate", "freeze=60", *notice, module=module)
     assert ran.stderr.endswith("at exit\n")
 
 

@@ -22,7 +22,12 @@ class Watching:
         self.said = ""
         self._seen = 0
         self._changed = threading.Condition()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+        self.invoke_api = self.function_url = ""
+
+    def begin(self) -> None:
+        """Waits until it has told its addresses."""
         addresses = re.findall(r"http://127\.0\.0\.1:\d+", self.until("asks its Function URL\n"))
         self.invoke_api, self.function_url = addresses[0], addresses[-1]
 
@@ -45,6 +50,11 @@ class Watching:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(20)
 
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self._listening.join(20)
+
     def _listen(self) -> None:
         assert self.process.stderr is not None
         for line in iter(self.process.stderr.readline, b""):
@@ -64,14 +74,14 @@ def watching(cli: Path, bootstrap: Path, task: Path, *options: str, **variables:
         output.open("wb") as stdout,
         subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=environment) as process,
     ):
+        watch = Watching(process)
         try:
-            watch = Watching(process)
+            watch.begin()
             watch.until(f"watching {task}")
             watch.until("\n")
             yield watch
         finally:
-            process.terminate()
-            process.wait(20)
+            watch.end()
 
 
 def save(file: Path, text: str) -> None:

@@ -44,9 +44,7 @@ def test_who_imports_site_gets_the_real_one(play: PlayFunction) -> None:
     assert user_site is not None
 
 
-def test_site_runs_where_it_has_something_to_find(
-    play: PlayFunction, embedded_python: EmbeddedPython, tmp_path: Path
-) -> None:
+def test_site_runs_where_it_has_something_to_find(play: PlayFunction, embedded_python: EmbeddedPython, tmp_path: Path) -> None:
     app = """
         import builtins
         def handler(event, context):

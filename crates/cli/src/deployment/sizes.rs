@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::contents::Contents;
 
-/// Lambda's limits: a zip that is uploaded directly, and a function with all its layers when unpacked.
-const MOST_ZIPPED: u64 = 50 << 20;
-const MOST_UNPACKED: u64 = 250 << 20;
+/// Lambda's limit for a zip that is uploaded directly.
+pub const MOST_ZIPPED: u64 = 50 << 20;
+/// Lambda's limit for a function with all its layers when unpacked.
+pub const MOST_UNPACKED: u64 = 250 << 20;
 
 /// A table for people.
 pub struct Sizes<'a> {

@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, os::unix::process::CommandExt, path::Path, process::Co
 
 use serde::Deserialize;
 
-use crate::layer::{Architecture, Elf};
+use crate::deployment::{architecture::Architecture, elf::Elf};
 
 /// Asked of the CPython inside, which answers as `python3` does.
 const QUESTIONS: &str = "

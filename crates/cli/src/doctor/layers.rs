@@ -4,9 +4,7 @@ use std::{fmt::Write, fs, io::Cursor, path::Path};
 
 use zip::ZipArchive;
 
-/// Lambda's limits: a zip that is uploaded directly, and a function with all its layers when unpacked.
-const MOST_ZIPPED: u64 = 50 << 20;
-const MOST_UNPACKED: u64 = 250 << 20;
+use crate::deployment::sizes::{MOST_UNPACKED, MOST_ZIPPED};
 
 /// Tells about every zip in `folder`, if there is one.
 pub fn describe(folder: &Path, told: &mut String) {
