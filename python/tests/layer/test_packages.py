@@ -13,14 +13,14 @@ CACHE = Path.home() / ".cache/whipsnake"
 WHEELS = {"numpy": "numpy==2.4.6", "pydantic_core": "pydantic-core==2.50.4", "orjson": "orjson==3.13.0"}
 
 
-def installed(requirement: str, python: Path, folder: Path) -> str:
+def installed(requirement: str, python: Path, folder: Path, **variables: str) -> str:
     """Installs a wheel for the layer's Python; or says why there is none."""
     uv = shutil.which("uv") or shutil.which("uv", path=str(CACHE / "uv/bin"))
     if uv is None:
         return "uv is needed to fetch wheels"
     command = [uv, "pip", "install", "--python", str(python), "--only-binary", ":all:", "--target", str(folder), requirement]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "UV_NO_CONFIG": "1"}
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "UV_NO_CONFIG": "1", **variables}
     )
     return done.stderr.strip() if done.returncode else ""
 
