@@ -8,6 +8,7 @@ mod bytecode;
 mod contents;
 mod crates;
 mod elf;
+mod gaps;
 mod image;
 mod libraries;
 mod licences;
@@ -80,7 +81,6 @@ impl Layer {
         let mut trims = trim::list(&self.keep)?;
         let source = bootstrap::find_source(self.source)?;
         let interpreter = python::find(self.python)?;
-        eprintln!("{interpreter}");
         let prefix = Prefix::ask(&interpreter)?;
         for trim in &mut trims {
             trim.spare_what_is_not_replaced(&prefix.extension_module_names);
@@ -91,7 +91,9 @@ impl Layer {
         folders.extend(interpreter.library_directories.iter().cloned());
         let mut libraries = Libraries::new(architecture, folders);
         let mut contents = Contents::default();
-        add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
+        let twin = python::twin(&interpreter);
+        let compiler = twin.as_ref().unwrap_or(&interpreter);
+        add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
         let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
         eprintln!("{choice}");
@@ -100,7 +102,7 @@ impl Layer {
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
         }
-        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(&interpreter, &prefix, &self.services)?))).transpose()?;
+        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(compiler, &prefix, &self.services)?))).transpose()?;
         let crates = crates::of_bootstrap(&source, architecture)?;
         let licences = licences::of_crates(&source, &crates)
             .map_err(|error| Failure::new(format!("reading the crates' licences: {error}")))?;
@@ -145,7 +147,7 @@ impl Layer {
 fn add_standard_library(
     contents: &mut Contents,
     libraries: &mut Libraries,
-    interpreter: &Interpreter,
+    compiler: &Interpreter,
     prefix: &Prefix,
     trims: &[trim::Trim],
 ) -> Result<(), Failure> {
@@ -161,7 +163,7 @@ fn add_standard_library(
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])
+    add_modules(contents, compiler, prefix, modules, [Part::StandardLibrary, Part::Bytecode])
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -201,14 +203,14 @@ fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String])
 /// Python files with their bytecode, and the parts that those belong to.
 fn add_modules(
     contents: &mut Contents,
-    interpreter: &Interpreter,
+    compiler: &Interpreter,
     prefix: &Prefix,
     modules: Vec<(String, Vec<u8>)>,
     [source, compiled]: [Part; 2],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources)?) {
+    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(compiler, &sources)?) {
         if let (Some(path), Some(bytecode)) = (bytecode::path(path, &prefix.cache_tag), bytecode) {
             contents.add(path, compiled, Entry::File(bytecode));
         }
