@@ -74,7 +74,7 @@ fn main() {
     );
     let facts: Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
 
-    link(&library_folder(&python, &facts, layer.as_deref()), python.shared);
+    link(&library_folder(python, &facts, layer.as_deref()), python.shared);
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
     fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
 }

@@ -241,7 +241,7 @@ class Player:
         assert played.returncode == 0, f"the script could not be played: {played.stderr.decode()}\n{script}"
         runs = [_run(recording) for recording in json.loads(played.stdout)]
         for runtime, run in zip(runtimes, runs, strict=True):
-            assert not run.timed_out, f"{runtime.name} was still busy after {SECONDS_TO_ANSWER} s: {run.story()}"
+            assert not run.timed_out, f"{runtime.name} was still busy when its time was over: {run.story()}"
         return runs
 
 

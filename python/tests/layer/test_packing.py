@@ -57,12 +57,15 @@ def test_the_bill_names_everything(layer_zip: Path, layers: Path) -> None:
             assert sum_of_file["content"] == hashlib.sha256(layer.read(name)).hexdigest()
 
 
+def unpacked_size(layer: Path) -> int:
+    with zipfile.ZipFile(layer) as members:
+        return sum(member.file_size for member in members.infolist())
+
+
 def test_the_layer_is_small(layer_zip: Path, layers: Path) -> None:
-    """16 MB zipped and 42 MB unpacked are the aim. 3.15 misses it by 1.2 MB: its libpython alone has 0.9 more than 3.14's."""
-    with zipfile.ZipFile(layer_zip) as layer:
-        unpacked = sum(member.file_size for member in layer.infolist())
+    """16 MB zipped and 42 MB unpacked are the aim. 3.15 misses it by 0.9 MB, which its libpython has more than 3.14's."""
     assert layer_zip.stat().st_size <= 16 * MEGABYTE
-    assert unpacked <= (44 if "-cp315-" in layer_zip.name else 42) * MEGABYTE
+    assert unpacked_size(layer_zip) <= (43 if "-cp315-" in layer_zip.name else 42) * MEGABYTE
     assert sum(path.stat().st_size for path in layers.glob("*.zip")) <= 35 * MEGABYTE
 
 

@@ -9,10 +9,13 @@ use object::elf;
 const PAGE: u64 = 4096;
 const SIZE_OF_HEADER: usize = 64;
 
-/// A segment that is loaded.
-struct Segment {
+/// A part of the file that stays together.
+struct Piece {
     start: u64,
     end: u64,
+    /// What its place is to agree with, by which unit.
+    like: u64,
+    unit: u64,
     moved_to: u64,
 }
 
@@ -33,34 +36,39 @@ fn moved(file: &[u8]) -> Option<Vec<u8>> {
     };
     let programs = table(0x20, 0x36, 0x38)?;
     let sections = table(0x28, 0x3a, 0x3c)?;
-    let is_loaded = |&&at: &&usize| word(file, at) == Some(u64::from(elf::PT_LOAD.0));
-    let mut segments = Vec::new();
-    let mut end = 0;
-    for &at in programs.iter().filter(is_loaded) {
+    let is_loaded = |at: usize| word(file, at) == Some(u64::from(elf::PT_LOAD.0));
+    let is_in_file = |at: usize| word(file, at + 4) != Some(u64::from(elf::SHT_NOBITS.0));
+    let mut pieces = Vec::new();
+    for &at in programs.iter().filter(|at| is_loaded(**at)) {
         let (start, address, size) = (long(file, at + 8)?, long(file, at + 16)?, long(file, at + 32)?);
-        // In order, as they have to be by their addresses, and the first from the file's start.
-        let is_next = segments.last().map_or(start == 0, |last: &Segment| start >= last.end);
-        if !is_next {
-            return None;
+        pieces.push(Piece { start, end: start + size, like: address, unit: PAGE, moved_to: 0 });
+    }
+    // What is not loaded: names and notes for tools, and the table of sections itself. They may lie anywhere.
+    let table_of_sections = (long(file, 0x28)?, sections.len() as u64 * short(file, 0x3a)?);
+    let contents = sections.iter().filter(|at| is_in_file(**at));
+    let contents = contents.map(|at| Some((long(file, at + 24)?, long(file, at + 32)?)));
+    for (start, size) in contents.chain([Some(table_of_sections)]).collect::<Option<Vec<_>>>()? {
+        let is_part = |piece: &Piece| start >= piece.start && start + size <= piece.end;
+        if size > 0 && !pieces.iter().any(is_part) {
+            pieces.push(Piece { start, end: start + size, like: start, unit: 16, moved_to: 0 });
         }
-        let moved_to = end + (address.wrapping_sub(end)) % PAGE;
-        segments.push(Segment { start, end: start.checked_add(size)?, moved_to });
-        end = moved_to + size;
     }
-    // What is not loaded lies behind: section names, and the table of sections, whose entries begin at multiples of eight.
-    let behind = segments.last()?.end;
-    let rest = Segment { start: behind, end: file.len() as u64, moved_to: end + behind.wrapping_sub(end) % 8 };
-    segments.push(rest);
+    pieces.sort_by_key(|piece| piece.start);
+    let mut end = 0;
+    let mut moved = Vec::new();
+    for piece in &mut pieces {
+        piece.moved_to = end + piece.like.wrapping_sub(end) % piece.unit;
+        end = piece.moved_to + (piece.end - piece.start);
+        moved.resize(piece.moved_to as usize, 0);
+        moved.extend_from_slice(file.get(piece.start as usize..piece.end as usize)?);
+    }
+    if pieces.first()?.start != 0 || pieces.windows(2).any(|two| two[0].end > two[1].start) {
+        return None;
+    }
     let place = |offset: u64, size: u64| {
-        let holds = |segment: &&Segment| offset >= segment.start && offset + size <= segment.end;
-        segments.iter().find(holds).map(|segment| segment.moved_to + (offset - segment.start))
+        let holds = |piece: &&Piece| offset >= piece.start && offset + size <= piece.end;
+        pieces.iter().find(holds).map(|piece| piece.moved_to + (offset - piece.start))
     };
-
-    let mut moved = vec![0; (segments.last()?.moved_to + (file.len() as u64 - behind)) as usize];
-    for segment in &segments {
-        let bytes = file.get(segment.start as usize..segment.end as usize)?;
-        moved.get_mut(segment.moved_to as usize..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    }
     // The file's header, each entry of the two tables. What is empty, or only in memory, has no place that matters.
     let new = |at: usize| place(at as u64, 1).map(|at| at as usize);
     for at in [0x20, 0x28] {
@@ -70,14 +78,14 @@ fn moved(file: &[u8]) -> Option<Vec<u8>> {
         if let (offset, size @ 1..) = (long(file, at + 8)?, long(file, at + 32)?) {
             set(&mut moved, new(at)? + 8, place(offset, size)?)?;
         }
-        if is_loaded(&&at) {
+        if is_loaded(at) {
             set(&mut moved, new(at)? + 48, PAGE)?;
         }
     }
     for at in sections {
         let (offset, size) = (long(file, at + 24)?, long(file, at + 32)?);
-        let is_in_file = word(file, at + 4)? != u64::from(elf::SHT_NOBITS.0) && size > 0;
-        let offset = if is_in_file { place(offset, size)? } else { place(offset, 0).unwrap_or(0) };
+        let is_content = is_in_file(at) && size > 0;
+        let offset = if is_content { place(offset, size)? } else { place(offset, 0).unwrap_or(0) };
         set(&mut moved, new(at)? + 24, offset)?;
     }
     Some(moved)
