@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench bench-report bounds clean cli python venv layer-venv wheel-venv packages bench-tools
+	lint format docs bench bench-report bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
+	layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -78,12 +79,18 @@ LAYERS := $(TARGET)/layer-test
 
 # The suite runs on any Python: the one in the layer may be too new or too special for its packages. No bootstrap but the layer's
 # is run; the suite's root wants to see that there is one.
-layer-test: cli layer-venv ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
+ON_LAYERS = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/layer-venv/bin/pytest --quiet -rs
+layer-test: cli layer-venv $(if $(filter arm64,$(ARCH)),layer-test-arm64,layer-test-here) ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
+
+layer-test-here: cli layer-venv
 	@rm -rf $(LAYERS)
 	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS) $(WITH_LIBPYTHON)
 	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
-	$(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto python/tests/layer
+	WHIPSNAKE_LIBPYTHON=$(LIBPYTHON) $(ON_LAYERS) --numprocesses auto --ignore python/tests/layer/test_arm64.py python/tests/layer
+
+# Emulated: a few functions only, one after the other.
+layer-test-arm64: cli layer-venv $(CACHE)/zigbuild/bin/cargo-zigbuild
+	@$(WITH_UV) WHIPSNAKE_ARM64_PYTHON=$(PYTHON) $(ON_LAYERS) python/tests/layer/test_arm64.py
 
 examples: cli layer-venv ## Checks layer/examples with the tools that those are for
 	@$(WITH_UV) WHIPSNAKE_EXAMPLES=1 WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \

@@ -3,6 +3,7 @@
 mod bill_of_materials;
 mod bootstrap;
 mod crates;
+mod gaps;
 mod libraries;
 mod licences;
 mod prefix;
@@ -76,7 +77,6 @@ impl Layer {
         let mut trims = trim::list(&self.keep)?;
         let source = bootstrap::find_source(self.source)?;
         let interpreter = python::find(self.python)?;
-        eprintln!("{interpreter}");
         let prefix = Prefix::ask(&interpreter)?;
         for trim in &mut trims {
             trim.spare_what_is_not_replaced(&prefix.extension_module_names);
@@ -87,7 +87,9 @@ impl Layer {
         folders.extend(interpreter.library_directories.iter().cloned());
         let mut libraries = Libraries::new(architecture, folders);
         let mut contents = Contents::default();
-        add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
+        let twin = python::twin(&interpreter);
+        let compiler = twin.as_ref().unwrap_or(&interpreter);
+        add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
         let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
         eprintln!("{choice}");
@@ -96,7 +98,7 @@ impl Layer {
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
         }
-        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(&interpreter, &prefix, &self.services)?))).transpose()?;
+        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(compiler, &prefix, &self.services)?))).transpose()?;
         let crates = crates::of_bootstrap(&source, architecture)?;
         let licences = licences::of_crates(&source, &crates)
             .map_err(|error| Failure::new(format!("reading the crates' licences: {error}")))?;
@@ -141,7 +143,7 @@ impl Layer {
 fn add_standard_library(
     contents: &mut Contents,
     libraries: &mut Libraries,
-    interpreter: &Interpreter,
+    compiler: &Interpreter,
     prefix: &Prefix,
     trims: &[trim::Trim],
 ) -> Result<(), Failure> {
@@ -157,7 +159,7 @@ fn add_standard_library(
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, modules, [Part::StandardLibrary, Part::Bytecode])
+    add_modules(contents, compiler, modules, [Part::StandardLibrary, Part::Bytecode])
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -180,14 +182,14 @@ fn add_bootstrap(
 
 /// The SDK, where the layer's Python has its packages, as the managed runtime has it: the function's own and those of other
 /// layers come before it.
-fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
-    let sdk = Sdk::install(interpreter, services)?;
+fn sdk_contents(compiler: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
+    let sdk = Sdk::install(compiler, services)?;
     let site_packages = prefix.within(&prefix.standard_library).unwrap_or_default();
     let mut contents = Contents::default();
     let files =
         sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, interpreter, modules, [Part::Sdk, Part::Sdk])?;
+    add_modules(&mut contents, compiler, modules, [Part::Sdk, Part::Sdk])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
@@ -197,14 +199,14 @@ fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String])
 /// Python files with their bytecode, and the parts that those belong to.
 fn add_modules(
     contents: &mut Contents,
-    interpreter: &Interpreter,
+    compiler: &Interpreter,
     modules: Vec<(String, Vec<u8>)>,
     [source, compiled]: [Part; 2],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources, Check::Never)?) {
-        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
+    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(compiler, &sources, Check::Never)?) {
+        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &compiler.cache_tag), bytecode) {
             contents.add(path, compiled, Entry::File(bytecode));
         }
         contents.add(path, source, Entry::File(text.clone()));

@@ -161,6 +161,14 @@ fn best(found: Vec<Interpreter>, wanted: impl Fn(&Interpreter) -> bool) -> Optio
     found.into_iter().filter(wanted).min_by_key(|interpreter| Reverse((interpreter.is_release, interpreter.version)))
 }
 
+/// Where an interpreter is for another processor, and so emulated: one for this processor that compiles to the same bytecode, ten
+/// times faster.
+pub fn twin(interpreter: &Interpreter) -> Option<Interpreter> {
+    let is_here = |interpreter: &Interpreter| interpreter.machine == env::consts::ARCH;
+    let candidates = if is_here(interpreter) { Vec::new() } else { search::all().0 };
+    candidates.into_iter().find(|other| is_here(other) && other.compiles_like(interpreter))
+}
+
 fn not_found(what: &str, problems: &[String]) -> Failure {
     let mut sentence = format!("there is no {what} here: {WHAT_TO_DO}");
     for problem in problems {

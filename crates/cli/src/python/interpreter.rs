@@ -16,7 +16,7 @@ pub const OLDEST: u8 = 12;
 
 /// Run by the interpreter; written so that every Python 3 understands it.
 const QUESTIONS: &str = "
-import json, struct, sys, sysconfig
+import json, os, struct, sys, sysconfig
 variable = sysconfig.get_config_var
 print(json.dumps({
     'implementation': sys.implementation.name,
@@ -24,6 +24,7 @@ print(json.dumps({
     'release': sys.version_info[3] == 'final',
     'build': sys.version,
     'cache_tag': sys.implementation.cache_tag,
+    'machine': os.uname().machine,
     'executable': getattr(sys, '_base_executable', None) or sys.executable,
     'base_prefix': sys.base_prefix,
     'ldversion': variable('LDVERSION') or variable('VERSION'),
@@ -58,6 +59,8 @@ pub struct Interpreter {
     pub pointer_width: u8,
     /// What it says about itself: `sys.version`.
     pub build: String,
+    /// The processor that it is for, as `uname` has it.
+    pub machine: String,
     /// The folder it is installed in.
     pub prefix: PathBuf,
     /// Where its library may be, and the libraries that it needs.
@@ -75,6 +78,7 @@ struct Answers {
     release: bool,
     build: String,
     cache_tag: String,
+    machine: String,
     executable: PathBuf,
     base_prefix: PathBuf,
     ldversion: String,
@@ -149,11 +153,18 @@ impl Interpreter {
             is_debug: answers.debug,
             pointer_width: answers.pointer_width,
             build: answers.build,
+            machine: answers.machine,
             prefix: answers.base_prefix,
             library_directories,
             libraries,
             needs: library::names(&answers.needs),
         })
+    }
+
+    /// Whether both compile to the same bytecode, which does not depend on the processor.
+    pub fn compiles_like(&self, other: &Interpreter) -> bool {
+        let kind = |one: &Interpreter| (one.version, one.is_free_threaded, one.is_debug);
+        self.is_release && other.is_release && kind(self) == kind(other)
     }
 
     /// Such as `3.14.2`.
