@@ -19,7 +19,7 @@ use std::{
 };
 
 use crate::{
-    deployment::{architecture, archive, bytecode, contents, elf, image},
+    deployment::{architecture, archive, bytecode, contents, elf, image, module_archive},
     failure::Failure,
     python::{self, Interpreter},
 };
@@ -140,7 +140,9 @@ fn add_standard_library(
     })?;
     let (modules, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.path.ends_with(".py"));
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, modules, [Part::StandardLibrary, Part::Bytecode])?;
+    let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
+    let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];
+    add_modules(contents, interpreter, &folder, modules, parts)?;
     for file in others {
         let is_module = file.path.contains(".so");
         let part = if is_module { Part::ExtensionModules } else { Part::StandardLibrary };
@@ -172,30 +174,37 @@ fn add_bootstrap(
 /// layers come before it.
 fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
     let sdk = Sdk::install(interpreter, services)?;
-    let site_packages = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let standard_library = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let folder = format!("{HOME}/{standard_library}/site-packages");
     let mut contents = Contents::default();
-    let files =
-        sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
+    let files = sdk.files.into_iter().map(|(path, bytes)| (format!("{folder}/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, interpreter, modules, [Part::Sdk, Part::Sdk])?;
+    add_modules(&mut contents, interpreter, &folder, modules, [Part::Sdk; 3])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
     Ok(contents)
 }
 
-/// Python files with their bytecode, and the parts that those belong to.
+/// Python files with their bytecode, and the parts that those belong to. The bytecode is there twice: in an archive for functions,
+/// and in files for the Pythons that they start, and for interpreters within the process.
 fn add_modules(
     contents: &mut Contents,
     interpreter: &Interpreter,
+    folder: &str,
     modules: Vec<(String, Vec<u8>)>,
-    [source, compiled]: [Part; 2],
+    [source, files, archive_part]: [Part; 3],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources, Check::Never)?) {
+    let compiled = bytecode::compile(interpreter, &sources, Check::Never)?;
+    let within = |path: &str| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/').to_owned();
+    let below: Vec<_> = modules.iter().map(|(path, text)| (within(path), text.as_slice())).collect();
+    let archive = module_archive::write(&below, &compiled, interpreter, Moment::EARLIEST)?;
+    contents.add(format!("{folder}/{}", module_archive::PATH), archive_part, Entry::File(archive));
+    for ((path, text), bytecode) in modules.iter().zip(compiled) {
         if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
-            contents.add(path, compiled, Entry::File(bytecode));
+            contents.add(path, files, Entry::File(bytecode));
         }
         contents.add(path, source, Entry::File(text.clone()));
     }
