@@ -25,7 +25,7 @@ use crate::{
 };
 use architecture::Architecture;
 use archive::Moment;
-use bytecode::{Check, Source};
+use bytecode::{Bytecode, Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
 use libraries::Libraries;
 use prefix::Prefix;
@@ -58,6 +58,9 @@ pub struct Layer {
     /// The services of the SDK to pack, such as s3,dynamodb [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "sdk")]
     services: Vec<String>,
+    /// How the bytecode is packed. An archive makes imports faster; Pythons that a function starts need the files
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Bytecode::Files)]
+    bytecode: Bytecode,
     /// The folder with whipsnake's sources [default: the first above the working directory]
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
@@ -81,14 +84,17 @@ impl Layer {
         folders.push(interpreter.library_directory.clone());
         let mut libraries = Libraries::new(architecture, folders);
         let mut contents = Contents::default();
-        add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
+        add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims, self.bytecode)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
         let bootstrap = bootstrap::build(&source, &interpreter, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
         }
-        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(&interpreter, &prefix, &self.services)?))).transpose()?;
+        let sdk = self
+            .sdk
+            .map(|how| Ok((how, sdk_contents(&interpreter, &prefix, &self.services, self.bytecode)?)))
+            .transpose()?;
         let crates = crates::of_bootstrap(&source, architecture)?;
         let licences = licences::of_crates(&source, &crates)
             .map_err(|error| Failure::new(format!("reading the crates' licences: {error}")))?;
@@ -134,6 +140,7 @@ fn add_standard_library(
     interpreter: &Interpreter,
     prefix: &Prefix,
     trims: &[trim::Trim],
+    how: Bytecode,
 ) -> Result<(), Failure> {
     let files = standard_library::read(prefix, trims).map_err(|error| {
         Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
@@ -142,7 +149,7 @@ fn add_standard_library(
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
     let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
     let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];
-    add_modules(contents, interpreter, &folder, modules, parts)?;
+    add_modules(contents, interpreter, &folder, modules, how, parts)?;
     for file in others {
         let is_module = file.path.contains(".so");
         let part = if is_module { Part::ExtensionModules } else { Part::StandardLibrary };
@@ -172,41 +179,50 @@ fn add_bootstrap(
 
 /// The SDK, where the layer's Python has its packages, as the managed runtime has it: the function's own and those of other
 /// layers come before it.
-fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
+fn sdk_contents(
+    interpreter: &Interpreter,
+    prefix: &Prefix,
+    services: &[String],
+    how: Bytecode,
+) -> Result<Contents, Failure> {
     let sdk = Sdk::install(interpreter, services)?;
     let standard_library = prefix.within(&prefix.standard_library).unwrap_or_default();
     let folder = format!("{HOME}/{standard_library}/site-packages");
     let mut contents = Contents::default();
     let files = sdk.files.into_iter().map(|(path, bytes)| (format!("{folder}/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, interpreter, &folder, modules, [Part::Sdk; 3])?;
+    add_modules(&mut contents, interpreter, &folder, modules, how, [Part::Sdk; 3])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
     Ok(contents)
 }
 
-/// Python files with their bytecode, and the parts that those belong to. The bytecode is there twice: in an archive for functions,
-/// and in files for the Pythons that they start, and for interpreters within the process.
+/// Python files of a folder with their bytecode, and the parts that those belong to.
 fn add_modules(
     contents: &mut Contents,
     interpreter: &Interpreter,
     folder: &str,
     modules: Vec<(String, Vec<u8>)>,
-    [source, files, archive_part]: [Part; 3],
+    how: Bytecode,
+    [source, file, archive]: [Part; 3],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
     let compiled = bytecode::compile(interpreter, &sources, Check::Never)?;
-    let within = |path: &str| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/').to_owned();
-    let below: Vec<_> = modules.iter().map(|(path, text)| (within(path), text.as_slice())).collect();
-    let archive = module_archive::write(&below, &compiled, interpreter, Moment::EARLIEST)?;
-    contents.add(format!("{folder}/{}", module_archive::PATH), archive_part, Entry::File(archive));
-    for ((path, text), bytecode) in modules.iter().zip(compiled) {
-        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
-            contents.add(path, files, Entry::File(bytecode));
+    if how.has_archive() {
+        let within = |path: &str| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/').to_owned();
+        let below: Vec<_> = modules.iter().map(|(path, text)| (within(path), text.as_slice())).collect();
+        let bytes = module_archive::write(&below, &compiled, interpreter, Moment::EARLIEST)?;
+        contents.add(format!("{folder}/{}", module_archive::PATH), archive, Entry::File(bytes));
+    }
+    for ((path, text), bytecode) in modules.into_iter().zip(compiled) {
+        if let (Some(path), Some(bytecode), true) =
+            (bytecode::path(&path, &interpreter.cache_tag), bytecode, how.has_files())
+        {
+            contents.add(path, file, Entry::File(bytecode));
         }
-        contents.add(path, source, Entry::File(text.clone()));
+        contents.add(path, source, Entry::File(text));
     }
     Ok(())
 }

@@ -5,26 +5,13 @@ use sha2::{Digest, Sha256};
 use crate::{
     deployment::{
         archive::Moment,
-        bytecode::{self, Check, Source},
+        bytecode::{self, Bytecode, Check, Source},
         contents::{Contents, Entry, Part},
         module_archive,
     },
     failure::Failure,
     python::Interpreter,
 };
-
-/// How bytecode is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Bytecode {
-    /// In one file, which the bootstrap maps into memory.
-    Archive,
-    /// In a file for each module, as Python itself has it: for child processes, and for the managed runtime.
-    Files,
-    /// In both ways.
-    Both,
-    /// Not at all.
-    None,
-}
 
 /// Adds the bytecode of all modules, and returns the time that all files are to have: it follows from the contents, so that a file
 /// of another time is one that was changed or unpacked otherwise.
@@ -48,12 +35,10 @@ pub fn add(
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{root}/{path}"), text }).collect();
     let compiled = bytecode::compile(interpreter, &sources, Check::Hash)?;
-    let archive = match how {
-        Bytecode::Archive | Bytecode::Both => Some(module_archive::write(&modules, &compiled, interpreter, modified)?),
-        Bytecode::Files | Bytecode::None => None,
-    };
+    let archive =
+        how.has_archive().then(|| module_archive::write(&modules, &compiled, interpreter, modified)).transpose()?;
     let paths: Vec<String> = modules.into_iter().map(|(path, _)| path).collect();
-    if matches!(how, Bytecode::Files | Bytecode::Both) {
+    if how.has_files() {
         for (path, bytecode) in paths.iter().zip(compiled) {
             if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
                 contents.add(path, Part::CompiledModules, Entry::File(bytecode));
