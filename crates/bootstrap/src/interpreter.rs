@@ -24,7 +24,7 @@ pub struct Build {
     pub home: Option<&'static CStr>,
     prefix: &'static CStr,
     exec_prefix: &'static CStr,
-    standard_library: &'static CStr,
+    pub standard_library: &'static CStr,
     /// The standard library's zip, folder and extension modules.
     pub search_paths: &'static [&'static str],
     /// Where packages are installed for this Python.

@@ -6,4 +6,5 @@ pub mod bytecode;
 pub mod contents;
 pub mod elf;
 pub mod image;
+pub mod module_archive;
 pub mod sizes;

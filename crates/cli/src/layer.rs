@@ -20,13 +20,13 @@ use std::{
 };
 
 use crate::{
-    deployment::{architecture, archive, bytecode, contents, elf, image},
+    deployment::{architecture, archive, bytecode, contents, elf, image, module_archive},
     failure::Failure,
     python::{self, Interpreter, library::Kind},
 };
 use architecture::Architecture;
 use archive::Moment;
-use bytecode::{Check, Source};
+use bytecode::{Bytecode, Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
 use libraries::Libraries;
 use prefix::Prefix;
@@ -62,6 +62,9 @@ pub struct Layer {
     /// The services of the SDK to pack, such as s3,dynamodb [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "sdk")]
     services: Vec<String>,
+    /// How the bytecode is packed. An archive makes imports faster; Pythons that a function starts need the files
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Bytecode::Files)]
+    bytecode: Bytecode,
     /// The folder with whipsnake's sources [default: the first above the working directory]
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
@@ -89,7 +92,7 @@ impl Layer {
         let mut contents = Contents::default();
         let twin = python::twin(&interpreter);
         let compiler = twin.as_ref().unwrap_or(&interpreter);
-        add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims)?;
+        add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims, self.bytecode)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
         let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
         eprintln!("{choice}");
@@ -98,7 +101,10 @@ impl Layer {
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
         }
-        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(compiler, &prefix, &self.services)?))).transpose()?;
+        let sdk = self
+            .sdk
+            .map(|how| Ok((how, sdk_contents(compiler, &prefix, &self.services, self.bytecode)?)))
+            .transpose()?;
         let crates = crates::of_bootstrap(&source, architecture)?;
         let licences = licences::of_crates(&source, &crates)
             .map_err(|error| Failure::new(format!("reading the crates' licences: {error}")))?;
@@ -146,6 +152,7 @@ fn add_standard_library(
     compiler: &Interpreter,
     prefix: &Prefix,
     trims: &[trim::Trim],
+    how: Bytecode,
 ) -> Result<(), Failure> {
     let files = standard_library::read(prefix, trims).map_err(|error| {
         Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
@@ -159,7 +166,9 @@ fn add_standard_library(
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, compiler, modules, [Part::StandardLibrary, Part::Bytecode])
+    let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
+    let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];
+    add_modules(contents, compiler, &folder, modules, how, parts)
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -182,34 +191,50 @@ fn add_bootstrap(
 
 /// The SDK, where the layer's Python has its packages, as the managed runtime has it: the function's own and those of other
 /// layers come before it.
-fn sdk_contents(compiler: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
+fn sdk_contents(
+    compiler: &Interpreter,
+    prefix: &Prefix,
+    services: &[String],
+    how: Bytecode,
+) -> Result<Contents, Failure> {
     let sdk = Sdk::install(compiler, services)?;
-    let site_packages = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let standard_library = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let folder = format!("{HOME}/{standard_library}/site-packages");
     let mut contents = Contents::default();
-    let files =
-        sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
+    let files = sdk.files.into_iter().map(|(path, bytes)| (format!("{folder}/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, compiler, modules, [Part::Sdk, Part::Sdk])?;
+    add_modules(&mut contents, compiler, &folder, modules, how, [Part::Sdk; 3])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
     Ok(contents)
 }
 
-/// Python files with their bytecode, and the parts that those belong to.
+/// Python files of a folder with their bytecode, and the parts that those belong to.
 fn add_modules(
     contents: &mut Contents,
     compiler: &Interpreter,
+    folder: &str,
     modules: Vec<(String, Vec<u8>)>,
-    [source, compiled]: [Part; 2],
+    how: Bytecode,
+    [source, file, archive]: [Part; 3],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(compiler, &sources, Check::Never)?) {
-        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &compiler.cache_tag), bytecode) {
-            contents.add(path, compiled, Entry::File(bytecode));
+    let compiled = bytecode::compile(compiler, &sources, Check::Never)?;
+    if how.has_archive() {
+        let within = |path: &str| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/').to_owned();
+        let below: Vec<_> = modules.iter().map(|(path, text)| (within(path), text.as_slice())).collect();
+        let bytes = module_archive::write(&below, &compiled, compiler, Moment::EARLIEST)?;
+        contents.add(format!("{folder}/{}", module_archive::PATH), archive, Entry::File(bytes));
+    }
+    for ((path, text), bytecode) in modules.into_iter().zip(compiled) {
+        if let (Some(path), Some(bytecode), true) =
+            (bytecode::path(&path, &compiler.cache_tag), bytecode, how.has_files())
+        {
+            contents.add(path, file, Entry::File(bytecode));
         }
-        contents.add(path, source, Entry::File(text.clone()));
+        contents.add(path, source, Entry::File(text));
     }
     Ok(())
 }

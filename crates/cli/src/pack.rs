@@ -17,13 +17,13 @@ use crate::{
     deployment::{
         architecture::Architecture,
         archive,
+        bytecode::Bytecode,
         contents::{Contents, Entry, Part, TASK_ROOT},
         sizes::Sizes,
     },
     failure::Failure,
     python::{self, Interpreter},
 };
-use modules::Bytecode;
 
 /// Packs a function, what it requires and the bytecode of both into a zip for `aws lambda update-function-code`.
 ///

@@ -1,11 +1,11 @@
-//! Finds modules in the folders of a packed function.
+//! Finds modules in the folders that archives are for.
 //!
-//! `FileFinder` takes some 50,000 instructions for a module that it does not have, and more for one that it has. What the archive
+//! `FileFinder` takes some 50,000 instructions for a module that it does not have, and more for one that it has. What an archive
 //! and the folder's list of names can answer between them is answered here; everything else goes to the `FileFinder`.
 
+use super::archives::Archives;
 use super::listing::{Kind, Listing};
 use super::loader::SourceLoader;
-use super::mapped::Mapped;
 use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,13 +14,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// In `sys.path_hooks`: makes the finders of the function's folders.
+/// In `sys.path_hooks`: makes the finders of folders that archives are for.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct FolderHook(Arc<Shared>);
 
 /// What all finders have in common.
 struct Shared {
-    archive: &'static Mapped,
+    archives: &'static Archives,
     file_finder: Py<PyAny>,
     module_spec: Py<PyAny>,
     sources: Py<SourceLoader>,
@@ -32,11 +32,11 @@ struct Shared {
 }
 
 impl FolderHook {
-    /// A hook for the folders that the archive covers.
-    pub fn new(py: Python<'_>, archive: &'static Mapped) -> PyResult<Self> {
+    /// A hook for the folders that the archives cover.
+    pub fn new(py: Python<'_>, archives: &'static Archives) -> PyResult<Self> {
         let external = py.import("_frozen_importlib_external")?;
         let source_loader = external.getattr("SourceFileLoader")?;
-        let sources = Bound::new(py, SourceLoader::new(archive, source_loader.clone().unbind()))?;
+        let sources = Bound::new(py, SourceLoader::new(archives, source_loader.clone().unbind()))?;
         let mut loaders = Vec::new();
         for pair in external.call_method0("_get_supported_file_loaders")?.try_iter()? {
             let (class, suffixes): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
@@ -44,7 +44,7 @@ impl FolderHook {
             loaders.push((class, suffixes));
         }
         Ok(Self(Arc::new(Shared {
-            archive,
+            archives,
             file_finder: external.getattr("FileFinder")?.unbind(),
             module_spec: py.import("_frozen_importlib")?.getattr("ModuleSpec")?.unbind(),
             sources: sources.unbind(),
@@ -59,9 +59,9 @@ impl FolderHook {
 impl FolderHook {
     fn __call__<'py>(&self, folder: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = folder.py();
-        let is_ours = |path: &&str| self.0.archive.within(path).is_some() && Path::new(path).is_dir();
+        let is_ours = |path: &&str| self.0.archives.cover(path) && Path::new(path).is_dir();
         let Some(path) = folder.extract::<&str>().ok().filter(is_ours) else {
-            return Err(PyImportError::new_err("not a folder of the packed function"));
+            return Err(PyImportError::new_err("no folder of an archive's"));
         };
         let finder = self.0.make_file_finder(py, path)?;
         let reference = PyWeakrefReference::new(&finder)?;
@@ -131,7 +131,7 @@ impl Find {
         };
         if let Some(kind) = listing.get(name) {
             let folder = format!("{}/{name}", self.folder);
-            if kind != Kind::Folder || !self.shared.archive.contains(&format!("{folder}/__init__.py")) {
+            if kind != Kind::Folder || !self.shared.archives.contain(&format!("{folder}/__init__.py")) {
                 return Found::AskFileFinder;
             }
             let listing = self.shared.read(&mut listings, &folder);
@@ -144,7 +144,7 @@ impl Find {
         match has(listing, name, ".py") {
             Some(Kind::File) => {
                 let path = format!("{}/{name}.py", self.folder);
-                if self.shared.archive.contains(&path) { Found::Module(path) } else { Found::AskFileFinder }
+                if self.shared.archives.contain(&path) { Found::Module(path) } else { Found::AskFileFinder }
             }
             Some(_) => Found::AskFileFinder,
             None if has(listing, name, ".pyc").is_some() => Found::AskFileFinder,

@@ -1,6 +1,6 @@
 //! Gives modules their code from the archive.
 
-use super::mapped::Mapped;
+use super::archives::Archives;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,14 +9,14 @@ use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 /// In the place of the class `SourceFileLoader`: makes one of those, which takes its code from the archive.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct SourceLoader {
-    archive: &'static Mapped,
+    archives: &'static Archives,
     class: Py<PyAny>,
 }
 
 impl SourceLoader {
     /// Makes loaders of this class.
-    pub fn new(archive: &'static Mapped, class: Py<PyAny>) -> Self {
-        Self { archive, class }
+    pub fn new(archives: &'static Archives, class: Py<PyAny>) -> Self {
+        Self { archives, class }
     }
 
     /// The loader of one module.
@@ -24,7 +24,7 @@ impl SourceLoader {
         let py = name.py();
         let loader = self.class.bind(py).call1((name, path))?;
         let code = ArchivedCode {
-            archive: self.archive,
+            archives: self.archives,
             class: self.class.clone_ref(py),
             name: name.clone().unbind(),
             path: path.clone().unbind(),
@@ -45,7 +45,7 @@ impl SourceLoader {
 /// The method `get_code` of one loader, once: nothing is left to see on the loader of a module that runs.
 #[pyclass(frozen, module = "whipsnake")]
 struct ArchivedCode {
-    archive: &'static Mapped,
+    archives: &'static Archives,
     class: Py<PyAny>,
     name: Py<PyString>,
     path: Py<PyString>,
@@ -68,7 +68,7 @@ impl ArchivedCode {
         }
         let path = self.path.bind(py);
         if name.eq(&self.name)?
-            && let Some(module) = self.archive.find(py, path.to_str()?)?
+            && let Some(module) = self.archives.find(py, path.to_str()?)?
             && !module.code.is_empty()
         {
             let code = unmarshal(py, module.code)?;

@@ -8,6 +8,31 @@ use std::{
 
 use crate::{failure::Failure, python::Interpreter};
 
+/// How bytecode is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Bytecode {
+    /// In one file, which the bootstrap maps into memory.
+    Archive,
+    /// In a file for each module, as Python itself has it: for child processes too, and for the managed runtime.
+    Files,
+    /// In both ways.
+    Both,
+    /// Not at all.
+    None,
+}
+
+impl Bytecode {
+    /// Whether there is an archive.
+    pub fn has_archive(self) -> bool {
+        matches!(self, Self::Archive | Self::Both)
+    }
+
+    /// Whether there are Python's own files.
+    pub fn has_files(self) -> bool {
+        matches!(self, Self::Files | Self::Both)
+    }
+}
+
 /// Reads sources from standard input, writes bytecode to standard output; what cannot be compiled becomes nothing.
 const COMPILE: &str = "
 import json, sys

@@ -25,6 +25,8 @@ pub enum Part {
     StandardLibrary,
     /// The standard library, compiled.
     Bytecode,
+    /// The same in one file.
+    StandardLibraryArchive,
     /// boto3 and what it needs, compiled as well.
     Sdk,
     /// What somebody wrote for Lambda.
@@ -48,6 +50,7 @@ impl Part {
             Self::ExtensionModules => "extension modules",
             Self::StandardLibrary => "standard library",
             Self::Bytecode => "its bytecode",
+            Self::StandardLibraryArchive => "its module archive",
             Self::Sdk => "AWS SDK",
             Self::Function => "function",
             Self::Requirements => "requirements",

@@ -1,33 +1,17 @@
 //! The bytecode of a package's modules.
 
 use sha2::{Digest, Sha256};
-use whipsnake_module_archive::{self as module_archive, Target};
 
 use crate::{
     deployment::{
         archive::Moment,
-        bytecode::{self, Check, Source},
+        bytecode::{self, Bytecode, Check, Source},
         contents::{Contents, Entry, Part},
+        module_archive,
     },
     failure::Failure,
     python::Interpreter,
 };
-
-/// What stands before the code in a file of bytecode: CPython's magic number, flags, the source's hash.
-const HEADER: usize = 16;
-
-/// How bytecode is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Bytecode {
-    /// In one file, which the bootstrap maps into memory.
-    Archive,
-    /// In a file for each module, as Python itself has it: for child processes, and for the managed runtime.
-    Files,
-    /// In both ways.
-    Both,
-    /// Not at all.
-    None,
-}
 
 /// Adds the bytecode of all modules, and returns the time that all files are to have: it follows from the contents, so that a file
 /// of another time is one that was changed or unpacked otherwise.
@@ -41,7 +25,7 @@ pub fn add(
     let mut modules = Vec::new();
     for (path, (_, entry)) in &contents.0 {
         if let (Entry::File(text) | Entry::Program(text), true) = (entry, path.ends_with(".py")) {
-            modules.push((path.clone(), text));
+            modules.push((path.clone(), text.as_slice()));
         }
     }
     if how == Bytecode::None || modules.is_empty() {
@@ -51,12 +35,10 @@ pub fn add(
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{root}/{path}"), text }).collect();
     let compiled = bytecode::compile(interpreter, &sources, Check::Hash)?;
-    let archive = match how {
-        Bytecode::Archive | Bytecode::Both => Some(archive(&modules, &compiled, interpreter, modified)?),
-        Bytecode::Files | Bytecode::None => None,
-    };
+    let archive =
+        how.has_archive().then(|| module_archive::write(&modules, &compiled, interpreter, modified)).transpose()?;
     let paths: Vec<String> = modules.into_iter().map(|(path, _)| path).collect();
-    if matches!(how, Bytecode::Files | Bytecode::Both) {
+    if how.has_files() {
         for (path, bytecode) in paths.iter().zip(compiled) {
             if let (Some(path), Some(bytecode)) = (bytecode::path(path, &interpreter.cache_tag), bytecode) {
                 contents.add(path, Part::CompiledModules, Entry::File(bytecode));
@@ -67,34 +49,6 @@ pub fn add(
         contents.add(module_archive::PATH, Part::ModuleArchive, Entry::File(archive));
     }
     Ok(modified)
-}
-
-fn archive(
-    modules: &[(String, &Vec<u8>)],
-    compiled: &[Option<Vec<u8>>],
-    interpreter: &Interpreter,
-    modified: Moment,
-) -> Result<Vec<u8>, Failure> {
-    let mut magic_number = [0; 4];
-    let mut sources = Vec::with_capacity(modules.len());
-    for ((path, text), bytecode) in modules.iter().zip(compiled) {
-        let header = bytecode.as_ref().and_then(|bytecode| bytecode.split_at_checked(HEADER));
-        let mut hash = [0; 8];
-        if let Some((header, _)) = header {
-            magic_number.copy_from_slice(&header[..4]);
-            hash.copy_from_slice(&header[8..]);
-        }
-        sources.push(module_archive::Source {
-            path,
-            size: u32::try_from(text.len())
-                .map_err(|_| Failure::new(format!("{path} is larger than 4 GB: no such module can be packed")))?,
-            hash: u64::from_le_bytes(hash),
-            code: header.map_or(&[], |(_, code)| code),
-        });
-    }
-    let target = Target { cache_tag: &interpreter.cache_tag, magic_number };
-    module_archive::write(target, modified.seconds(), sources)
-        .ok_or_else(|| Failure::new("the bytecode of all modules is larger than 4 GB: use --bytecode files"))
 }
 
 /// A time that another package is most unlikely to have.

@@ -10,12 +10,11 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use whipsnake_module_archive::PATH;
-
 use crate::{
     deployment::{
         archive::Moment,
         contents::{Contents, Entry},
+        module_archive::PATH,
     },
     failure::Failure,
 };

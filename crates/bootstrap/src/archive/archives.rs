@@ -1,4 +1,4 @@
-//! An archive in memory, and whether what it has is what the files have.
+//! Archives in memory, and whether what they have is what the files have.
 
 use pyo3::prelude::*;
 use std::fs::{self, File};
@@ -8,9 +8,68 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, io, ptr, slice};
 use whipsnake_module_archive::{Archive, Module, PATH};
 
-/// An archive in memory, for as long as the process lives.
-pub struct Mapped {
+/// A folder that may have an archive.
+pub struct Place<'a> {
+    /// The folder.
+    pub root: &'a str,
+    /// A folder in it that is a place of its own.
+    pub without: Option<&'static str>,
+    /// What to do about an archive that is not used.
+    pub remedy: &'static str,
+}
+
+/// All archives that there are.
+pub struct Archives(Vec<Mapped>);
+
+impl Archives {
+    /// Opens those of the places that have one, and tells of those that cannot be used.
+    pub fn open(py: Python<'_>, places: &[Place<'_>]) -> Self {
+        let opened = places.iter().filter_map(|place| {
+            Mapped::open(py, place).unwrap_or_else(|problem| {
+                eprintln!("whipsnake: {}/{PATH} is not used: {problem}; {}", place.root, place.remedy);
+                None
+            })
+        });
+        Self(opened.collect())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a folder or file lies where an archive may know it.
+    pub fn cover(&self, path: &str) -> bool {
+        self.of(path).is_some()
+    }
+
+    /// Whether one of them has something of a path.
+    pub fn contain(&self, path: &str) -> bool {
+        self.of(path).is_some_and(|(archive, within)| archive.look_up(within).is_some())
+    }
+
+    /// The module at a path, if its source is the one that was packed.
+    pub fn find(&self, py: Python<'_>, path: &str) -> PyResult<Option<Module<'static>>> {
+        let Some((archive, within)) = self.of(path) else { return Ok(None) };
+        if let Some(module) = archive.look_up(within)
+            && archive.is_as_packed(py, path, &module)?
+        {
+            return Ok(Some(module));
+        }
+        archive.tell(format_args!("{path} is not what was packed into {}: the file is used", archive.file()));
+        Ok(None)
+    }
+
+    fn of<'a>(&self, path: &'a str) -> Option<(&Mapped, &'a str)> {
+        self.0.iter().find_map(|archive| Some((archive, archive.within(path)?)))
+    }
+}
+
+/// An archive, for as long as the process lives.
+struct Mapped {
     root: String,
+    without: Option<&'static str>,
+    remedy: &'static str,
     archive: Archive<'static>,
     /// Whether it was told that the archive is not all that it could be.
     told: AtomicBool,
@@ -19,7 +78,8 @@ pub struct Mapped {
 
 impl Mapped {
     /// None where the folder has no archive.
-    pub fn open(py: Python<'_>, root: &str) -> Result<Option<&'static Self>, Problem> {
+    fn open(py: Python<'_>, place: &Place<'_>) -> Result<Option<Self>, Problem> {
+        let root = place.root;
         let file = match File::open(format!("{root}/{PATH}")) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
@@ -33,37 +93,28 @@ impl Mapped {
             let other = if target.cache_tag == cache_tag { "another build of " } else { "" };
             return Err(Problem(format!("it is for {other}{}, and this is {cache_tag}", target.cache_tag)));
         }
-        let mapped =
-            Self { root: root.into(), archive, told: AtomicBool::new(false), is_damaged: AtomicBool::new(false) };
-        Ok(Some(Box::leak(Box::new(mapped))))
+        Ok(Some(Self {
+            root: root.into(),
+            without: place.without,
+            remedy: place.remedy,
+            archive,
+            told: AtomicBool::new(false),
+            is_damaged: AtomicBool::new(false),
+        }))
     }
 
     /// The part of a path below the root. None for what is elsewhere, or leads through a folder's parent.
-    pub fn within<'a>(&self, path: &'a str) -> Option<&'a str> {
+    fn within<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(&self.root)?;
         let within = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
         let is_plain = within.is_empty() || within.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        is_plain.then_some(within)
+        (is_plain && within.split('/').next() != self.without).then_some(within)
     }
 
-    /// The module at a path, if its source is the one that was packed.
-    pub fn find(&self, py: Python<'_>, path: &str) -> PyResult<Option<Module<'static>>> {
-        if let Some(module) = self.look_up(path)
-            && self.is_as_packed(py, path, &module)?
-        {
-            return Ok(Some(module));
+    fn look_up(&self, within: &str) -> Option<Module<'static>> {
+        if self.is_damaged.load(Ordering::Relaxed) {
+            return None;
         }
-        self.tell(format_args!("{path} is not what was packed into {}: the file is used", self.file()));
-        Ok(None)
-    }
-
-    /// Whether the archive has something of a path.
-    pub fn contains(&self, path: &str) -> bool {
-        self.look_up(path).is_some()
-    }
-
-    fn look_up(&self, path: &str) -> Option<Module<'static>> {
-        let within = self.within(path).filter(|_| !self.is_damaged.load(Ordering::Relaxed))?;
         self.archive.find(within.as_bytes()).unwrap_or_else(|damage| {
             self.is_damaged.store(true, Ordering::Relaxed);
             self.tell(format_args!("{} is not used: {damage}", self.file()));
@@ -93,13 +144,13 @@ impl Mapped {
     /// One line a process: what is wrong with one file is wrong with others.
     fn tell(&self, what: fmt::Arguments<'_>) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            eprintln!("whipsnake: {what}; run `whipsnake pack` again");
+            eprintln!("whipsnake: {what}; {}", self.remedy);
         }
     }
 }
 
 /// Why an archive is not used.
-pub struct Problem(String);
+struct Problem(String);
 
 impl Problem {
     fn of(reason: impl fmt::Display) -> Self {
