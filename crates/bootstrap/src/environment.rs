@@ -101,17 +101,20 @@ impl Environment {
     /// Removes what is said to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
     /// nothing else to learn it from.
     pub fn withhold(&self) {
-        // SAFETY: as in `complete`, here and below.
+        // SAFETY: as in `complete`.
         unsafe { env::remove_var("_LAMBDA_TELEMETRY_LOG_FD") };
         if self.whipsnake_python.is_none() {
             return;
         }
-        unsafe { env::remove_var("WHIPSNAKE_PYTHON") };
-        // The loader has read it. Its first folder was for this process alone.
+        // The loader has read the path. Its first folder was for this process alone.
         let library_path = env::var("LD_LIBRARY_PATH").unwrap_or_default();
-        match library_path.split_once(':') {
-            Some((_, others)) => unsafe { env::set_var("LD_LIBRARY_PATH", others) },
-            None => unsafe { env::remove_var("LD_LIBRARY_PATH") },
+        // SAFETY: as in `complete`.
+        unsafe {
+            env::remove_var("WHIPSNAKE_PYTHON");
+            match library_path.split_once(':') {
+                Some((_, others)) => env::set_var("LD_LIBRARY_PATH", others),
+                None => env::remove_var("LD_LIBRARY_PATH"),
+            }
         }
     }
 
