@@ -106,7 +106,7 @@ def test_every_sample_event_is_tested(events: Path) -> None:
 
 def test_every_sample_is_tested_and_listed(samples: Path) -> None:
     names = sorted(path.parent.name for path in samples.glob("*/lambda_function.py"))
-    assert names == ["calculator", "countdown", "greeting", "orders", "region", "sdk_versions"]
+    assert names == ["calculator", "countdown", "greeting", "orders", "region", "sdk_versions", "tested"]
     table = (samples / "README.md").read_text()
     assert all(f"| `{name}` |" in table for name in names)
 
