@@ -63,15 +63,15 @@ layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbui
 	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(LAYER_OPTIONS)
 
 wheel: cli $(UV) ## Builds the Python package for the CPython, into dist/: command, bootstrap, pytest plugin, types
-	@$(WITH_UV) $(UV) build --quiet --wheel --python "$$($(WITH_UV) $(WHIPSNAKE) python)" --out-dir dist python
+	@$(WITH_UV) $(UV) build --wheel --python "$$($(WITH_UV) $(WHIPSNAKE) python)" --out-dir dist python
 
 WHEELS := $(TARGET)/wheel-test
 
 wheel-test: cli wheel-venv ## Installs the wheel where no Rust is, and uses it
 	@rm -rf $(WHEELS)
-	@$(WITH_UV) python=$$($(WITH_UV) $(WHIPSNAKE) python) && \
+	@python=$$($(WITH_UV) $(WHIPSNAKE) python) && \
 	$(UV) build --quiet --wheel --python "$$python" --out-dir $(WHEELS) python && \
-	$(WITH_UV) WHIPSNAKE_WHEEL=$$(echo $(WHEELS)/*.whl) WHIPSNAKE_WHEEL_PYTHON="$$python" \
+	$(WITH_UV) WHIPSNAKE_WHEEL_FILE=$$(echo $(WHEELS)/*.whl) WHIPSNAKE_WHEEL_PYTHON="$$python" \
 	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
 	$(TARGET)/wheel-venv/bin/pytest --quiet -rs python/tests/wheel
 

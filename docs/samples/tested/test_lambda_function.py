@@ -8,12 +8,8 @@ def runtime(whipsnake_runtime):
 
 
 def messages(*bodies):
-    return {
-        "Records": [
-            {"messageId": f"m-{number}", "body": body}
-            for number, body in enumerate(bodies, 1)
-        ]
-    }
+    numbered = enumerate(bodies, 1)
+    return {"Records": [{"messageId": f"m-{n}", "body": body} for n, body in numbered]}
 
 
 def test_an_order_goes_to_the_table(runtime):

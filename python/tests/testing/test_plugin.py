@@ -150,6 +150,13 @@ def test_the_sample_of_the_guide_passes(run_pytest: RunPytest, repository: Path,
     assert outcome(run_pytest(tests, settings="whipsnake_handler = lambda_function.lambda_handler")) == "5 passed"
 
 
+def test_the_guide_shows_the_sample_as_it_is(repository: Path) -> None:
+    guide = (repository / "docs" / "guides" / "testing.md").read_text()
+    shown = guide.partition("```python\n")[2].partition("```")[0]
+    sample = (repository / "docs" / "samples" / "tested" / "test_lambda_function.py").read_text()
+    assert [part for part in shown.strip().split("\n\n\n") if part not in sample] == []
+
+
 def test_a_failed_test_shows_the_log(run_pytest: RunPytest) -> None:
     tests = """
         def test_it(whipsnake_runtime):

@@ -1,7 +1,7 @@
 """Installs the wheel into a virtual environment on a machine without Rust: `make wheel-test`.
 
-`WHIPSNAKE_WHEEL` is the wheel, `WHIPSNAKE_WHEEL_PYTHON` the interpreter it was built for. The virtual environment is on a copy
-of that one, at a place that the build knew nothing of.
+`WHIPSNAKE_WHEEL_FILE` is the wheel, `WHIPSNAKE_WHEEL_PYTHON` the interpreter it was built for. The virtual environment is on a
+copy of that one, at a place that the build knew nothing of.
 """
 
 import os
@@ -43,7 +43,7 @@ class Installed:
 
 @pytest.fixture(scope="session")
 def wheel() -> Path:
-    named = os.environ.get("WHIPSNAKE_WHEEL")
+    named = os.environ.get("WHIPSNAKE_WHEEL_FILE")
     if not named:
         pytest.skip("no wheel to test: `make wheel-test` builds one")
     return Path(named)

@@ -110,6 +110,15 @@ def test_the_packages_of_the_environment_come_before_the_standard_library_and_be
     assert str(invoke(installed, project, "app.imported")).startswith(str(installed.python.parents[1]))
 
 
+def test_a_wrapper_script_has_its_turn(installed: Installed, project: Path) -> None:
+    source = "import os, sys\ndef handler(event, context): return [os.environ['FROM'], sys.executable, sys.flags.optimize]"
+    write_files(project, {"app.py": source, "wrapper": '#!/bin/sh\nexport FROM=wrapper\nexec "$1" -O "$2"\n'})
+    (project / "wrapper").chmod(0o755)
+    arguments = ["invoke", "app.handler", "--event", "event.json", "--env", f"AWS_LAMBDA_EXEC_WRAPPER={project}/wrapper"]
+    ran = installed.run("whipsnake", *arguments, cwd=project)
+    assert json.loads(ran.stdout) == ["wrapper", str(installed.folder / "bin" / "python"), 1]
+
+
 def test_the_log_is_lambdas(installed: Installed, project: Path) -> None:
     ran = installed.run("whipsnake", "invoke", "app.handler", "--event", "event.json", cwd=project)
     assert re.search(r"^\[WARNING\]\t\S+Z\t\S+\trunning$", ran.stderr, re.MULTILINE), ran.stderr

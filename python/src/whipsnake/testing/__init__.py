@@ -2,7 +2,7 @@
 
 from whipsnake.testing.logs import LogRecord, Logs
 from whipsnake.testing.result import Fault, FunctionError, Report, Result, StreamedResponse
-from whipsnake.testing.runtime import InitError, Runtime, Stream
+from whipsnake.testing.runtime import InitError, Runtime, RuntimeFactory, Stream
 
 __all__ = [
     "Fault",
@@ -13,6 +13,7 @@ __all__ = [
     "Report",
     "Result",
     "Runtime",
+    "RuntimeFactory",
     "Stream",
     "StreamedResponse",
 ]

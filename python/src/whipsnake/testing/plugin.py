@@ -1,32 +1,15 @@
 """The pytest plugin: the fixtures `whipsnake_runtime` and `whipsnake_runtime_factory`, a marker, and their settings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from whipsnake.testing.runtime import PathLike, Runtime
+from whipsnake.testing.runtime import Runtime, RuntimeFactory
 
 _ARGUMENTS = ("handler", "task", "environment", "timeout", "memory", "function_name", "region")
-
-
-class RuntimeFactory(Protocol):
-    """Starts a function. What is not given is the marker's, or else the configuration's."""
-
-    def __call__(
-        self,
-        handler: str = ...,
-        *,
-        task: PathLike = ...,
-        environment: Mapping[str, str] = ...,
-        timeout: float = ...,
-        memory: int = ...,
-        function_name: str = ...,
-        region: str = ...,
-        bootstrap: PathLike | None = ...,
-    ) -> Runtime: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +64,7 @@ def whipsnake_runtime_factory(pytestconfig: pytest.Config, whipsnake_bootstrap: 
     yield from _factory(pytestconfig, {**_configured(pytestconfig), "bootstrap": whipsnake_bootstrap})
 
 
-def _factory(config: pytest.Config, defaults: dict[str, Any]) -> Iterator[Callable[..., Runtime]]:
+def _factory(config: pytest.Config, defaults: dict[str, Any]) -> Iterator[RuntimeFactory]:
     with ExitStack() as started:
 
         def start(handler: str | None = None, **given: Any) -> Runtime:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from whipsnake.testing.logs import Logs
 from whipsnake.testing.result import Fault, FunctionError, Report, Result, StreamedResponse
@@ -145,6 +145,23 @@ class Runtime:
 
     def __repr__(self) -> str:
         return f"<Runtime {self.handler}>"
+
+
+class RuntimeFactory(Protocol):
+    """What the fixtures are: starts a function. What is not given is the marker's, or else the configuration's."""
+
+    def __call__(
+        self,
+        handler: str = ...,
+        *,
+        task: PathLike = ...,
+        environment: Mapping[str, str] = ...,
+        timeout: float = ...,
+        memory: int = ...,
+        function_name: str = ...,
+        region: str = ...,
+        bootstrap: PathLike | None = ...,
+    ) -> Runtime: ...
 
 
 class Stream(Iterator[bytes]):
