@@ -77,7 +77,7 @@ pub struct Bench {
     #[arg(long, value_name = "DIR")]
     examples: Option<PathBuf>,
     /// Cold starts of each; of functions with packages half as many
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     starts: usize,
     /// Warm invocations of each, in five processes; of large events fewer
     #[arg(long, value_name = "N", default_value_t = 2500)]
