@@ -225,6 +225,11 @@ fn cases(bench: &Bench, skipped: &mut Vec<String>) -> Result<Vec<Case>, Failure>
                 .map_err(|error| Failure::new(format!("reading the event {}: {error}", file.display())))
         };
         let event = bench.event.as_ref().map(reading).transpose()?.unwrap_or_else(|| "{}".to_owned());
+        if !task.is_dir() {
+            let problem =
+                format!("there is no directory {}: name the one with the function's code with --task", task.display());
+            return Err(Failure::new(problem));
+        }
         cases.push(case::own(absolute(task)?, handler.clone(), event));
     }
     if let Some(unknown) = bench.cases.iter().find(|name| cases.iter().all(|case| case.name != **name)) {
