@@ -119,7 +119,7 @@ fn answer(stage: &Arc<Stage>, connection: Connection, path: &str) -> Option<Conn
         ("error", &script.error, accepted())
     } else {
         let unknown = Response::json(404, r#"{"errorMessage":"Not found","errorType":"NotFound"}"#);
-        return deliver(stage, connection, &unknown, &Answer::default(), || ());
+        return deliver(stage, connection, &unknown, &Answer::default(), || (), || ());
     };
 
     let position = {
@@ -131,9 +131,9 @@ fn answer(stage: &Arc<Stage>, connection: Connection, path: &str) -> Option<Conn
     match answers.get(position) {
         Some(answer) => {
             let response = described(usual, answer);
-            deliver(stage, connection, &response, answer, || ())
+            deliver(stage, connection, &response, answer, || (), || ())
         }
-        None => deliver(stage, connection, &usual, &Answer::default(), || ()),
+        None => deliver(stage, connection, &usual, &Answer::default(), || (), || ()),
     }
 }
 
@@ -217,12 +217,19 @@ fn answer_step(stage: &Arc<Stage>, connection: Connection, step: &Answer, number
     let id = http::find(&response.headers, "lambda-runtime-aws-request-id")
         .filter(|_| response.status == 200)
         .map(<[u8]>::to_vec);
-    if let Some(id) = id {
-        // Before the first byte, not after the last: where both ends share a processor, the answer to a small event is often there
-        // before this thread runs again.
-        stage.state().unanswered.insert(id, Instant::now() + Duration::from_millis(step.delay_ms));
+    if let Some(id) = id.clone() {
+        stage.state().unanswered.insert(id, Instant::now());
     }
-    deliver(stage, connection, &response, step, || signal_the_handler(stage, step))
+    // Timed from before the first byte, not after the last: where both ends share a processor, the answer to a small event is often
+    // there before this thread runs again.
+    let begins = || {
+        if let Some(id) = id
+            && let Some(begun) = stage.state().unanswered.get_mut(&id)
+        {
+            *begun = Instant::now();
+        }
+    };
+    deliver(stage, connection, &response, step, begins, || signal_the_handler(stage, step))
 }
 
 /// The deterministic event: request id, deadline, ARN and content type, and the step's changes to them.

@@ -10,12 +10,13 @@ use crate::{
 
 /// Sends `response` the way `answer` says, and gives the connection back if it may be used again.
 ///
-/// `written` is called when the last byte is with the kernel.
+/// `begins` is called before the first byte is written, `written` when the last one is with the kernel.
 pub(crate) fn deliver(
     stage: &Stage,
     mut connection: Connection,
     response: &Response,
     answer: &Answer,
+    begins: impl FnOnce(),
     written: impl FnOnce(),
 ) -> Option<Connection> {
     stage.pause(Duration::from_millis(answer.delay_ms));
@@ -40,15 +41,19 @@ pub(crate) fn deliver(
         // One write: a runtime under test must not pay for our second system call.
         None => {
             head.extend_from_slice(body);
+            begins();
             connection.write(&head)
         }
-        Some(pieces) => connection.write(&head).and_then(|()| {
-            for piece in body.chunks(pieces.size) {
-                connection.write(piece)?;
-                stage.pause(Duration::from_millis(pieces.pause_ms));
-            }
-            Ok(())
-        }),
+        Some(pieces) => {
+            begins();
+            connection.write(&head).and_then(|()| {
+                for piece in body.chunks(pieces.size) {
+                    connection.write(piece)?;
+                    stage.pause(Duration::from_millis(pieces.pause_ms));
+                }
+                Ok(())
+            })
+        }
     };
     written();
 

@@ -39,8 +39,14 @@ pub fn measure(case: &Case, stage: &Stage<'_>, folders: &Folders) -> Result<Coun
         instructions: if has("valgrind") { Some(instructions(stage)?) } else { None },
         system_calls,
         opened_files,
-        executable_bytes: fs::metadata(&stage.contender.command[0]).ok().map(|executable| executable.len()),
+        executable_bytes: executable_bytes(stage),
     })
+}
+
+/// Of a runtime that is one file; what `python` is says nothing, most of it lies in a library.
+fn executable_bytes(stage: &Stage<'_>) -> Option<u64> {
+    let whole = !stage.contender.is_managed() && stage.contender.serves();
+    fs::metadata(&stage.contender.command[0]).ok().filter(|_| whole).map(|executable| executable.len())
 }
 
 fn instructions(stage: &Stage<'_>) -> Result<u64, Failure> {

@@ -8,11 +8,9 @@ use std::{
 
 use super::case::{Case, Code, MODULE};
 use crate::failure::Failure;
-use serde::Serialize;
 
 /// How a function's folder was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// With bytecode beside all of it.
     Compiled,
@@ -42,8 +40,7 @@ impl Folders {
         self.root.join(name)
     }
 
-    /// Makes the function's folder in one form. `packages` is that of --packages, `pythons` compile it,
-    /// the first of them packs it.
+    /// Makes the function's folder in one form. `packages` is that of --packages, `pythons` compile it, the first of them packs it.
     pub fn make(
         &self,
         case: &Case,
@@ -59,8 +56,10 @@ impl Folders {
             let plain = self.make(case, Form::Bare, packages, pythons)?;
             let mut pack = Command::new(this_command()?);
             pack.arg("pack").arg(&plain).arg("--unpacked").arg(&folder).arg("--task-root").arg(&folder);
-            run(pack
-                .args(pythons.first().map(|python| ["--python".as_ref(), python.as_os_str()]).into_iter().flatten()))?;
+            if let Some(python) = pythons.first() {
+                pack.arg("--python").arg(python);
+            }
+            run(&mut pack)?;
             return Ok(folder);
         }
         if folder.is_dir() {
@@ -85,7 +84,8 @@ impl Folders {
         }
         if with_bytecode {
             for python in pythons {
-                run(Command::new(python).args(["-m", "compileall", "-q"]).arg(&folder))?;
+                // It fails where a package has a file that is no Python of this version; the rest is compiled all the same.
+                Command::new(python).args(["-m", "compileall", "-q"]).arg(&folder).output().map_err(failed)?;
             }
         }
         Ok(folder)

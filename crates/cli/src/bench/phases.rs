@@ -21,12 +21,6 @@ const MARKED: &str = "import posix, time\n\
      runpy._run_module_as_main('awslambdaric')";
 const DAY: u64 = 86_400_000_000;
 
-/// A contender and the same with a mark where the interpreter is ready.
-struct Marked<'a> {
-    plain: Stage<'a>,
-    marked: Contender,
-}
-
 /// Looks into `turns` starts of each stage. Its handler has to be that of [`Case::measured`].
 pub fn measure(
     case: &Case,
@@ -67,8 +61,8 @@ pub fn measure(
 
 /// The phases of one start, in microseconds.
 fn look(stage: &Stage<'_>) -> Result<Vec<(&'static str, f64)>, Failure> {
-    let Marked { plain, marked } = Marked::of(stage);
-    let stage = Stage { contender: &marked, ..plain };
+    let marked = marked(stage.contender);
+    let stage = Stage { contender: &marked, ..*stage };
     // What a start costs that goes no further than the program's own first lines.
     let process = if stage.contender.is_managed() {
         stage.run_to_the_end(&[marked.command[0].clone(), "--version".to_owned()])?
@@ -97,14 +91,13 @@ fn look(stage: &Stage<'_>) -> Result<Vec<(&'static str, f64)>, Failure> {
     ])
 }
 
-impl<'a> Marked<'a> {
-    fn of(stage: &Stage<'a>) -> Self {
-        let mut marked = stage.contender.clone();
-        if marked.is_managed() {
-            marked.command = vec![marked.command[0].clone(), "-c".to_owned(), MARKED.to_owned()];
-        }
-        Self { plain: *stage, marked }
+/// The contender with a mark where the interpreter is ready; the bootstrap makes one itself.
+fn marked(contender: &Contender) -> Contender {
+    let mut marked = contender.clone();
+    if marked.is_managed() {
+        marked.command = vec![marked.command[0].clone(), "-c".to_owned(), MARKED.to_owned()];
     }
+    marked
 }
 
 /// When the bootstrap's own diagnosis says that CPython runs, in microseconds since the spawn.
