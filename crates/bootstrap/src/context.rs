@@ -22,6 +22,10 @@ impl Contexts {
         Ok(Self { create: module.getattr("create_lambda_context")?.unbind(), os: py.import("os")?.unbind() })
     }
 
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { create: self.create.clone_ref(py), os: self.os.clone_ref(py) }
+    }
+
     /// The context of one invocation.
     pub fn create<'py>(&self, py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, PyAny>, Failure> {
         let arguments = (

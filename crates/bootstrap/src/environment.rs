@@ -46,6 +46,10 @@ variables! {
     log_level: "AWS_LAMBDA_LOG_LEVEL",
     /// A file descriptor for framed log records. Removed from the environment before the function starts.
     telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
+    /// How many invocations are to be served at once; absent: one. Lambda Managed Instances set it.
+    max_concurrency: "AWS_LAMBDA_MAX_CONCURRENCY",
+    /// With several invocations at once: a socket where each worker process gets its standard output and standard error.
+    log_provider: "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET",
     /// More folders for `sys.path`, before the layers and the standard library.
     python_path: "PYTHONPATH",
     /// Another standard library. CPython works out `sys.path` from it by itself.
@@ -62,6 +66,9 @@ variables! {
     /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
     /// absent.
     ssl_cert_file: "SSL_CERT_FILE",
+    /// What serves several invocations at once: `tasks` of one event loop, `threads`, `processes` forked from one that has imported the
+    /// function, or `isolated` processes that import it themselves. As the function needs when absent.
+    whipsnake_concurrency: "WHIPSNAKE_CONCURRENCY",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
