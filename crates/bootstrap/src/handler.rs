@@ -18,6 +18,12 @@ pub const BUILT_IN: &[&str] = &[
 /// The function: any callable.
 pub struct Handler(Py<PyAny>);
 
+impl From<Bound<'_, PyAny>> for Handler {
+    fn from(function: Bound<'_, PyAny>) -> Self {
+        Self(function.unbind())
+    }
+}
+
 impl Handler {
     /// Imports the module and takes the function from it. It need not be callable: that fails at the first invocation.
     pub fn find(py: Python<'_>, handler: &str) -> Result<Self, Failure> {
@@ -43,11 +49,6 @@ impl Handler {
             ))),
             Err(error) => Err(traceback::failure(py, error)),
         }
-    }
-
-    /// A function that was found already.
-    pub fn of(function: Bound<'_, PyAny>) -> Self {
-        Self(function.unbind())
     }
 
     pub fn clone_ref(&self, py: Python<'_>) -> Self {

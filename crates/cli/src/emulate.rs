@@ -18,6 +18,9 @@ pub struct Emulate {
     /// Where to listen for a Function URL; without it there is none
     #[arg(long, value_name = "ADDRESS")]
     function_url: Option<SocketAddr>,
+    /// How many invocations the function gets at once, as on Lambda Managed Instances
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: Option<u16>,
     /// The function's name; `function` always works too
     #[arg(long, value_name = "NAME", default_value = "function")]
     function_name: String,
@@ -29,7 +32,11 @@ impl Emulate {
         let function = self.function.function(self.function_name)?;
         let name = function.name.clone();
         let region = function.region.clone();
-        let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
+        let emulator = Emulator::new(function, Box::new(Readable::new(io::stderr())));
+        let emulator = Arc::new(match self.concurrency {
+            Some(concurrency) => emulator.with_concurrency(concurrency),
+            None => emulator,
+        });
         signals::shut_down_on_signal(&emulator)?;
         let busy = |address: SocketAddr, option: &'static str| {
             move |error: io::Error| {

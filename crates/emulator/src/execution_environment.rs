@@ -44,6 +44,8 @@ pub(crate) struct ExecutionEnvironment {
     runtime_api: Arc<RuntimeApi>,
     output: Arc<Output>,
     started: Instant,
+    /// Whether it serves several invocations at once.
+    serves_several: bool,
     /// Known once the init phase went well.
     init_duration: OnceLock<Duration>,
     /// Whether a REPORT has shown this environment's init duration.
@@ -52,8 +54,8 @@ pub(crate) struct ExecutionEnvironment {
 
 impl ExecutionEnvironment {
     /// Starts the process with the environment it would have on Lambda.
-    pub(crate) fn start(function: &Function, log: &Arc<Log>) -> io::Result<Self> {
-        let runtime_api = Arc::new(RuntimeApi::start()?);
+    pub(crate) fn start(function: &Function, concurrency: Option<u16>, log: &Arc<Log>) -> io::Result<Self> {
+        let runtime_api = Arc::new(RuntimeApi::start(concurrency.is_some())?);
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&function.bootstrap);
         command
@@ -63,6 +65,11 @@ impl ExecutionEnvironment {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
+        if let Some(concurrency) = concurrency {
+            command.env("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string());
+            command.env("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances");
+            command.env("AWS_LAMBDA_LOG_FORMAT", "JSON");
+        }
         let started = Instant::now();
         let process = Arc::new(Process::spawn(command, Vec::new())?);
         let output = Output::forward(reader, Arc::clone(log))?;
@@ -78,6 +85,7 @@ impl ExecutionEnvironment {
             runtime_api,
             output,
             started,
+            serves_several: concurrency.is_some(),
             init_duration: OnceLock::new(),
             reported_init: AtomicBool::new(false),
         })
@@ -124,34 +132,38 @@ impl ExecutionEnvironment {
         let begun = Instant::now();
         let deadline = SystemTime::now() + self.function.timeout;
         self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
+        let id = invocation.request_id.as_str();
         let time_is_up = begun + self.function.timeout;
         let state = loop {
             let state = self
                 .runtime_api
-                .wait_for(time_is_up, |state| state.has_piece() || state.reply.is_some() || state.exit.is_some());
+                .wait_for(time_is_up, |state| state.has_piece(id) || state.reply(id).is_some() || state.exit.is_some());
             // Time is up for a response that never ends, too; one that has ended is taken to its end.
-            let too_late = state.reply.is_none() && Instant::now() >= time_is_up;
-            if !state.has_piece() || too_late {
+            let too_late = state.reply(id).is_none() && Instant::now() >= time_is_up;
+            if !state.has_piece(id) || too_late {
                 break state;
             }
             // Not under the lock: whoever it goes to may be slow.
             drop(state);
-            if let Some(piece) = self.runtime_api.take_piece() {
+            if let Some(piece) = self.runtime_api.take_piece(id) {
                 pass(piece);
             }
         };
         let duration = begun.elapsed();
-        let ending = if let Some(reply) = &state.reply {
+        let ending = if let Some(reply) = state.reply(id) {
             Ending::Reply(reply.clone())
         } else if let Some(exit) = state.exit {
-            let delivered = state.was_delivered();
+            let delivered = state.was_delivered(id);
             Ending::Exited { exit, delivered }
         } else {
             Ending::TimedOut
         };
         drop(state);
+        self.runtime_api.settle(id);
         match ending {
             Ending::Reply(_) => _ = self.output.drain(),
+            // The others go on.
+            Ending::TimedOut if self.serves_several => _ = self.output.drain(),
             Ending::Exited { .. } | Ending::TimedOut => self.kill(),
         }
         (duration, ending)

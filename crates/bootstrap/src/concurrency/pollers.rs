@@ -43,7 +43,7 @@ pub fn serve_on_loop(
 ) -> Result<Ending, Ending> {
     let tasks = py.import("whipsnake._tasks")?;
     let event_loop = server.waiter.event_loop.opened(py)?;
-    let handler = Handler::of(tasks.call_method1("on_loop", (handler.function(py),))?);
+    let handler = Handler::from(tasks.call_method1("on_loop", (handler.function(py),))?);
     let elsewhere = tasks.call_method1("LoopElsewhere", (event_loop,))?.unbind();
     let make_waiter = || -> PyResult<Waiter> {
         let mut waiter = Waiter::without_signals(py)?;
