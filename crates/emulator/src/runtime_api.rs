@@ -315,11 +315,10 @@ impl Desk {
             Phase::Ready => {}
             Phase::Started | Phase::ResponseSent => {
                 state.phase = Phase::Ready;
-                state.invocations.retain(|current| self.several || current.reply.is_none());
                 self.changed.notify_all();
             }
         }
-        let is_next = |current: &Current| !(self.several && current.delivered);
+        let is_next = |current: &Current| current.reply.is_none() && !(self.several && current.delivered);
         let waited =
             self.changed.wait_while(state, |state| state.exit.is_none() && !state.invocations.iter().any(is_next));
         let mut state = waited.expect("nobody panics at the desk");
@@ -394,7 +393,9 @@ impl Desk {
     fn refused(&self, state: &State, id: &str, request: &Request, to: &str) -> Option<Response> {
         let known = state.find(id).filter(|current| {
             let guard = request.header("lambda-runtime-invocation-id");
-            guard.is_none_or(|guard| guard == current.invocation.invocation_id)
+            // Once it was answered and the runtime has asked for the next one, it is forgotten.
+            let is_past = !self.several && current.reply.is_some() && state.phase == Phase::Ready;
+            !is_past && guard.is_none_or(|guard| guard == current.invocation.invocation_id)
         });
         let Some(current) = known else {
             return Some(refusal(400, "InvalidRequestID", "Invalid request ID".to_owned()));

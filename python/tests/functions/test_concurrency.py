@@ -413,3 +413,48 @@ def test_an_event_that_is_no_json_fails_alone(play: PlayFunction) -> None:
     run = several(play, source, [1, payload(b"{"), 2])
     assert sorted(run.responses) == [1, 2]
     assert [error["errorType"] for error in run.errors] == ["Runtime.UnmarshalError"]
+
+
+STRESS_ASYNC = """
+logging.getLogger().setLevel("INFO")
+def told(event, context):
+    logging.info("n=%s", event)
+    return [event, context.aws_request_id, context.tenant_id, os.environ["_X_AMZN_TRACE_ID"], context.client_context.custom]
+async def handler(event, context):
+    before = told(event, context)
+    await asyncio.sleep(event % 7 / 1000)
+    if event % 50 == 0: raise ValueError(event)
+    assert told(event, context) == before
+    return before
+"""
+STRESS_PLAIN = STRESS_ASYNC.replace("async def", "def").replace("await asyncio", "time")
+
+
+@pytest.mark.parametrize(("kind", "source"), [("tasks", STRESS_ASYNC), ("threads", STRESS_PLAIN), ("processes", STRESS_PLAIN)])
+def test_nothing_of_two_invocations_is_ever_mixed(play: PlayFunction, kind: str, source: str) -> None:
+    """Many invocations at once: what each is answered, and what the log says of it, is its own."""
+    number = 3000
+    headers = [
+        {
+            "lambda-runtime-aws-request-id": f"id-{n:05}",
+            "lambda-runtime-trace-id": f"Root={n}",
+            "lambda-runtime-aws-tenant-id": f"tenant-{n}",
+            "lambda-runtime-client-context": f'{{"custom": {n}}}',
+        }
+        for n in range(number)
+    ]
+    events = [event(n, headers=extra) for n, extra in enumerate(headers)]
+    run = several(play, source, events, at_once=16, kind=kind)
+    assert len(run.answers) == number
+    for n in range(number):
+        answer = run.answers[f"id-{n:05}"]
+        if n % 50 == 0:
+            assert answer.path.endswith("/error")
+            assert (answer.json()["errorMessage"], answer.json()["requestId"]) == (str(n), f"id-{n:05}")
+        else:
+            assert answer.json() == [n, f"id-{n:05}", f"tenant-{n}", f"Root={n}", n]
+    told = Counter((record.get("message"), record["requestId"], record.get("tenantId")) for record in records(run))
+    for n in range(number):
+        assert told[f"n={n}", f"id-{n:05}", f"tenant-{n}"] == (1 if n % 50 == 0 else 2)
+    failures = Counter(record["requestId"] for record in records(run) if "errorMessage" in record)
+    assert failures == {f"id-{n:05}": 1 for n in range(0, number, 50)}
