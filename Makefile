@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench \
+.PHONY: help run build layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench bench-concurrency \
 	clean cli python venv layer-venv packages
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -97,7 +97,7 @@ lint: python venv ## Checks formatting, lints and types
 	$(WITH_PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python docs/samples
 	$(VENV)/bin/ruff format --check python docs/samples
-	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks
 
 format: venv ## Formats everything
 	cargo fmt --all
@@ -110,6 +110,10 @@ docs: python ## Writes the generated pages of docs/ anew
 bench: build venv ## Cold start and warm latency, as ratios to awslambdaric on the same CPython
 	@$(VENV)/bin/python -m compileall -q $(VENV)/lib
 	@$(WHIPSNAKE) bench --reference $(VENV)/bin/python
+
+bench-concurrency: build venv ## Several invocations at once, beside awslambdaric's (FREE_THREADED=a bootstrap)
+	@$(VENV)/bin/python python/benchmarks/concurrency.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap \
+	--packages $$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") $(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
 
 clean: ## Removes what was built here
 	cargo clean

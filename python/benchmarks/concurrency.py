@@ -2,8 +2,9 @@
 
     make bench-concurrency [FREE_THREADED=path/to/a/bootstrap]
 
-One after the other, each for 1, 8 and 32 invocations at once. Throughput is taken between the first answers and the last ones. Memory
-is what the runtime's processes have for themselves and their shares of what they have in common (PSS), at its highest.
+One after the other, each for 1, 8 and 32 invocations at once. Throughput is taken between the first answers and the last
+ones. Memory is what the runtime's processes have for themselves and their shares of what they have in common (PSS), at its
+highest.
 """
 
 import argparse

@@ -118,7 +118,7 @@ impl Concurrency {
 }
 
 impl Kind {
-    /// The variable's word for each.
+    /// The variable's word for it, which is also said to a process that is started again.
     pub const ISOLATED: &str = "isolated";
 
     fn named(name: &str) -> Result<Self, Unclear> {

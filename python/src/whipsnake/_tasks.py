@@ -1,10 +1,11 @@
-"""Async handlers of which several go on at once: threads wait for Lambda, and all that is the function's runs on one event loop."""
+"""Async handlers of which several go on at once: threads wait for Lambda, what is the function's runs on one event loop."""
 
 import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from contextvars import ContextVar
 from typing import Any
 
 from whipsnake._event_loop import EventLoop
@@ -13,23 +14,39 @@ type Outcome = tuple[Any, SystemExit | None]
 """What was returned, or how the function wanted to leave. As an exception of a task that would end the loop."""
 
 
+# Whose deadline holds for what a thread has the loop do.
+_invocation: ContextVar[Any] = ContextVar("whipsnake.deadline")
+
+
 def on_loop(handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[object]]:
-    """A handler that is called on the loop, and cancelled when its time is up: Lambda has told the caller, and only asks for another
-    invocation when this one has ended."""
+    """A handler that is called on the loop."""
 
     async def call(event: Any, context: Any) -> object:
-        deadline = context._epoch_deadline_time_in_ms
-        seconds = context.get_remaining_time_in_millis() / 1000 if deadline else None
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                result = handler(event, context)
-                return await result if hasattr(type(result), "__await__") else result
-        except TimeoutError:
-            if limit.expired():
-                raise TimeoutError("the invocation was cancelled at its deadline") from None
-            raise
+        result = handler(event, context)
+        return await result if hasattr(type(result), "__await__") else result
 
-    return call
+    def begin(event: Any, context: Any) -> Awaitable[object]:
+        _invocation.set(context)
+        return call(event, context)
+
+    return begin
+
+
+class _UntilTheDeadline:
+    """Cancels what is done meanwhile when time is up: the caller has been told by then, and there is no place for another
+    invocation until this one ends."""
+
+    async def __aenter__(self) -> None:
+        context = _invocation.get()
+        seconds = context.get_remaining_time_in_millis() / 1000 if context._epoch_deadline_time_in_ms else None
+        self._limit = asyncio.timeout(seconds)
+        await self._limit.__aenter__()
+
+    async def __aexit__(self, *exception: Any) -> None:
+        try:
+            await self._limit.__aexit__(*exception)
+        except TimeoutError:
+            raise TimeoutError("the invocation was cancelled at its deadline") from None
 
 
 class LoopElsewhere:
@@ -117,8 +134,7 @@ class StepsElsewhere:
             self._elsewhere.tell(self._wanted, True)
         arrived = self._arrived.get()
         if arrived is None:
-            _, left = self._walk.result()
-            raise left or StopIteration
+            raise Settled(self._walk).exception() or StopIteration
         return arrived[0]
 
     def close(self) -> None:
@@ -129,23 +145,28 @@ class StepsElsewhere:
 
     async def _deliver(self) -> Outcome:
         try:
-            async for item in self._items:
-                self._wanted = asyncio.get_running_loop().create_future()
-                self._arrived.put((item,))
-                if not await self._wanted:
-                    close = getattr(self._items, "aclose", None)
-                    if close is not None:
-                        await close()
-                    break
+            async with _UntilTheDeadline():
+                await self._walk_to_the_end()
         except SystemExit as error:
             return None, error
         finally:
             self._arrived.put(None)
         return None, None
 
+    async def _walk_to_the_end(self) -> None:
+        async for item in self._items:
+            self._wanted = asyncio.get_running_loop().create_future()
+            self._arrived.put((item,))
+            if not await self._wanted:
+                close = getattr(self._items, "aclose", None)
+                if close is not None:
+                    await close()
+                return
+
 
 async def _await(awaitable: Awaitable[object]) -> Outcome:
     try:
-        return await awaitable, None
+        async with _UntilTheDeadline():
+            return await awaitable, None
     except SystemExit as error:
         return None, error

@@ -75,8 +75,8 @@ class AwsEmulator:
         return self.log
 
 
-# In Managed Instances mode only /opt/bootstrap is started, in /var/task, by a user who must be able to read its Python. Arguments: the
-# bootstrap, the task, the Python's folder, the folder above it that is closed to others, then the emulator's command line.
+# In Managed Instances mode only /opt/bootstrap is started, in /var/task, by a user who must be able to read its Python.
+# Arguments: the bootstrap, the task, the Python's folder, the folder above it that is closed to others, the emulator's command line.
 ENTER = """
 set -e
 bootstrap=$1 task=$2 python=$3 closed=$4 program=$5
@@ -102,9 +102,9 @@ exec /opt/aws-lambda-rie "$@"
 
 def managed_instance(bootstrap: Path, task: Path) -> list[str | Path]:
     """What is to be put before the emulator's command line, so that it finds the function where it looks for it."""
-    where = [bootstrap, "-c", "import sys; print(sys.base_prefix)"]
+    where: list[str | Path] = [bootstrap, "-c", "import sys; print(sys.base_prefix)"]
     python = Path(subprocess.run(where, capture_output=True, text=True, check=True, timeout=20).stdout.strip())
-    closed = next((folder for folder in reversed(python.parents) if not folder.stat().st_mode & 0o005 == 0o005), "")
+    closed = next((folder for folder in reversed(python.parents) if folder.stat().st_mode & 0o005 != 0o005), "")
     return ["unshare", "--mount", "/bin/sh", "-c", ENTER, "enter", bootstrap, task, python, closed]
 
 
