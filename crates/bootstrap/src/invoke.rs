@@ -130,7 +130,10 @@ impl Server {
     }
 
     pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
-        let invocation = self.waiter.wait(py, self.next())??;
+        let invocation = match &self.place {
+            None => self.waiter.wait(py, self.client.next())??,
+            Some(place) => self.waiter.wait(py, place.next(&self.client))??,
+        };
         self.begin(py, &invocation);
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
@@ -141,13 +144,6 @@ impl Server {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
         }
         self.answer(py, &invocation.ticket, answer)
-    }
-
-    async fn next(&self) -> Result<Invocation, Error> {
-        match &self.place {
-            None => self.client.next().await,
-            Some(place) => place.next(&self.client).await,
-        }
     }
 
     pub fn answer(&self, py: Python<'_>, ticket: &Ticket, answer: Result<Answer, Failure>) -> Result<(), Ending> {

@@ -2,6 +2,7 @@
 
 import sys
 from _io import TextIOWrapper
+from _thread import _local
 
 # The streams that were there before. Held for the life of the process: one that is collected closes the descriptor below it.
 _replaced: list[object] = []
@@ -12,6 +13,35 @@ class StandardStream(TextIOWrapper):
 
     def __exit__(self, *exception: object) -> None:
         self.flush()
+
+
+class StreamOfSeveral(StandardStream):
+    """The same for several threads that print at once: a line is written when it is whole, or when its thread flushes."""
+
+    def write(self, text: str) -> int:
+        begun: dict[int, str] = _begun.__dict__
+        whole, end, rest = (begun.pop(id(self), "") + text).rpartition("\n")
+        if rest:
+            begun[id(self)] = rest
+        if end:
+            super().write(whole + end)
+        return len(text)
+
+    def flush(self) -> None:
+        if rest := _begun.__dict__.pop(id(self), ""):
+            super().write(rest)
+        super().flush()
+
+
+# What a thread has begun to write, by stream.
+_begun = _local()
+
+
+def share() -> None:
+    """From now on several threads print at once."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, StandardStream):
+            stream.__class__ = StreamOfSeveral
 
 
 def install() -> None:

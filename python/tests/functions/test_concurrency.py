@@ -146,6 +146,22 @@ def test_request_trace_tenant_log_lines_and_context_variables_are_each_invocatio
     assert lines == {(f"rid-{n}", f"tenant-{n}"): places for n in numbers}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_printed_lines_stay_whole(play: PlayFunction, kind: str) -> None:
+    source = f"""
+sys.setswitchinterval(1e-6)
+def tell(event):
+    for number in range(100): print(event, number, "of", event)
+    print("the end of", event, end="")
+    return event
+{KINDS[kind].format(seconds=0.2, result="tell(event)")}
+"""
+    run = several(play, source, range(8), kind=kind)
+    assert sorted(run.responses) == list(range(8))
+    whole = re.sub(r"the end of \d", "", run.stdout).splitlines()
+    assert Counter(whole) == {f"{event} {number} of {event}": 1 for event in range(8) for number in range(100)}
+
+
 def test_outside_of_invocations_log_lines_belong_to_none(play: PlayFunction) -> None:
     source = """
 logging.getLogger().setLevel("INFO")

@@ -9,6 +9,7 @@ use crate::interpreter::USER_AGENT;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
 use crate::signals::Waiter;
+use crate::standard_streams;
 use crate::traceback::Failure;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
@@ -28,6 +29,7 @@ pub fn serve(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
+    standard_streams::share(py)?;
     let make_waiter = || Waiter::without_signals(py);
     let pollers = Pollers::start(py, server, handler, environment, number, &make_waiter)?;
     Ok(pollers.outlast(py, server, || Ok(())))
