@@ -2,7 +2,8 @@ import logging
 import threading
 from contextvars import ContextVar
 
-logging.getLogger().setLevel(logging.INFO)
+logger = logging.getLogger()
+logger.setLevel("INFO")
 
 # Each invocation's own, wherever it is asked for.
 visitor = ContextVar("visitor")
@@ -21,5 +22,5 @@ def count():
 def lambda_handler(event, context):
     visitor.set(event["first_name"])
     number = count()
-    logging.info("visit %d of %s", number, visitor.get())
+    logger.info("visit %d of %s", number, visitor.get())
     return {"visit": number}

@@ -15,12 +15,12 @@ _ASYNC = 0x80 | 0x100 | 0x200
 
 
 def is_async(handler: object) -> bool:
-    """Whether a call of the handler gives something to await, or an async iterator: coroutine functions, methods and partials of
-    one, objects with an async `__call__`, and what `inspect.markcoroutinefunction` has marked."""
+    """Whether a call of the handler gives something to await, or an async iterator: coroutine functions, methods and partials
+    of one, objects with an async `__call__`, and what `inspect.markcoroutinefunction` has marked."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     handler = getattr(handler, "__func__", handler)
-    if hasattr(handler, "_is_coroutine_mark"):
+    if hasattr(handler, "_is_coroutine_marker"):
         return True
     called = handler if hasattr(handler, "__code__") else type(handler).__call__
     code = getattr(called, "__code__", None)

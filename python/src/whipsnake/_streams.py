@@ -18,23 +18,20 @@ class StandardStream(TextIOWrapper):
 class StreamOfSeveral(StandardStream):
     """The same for several threads that print at once: a line is written when it is whole, or when its thread flushes."""
 
+    # What a thread has begun to write.
+    begun: _local
+
     def write(self, text: str) -> int:
-        begun: dict[int, str] = _begun.__dict__
-        whole, end, rest = (begun.pop(id(self), "") + text).rpartition("\n")
-        if rest:
-            begun[id(self)] = rest
+        whole, end, self.begun.text = (getattr(self.begun, "text", "") + text).rpartition("\n")
         if end:
             super().write(whole + end)
         return len(text)
 
     def flush(self) -> None:
-        if rest := _begun.__dict__.pop(id(self), ""):
+        if rest := getattr(self.begun, "text", ""):
+            self.begun.text = ""
             super().write(rest)
         super().flush()
-
-
-# What a thread has begun to write, by stream.
-_begun = _local()
 
 
 def share() -> None:
@@ -42,6 +39,7 @@ def share() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, StandardStream):
             stream.__class__ = StreamOfSeveral
+            stream.begun = _local()  # type: ignore[attr-defined]
 
 
 def install() -> None:

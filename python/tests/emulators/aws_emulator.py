@@ -76,7 +76,7 @@ class AwsEmulator:
 
 
 # In Managed Instances mode only /opt/bootstrap is started, in /var/task, by a user who must be able to read its Python.
-# Arguments: the bootstrap, the task, the Python's folder, the folder above it that is closed to others, the emulator's command line.
+# Arguments: the bootstrap, the task, the Python's folder, the folder above it that is closed to others, the emulator's own.
 ENTER = """
 set -e
 bootstrap=$1 task=$2 python=$3 closed=$4 program=$5

@@ -73,6 +73,11 @@ WHERE = "[os.getpid(), threading.current_thread().name]"
         (KINDS["tasks"], 1, {"MainThread"}),
         ("class Handler:\n    async def __call__(self, *_): return {result}\nhandler = Handler()", 1, {"MainThread"}),
         ("import functools\nasync def f(x, *_): return {result}\nhandler = functools.partial(f, 1)", 1, {"MainThread"}),
+        (
+            "import inspect\n@inspect.markcoroutinefunction\ndef handler(*_): return f()\nasync def f(): return {result}",
+            1,
+            {"MainThread"},
+        ),
         (KINDS["processes"], 4, {"MainThread"}),
     ],
 )
