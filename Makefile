@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench bench-report bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
+	lint format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
 	layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -128,7 +128,7 @@ lint: python venv ## Checks formatting, lints and types
 	$(WITH_PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python docs/samples
 	$(VENV)/bin/ruff format --check python docs/samples
-	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks
 
 format: venv ## Formats everything
 	cargo fmt --all
@@ -161,6 +161,10 @@ bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt exte
 bench-tools: build venv packages
 	@$(WITH_PYTHON) cargo build --quiet --release --examples -p whipsnake-runtime-api -p whipsnake-marshal
 	@$(VENV)/bin/python -m compileall -q $(VENV)/lib
+
+bench-concurrency: build venv ## Several invocations at once, beside awslambdaric's (FREE_THREADED=a bootstrap)
+	@$(VENV)/bin/python python/benchmarks/concurrency.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap \
+	--packages $$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") $(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
 
 clean: ## Removes what was built here
 	cargo clean

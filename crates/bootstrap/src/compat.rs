@@ -15,15 +15,28 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyString, PyTuple};
+use std::cell::RefCell;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use whipsnake_marshal as marshal;
 use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
 
+thread_local! {
+    /// Of a thread that serves on its own, beside others.
+    static OF_THIS_THREAD: RefCell<Option<Weak<Server>>> = const { RefCell::new(None) };
+}
+
+/// Makes a server the one that Python reaches from this thread.
+pub fn serve_in_this_thread(server: &Arc<Server>) {
+    OF_THIS_THREAD.set(Some(Arc::downgrade(server)));
+}
+
 /// Lets Python reach the server: `whipsnake.running()`, and `__main__.awslambdaricmain` by way of the module's `__getattr__`.
 pub fn set_up(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
     let server = Arc::downgrade(server);
-    let running = PyCFunction::new_closure(py, Some(c"running"), None, move |_, _| Runtime(Weak::clone(&server)))?;
+    let running = PyCFunction::new_closure(py, Some(c"running"), None, move |_, _| {
+        Runtime(OF_THIS_THREAD.with_borrow(|own| own.as_ref().map_or_else(|| Weak::clone(&server), Weak::clone)))
+    })?;
     py.import("whipsnake")?.setattr("running", running)?;
     // Not a Python function: it would be in the stack of whoever asks for a name that is not there.
     let attribute =

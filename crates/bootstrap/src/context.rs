@@ -20,6 +20,11 @@ impl Contexts {
         Ok(Self(module.getattr("create_lambda_context")?.unbind()))
     }
 
+    /// The same, for another server.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self(self.0.clone_ref(py))
+    }
+
     /// The context of one invocation.
     pub fn create<'py>(&self, py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, PyAny>, Failure> {
         let arguments = (

@@ -48,6 +48,10 @@ variables! {
     telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
     /// `snap-start` where Lambda takes a snapshot of the process: then the hooks of `snapshot_restore_py` are called.
     initialization_type: "AWS_LAMBDA_INITIALIZATION_TYPE",
+    /// How many invocations are to be served at once; absent: one. Lambda Managed Instances set it.
+    max_concurrency: "AWS_LAMBDA_MAX_CONCURRENCY",
+    /// With several invocations at once: a socket where each worker process gets its standard output and standard error.
+    log_provider: "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET",
     /// More folders for `sys.path`, before the layers and the standard library.
     python_path: "PYTHONPATH",
     /// Another standard library. CPython works out `sys.path` from it by itself.
@@ -79,6 +83,9 @@ variables! {
     /// build. The command of the wheel sets it, and puts the folder of that Python's library first into `LD_LIBRARY_PATH`; the
     /// function sees neither.
     whipsnake_python: "WHIPSNAKE_PYTHON",
+    /// What serves several invocations at once: `tasks` of one event loop, `threads`, `processes` forked from one that has imported the
+    /// function, or `isolated` processes that import it themselves. As the function needs when absent.
+    whipsnake_concurrency: "WHIPSNAKE_CONCURRENCY",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }

@@ -14,11 +14,20 @@ pub struct EventLoop {
     python: PyOnceLock<Py<PyAny>>,
     /// Where something can be read when the loop is to stop idling.
     wakeup_fd: RawFd,
+    /// Whether it runs on another thread.
+    is_elsewhere: bool,
 }
 
 impl EventLoop {
     pub fn new(wakeup_fd: RawFd) -> Self {
-        Self { python: PyOnceLock::new(), wakeup_fd }
+        Self { python: PyOnceLock::new(), wakeup_fd, is_elsewhere: false }
+    }
+
+    /// The loop of another thread, which this one only waits for.
+    pub fn elsewhere(py: Python<'_>, event_loop: Py<PyAny>) -> Self {
+        let python = PyOnceLock::new();
+        python.get_or_init(py, || event_loop);
+        Self { python, wakeup_fd: -1, is_elsewhere: true }
     }
 
     /// What a handler's result comes to: the result itself, or what there is when it has been awaited.
@@ -54,9 +63,9 @@ impl EventLoop {
         self.call(py, "idle")
     }
 
-    /// Whether there is a loop.
+    /// Whether there is a loop on this thread.
     pub fn is_open(&self, py: Python<'_>) -> bool {
-        self.python.get(py).is_some()
+        !self.is_elsewhere && self.python.get(py).is_some()
     }
 
     /// Cancels what still goes on in the loop, and closes it.
@@ -71,7 +80,8 @@ impl EventLoop {
         }
     }
 
-    fn opened<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+    /// The loop as Python has it, made if need be.
+    pub fn opened<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let make = || {
             let module = py.import("whipsnake._event_loop")?;
             Ok::<_, PyErr>(module.call_method1("EventLoop", (self.wakeup_fd,))?.unbind())

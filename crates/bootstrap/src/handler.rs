@@ -51,6 +51,16 @@ impl Handler {
         }
     }
 
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self(self.0.clone_ref(py))
+    }
+
+    /// Whether a call gives something to await or to iterate asynchronously, as far as that can be told without calling it.
+    pub fn is_async(&self, py: Python<'_>) -> PyResult<bool> {
+        let handler = self.0.bind(py);
+        py.import("whipsnake._concurrency")?.call_method1("is_async", (handler,))?.is_truthy()
+    }
+
     /// The function itself.
     pub fn function<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.0.bind(py)

@@ -1,6 +1,7 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
 use crate::compat;
+use crate::concurrency::Place;
 use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
@@ -22,15 +23,11 @@ use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Ending {
     let server = match Server::new(py, environment, client) {
         Ok(server) => server,
-        Err(error) => {
-            eprintln!("whipsnake: could not prepare the process for the function:");
-            return Ending::Raised(error);
-        }
+        Err(ending) => return ending,
     };
-    let handler = match init::import_handler(py, environment) {
+    let handler = match server.import_handler(py, environment) {
         Ok(handler) => handler,
-        Err(Failure::Fault(fault, exception)) => return server.fail_init(py, &fault, exception.as_ref()),
-        Err(Failure::Raised(error)) => return Ending::Raised(error),
+        Err(ending) => return ending,
     };
     if environment.graceful_shutdown.as_deref() == Some("1") {
         server.ask_for_notice(py);
@@ -41,12 +38,7 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
         server.close(py);
         return ending;
     }
-    loop {
-        if let Err(ending) = server.serve_one(py, &handler) {
-            server.close(py);
-            return ending;
-        }
-    }
+    server.serve(py, &handler)
 }
 
 /// Serves invocations: what an invocation needs, and the ways to answer it.
@@ -54,28 +46,74 @@ pub struct Server {
     pub client: Client,
     pub waiter: Waiter,
     contexts: Contexts,
-    log: Py<Log>,
+    pub log: Py<Log>,
     /// `sys.modules`.
     modules: Py<PyDict>,
+    /// Among others that serve the same function; None where there is one invocation at a time.
+    place: Option<Place>,
     /// What ends the process, while an exception carries it through Python.
     ending: Mutex<Option<Ending>>,
 }
 
 impl Server {
-    fn new(py: Python<'_>, environment: &Environment, client: Client) -> PyResult<Arc<Self>> {
-        let log = Bound::new(py, Log::open(environment))?;
-        let contexts = init::prepare(environment, &log)?;
-        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
-        let server = Arc::new(Self {
+    /// Prepares the process for the function.
+    pub fn new(py: Python<'_>, environment: &Environment, client: Client) -> Result<Arc<Self>, Ending> {
+        let prepare = || -> PyResult<Arc<Self>> {
+            let log = Bound::new(py, Log::open(environment))?;
+            let contexts = init::prepare(environment, &log)?;
+            let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
+            let server = Arc::new(Self {
+                client,
+                waiter: Waiter::new(py)?,
+                contexts,
+                log: log.unbind(),
+                modules,
+                place: None,
+                ending: Mutex::default(),
+            });
+            server.introduce(py)?;
+            Ok(server)
+        };
+        prepare().map_err(|error| {
+            eprintln!("whipsnake: could not prepare the process for the function:");
+            Ending::Raised(error)
+        })
+    }
+
+    /// Makes this the server that the process's Python side knows.
+    pub fn introduce(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        compat::set_up(py, self)
+    }
+
+    /// Another server of the same function.
+    pub fn beside(&self, py: Python<'_>, place: Place, client: Client, waiter: Waiter) -> Arc<Self> {
+        Arc::new(Self {
             client,
-            waiter: Waiter::new(py)?,
-            contexts,
-            log: log.unbind(),
-            modules,
+            waiter,
+            contexts: self.contexts.clone_ref(py),
+            log: self.log.clone_ref(py),
+            modules: self.modules.clone_ref(py),
+            place: Some(place),
             ending: Mutex::default(),
-        });
-        compat::set_up(py, &server)?;
-        Ok(server)
+        })
+    }
+
+    /// Imports the function. Where that fails, Lambda has been told.
+    pub fn import_handler(&self, py: Python<'_>, environment: &Environment) -> Result<Handler, Ending> {
+        init::import_handler(py, environment).map_err(|failure| match failure {
+            Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
+            Failure::Raised(error) => Ending::Raised(error),
+        })
+    }
+
+    /// Serves one invocation after the other until something ends the process.
+    pub fn serve(&self, py: Python<'_>, handler: &Handler) -> Ending {
+        loop {
+            if let Err(ending) = self.serve_one(py, handler) {
+                self.close(py);
+                return ending;
+            }
+        }
     }
 
     /// Keeps what ends the process, until [`Self::ended_by`].
@@ -96,16 +134,24 @@ impl Server {
         }
     }
 
+    /// `sys.modules`.
+    pub fn modules<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
+        self.modules.bind(py)
+    }
+
     /// Ends what async handlers have left going on.
-    fn close(&self, py: Python<'_>) {
+    pub fn close(&self, py: Python<'_>) {
         if let Err(error) = self.waiter.event_loop.close(py) {
             eprintln!("whipsnake: could not close the event loop:");
             error.print(py);
         }
     }
 
-    fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
-        let invocation = self.waiter.wait(py, self.client.next())??;
+    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
+        let invocation = match &self.place {
+            None => self.waiter.wait(py, self.client.next())??,
+            Some(place) => self.waiter.wait(py, place.next(&self.client))??,
+        };
         self.begin(py, &invocation);
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
@@ -118,7 +164,7 @@ impl Server {
         self.answer(py, &invocation.ticket, answer)
     }
 
-    fn answer(&self, py: Python<'_>, ticket: &Ticket, answer: Result<Answer, Failure>) -> Result<(), Ending> {
+    pub fn answer(&self, py: Python<'_>, ticket: &Ticket, answer: Result<Answer, Failure>) -> Result<(), Ending> {
         match answer {
             Ok(Answer::Buffered(response)) => self.respond(py, ticket, response),
             Ok(Answer::Streamed(stream)) => self.stream(py, ticket, stream),
@@ -133,6 +179,9 @@ impl Server {
     /// Makes the invocation the current one, for the log and for tracing.
     fn begin(&self, py: Python<'_>, invocation: &Invocation) {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
+        if self.place.as_ref().is_some_and(|place| place.begin(py, invocation)) {
+            return;
+        }
         self.log.get().begin(invocation);
         context::trace(py, invocation.trace_id.as_deref());
     }
@@ -219,13 +268,16 @@ impl Server {
     ) -> (String, String) {
         let log = self.log.get();
         log.fault(py, fault, exception);
-        (fault.report(&log.request_id()).to_json(), fault.xray_cause(&working_directory()))
+        (fault.report(&log.request_id(py)).to_json(), fault.xray_cause(&working_directory()))
     }
 
     /// Lambda refused one answer: that is for the log, and the next invocation is served. Anything else ends the process.
     fn settle(&self, py: Python<'_>, posted: Result<(), Error>) -> Result<(), Ending> {
+        if let Some(place) = &self.place {
+            place.end();
+        }
         match posted {
-            Err(error) if error.concerns_one_invocation() => {
+            Err(error) if self.place.is_some() || error.concerns_one_invocation() => {
                 self.log.get().fault(py, &Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string()), None);
                 Ok(())
             }
@@ -253,7 +305,11 @@ impl Server {
     /// Reports a failed init phase.
     pub fn report_failed_init(&self, py: Python<'_>, report: String, error_type: &str) -> Result<(), Ending> {
         standard_streams::flush(py);
-        Ok(self.waiter.complete(py, self.client.fail_init(report.into(), error_type))?)
+        match self.waiter.complete(py, self.client.fail_init(report.into(), error_type)) {
+            // Another worker has told of it.
+            Err(error) if self.place.is_some() && error.is_forbidden() => Ok(()),
+            reported => Ok(reported?),
+        }
     }
 }
 
@@ -304,6 +360,12 @@ impl From<Interruption> for Ending {
             Interruption::Raised(error) => Self::Raised(error),
             Interruption::Terminated => Self::Terminated,
         }
+    }
+}
+
+impl From<PyErr> for Ending {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
     }
 }
 

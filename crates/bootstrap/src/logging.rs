@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use whipsnake_runtime_api::{Fault, Invocation, fault, json};
 
@@ -37,6 +37,8 @@ pub struct Log {
     milliseconds: bool,
     level: String,
     current: Mutex<Current>,
+    /// A context variable that knows better, where several invocations go on in the process.
+    followed: OnceLock<Py<PyAny>>,
 }
 
 #[derive(Default)]
@@ -68,13 +70,19 @@ impl Log {
 
     /// Of the current invocation; empty during the init phase.
     #[getter]
-    pub fn request_id(&self) -> String {
-        lock(&self.current).request_id.clone()
+    pub fn request_id(&self, py: Python<'_>) -> String {
+        match self.followed.get() {
+            Some(variable) => in_context(py, variable).map(|(request_id, ..)| request_id).unwrap_or_default(),
+            None => lock(&self.current).request_id.clone(),
+        }
     }
 
     #[getter]
-    fn tenant_id(&self) -> Option<String> {
-        lock(&self.current).tenant_id.clone()
+    fn tenant_id(&self, py: Python<'_>) -> Option<String> {
+        match self.followed.get() {
+            Some(variable) => in_context(py, variable)?.1,
+            None => lock(&self.current).tenant_id.clone(),
+        }
     }
 }
 
@@ -87,6 +95,7 @@ impl Log {
             milliseconds: environment.logs_milliseconds(),
             level: environment.log_level.clone().unwrap_or_default(),
             current: Mutex::default(),
+            followed: OnceLock::new(),
         }
     }
 
@@ -97,15 +106,25 @@ impl Log {
         current.tenant_id.clone_from(&invocation.tenant_id);
     }
 
+    /// From now on records belong to the invocation that `variable` has where they are written.
+    pub fn follow(&self, variable: Py<PyAny>) {
+        // It is set once.
+        let _ = self.followed.set(variable);
+    }
+
     /// Tells of a fault, whatever the log level. What the report leaves out of the exception behind it is told here.
     pub fn fault(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
-        let request_id = self.request_id();
+        self.fault_of(py, &self.request_id(py), fault, exception);
+    }
+
+    /// Tells of the fault of an invocation that this process does not serve.
+    pub fn fault_of(&self, py: Python<'_>, request_id: &str, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
         let story = exception.and_then(|exception| traceback::whole_story(fault, exception.bind(py)));
         let record = if self.json {
             json::to_string(&JsonRecord {
                 timestamp: &self.timestamp(py),
                 level: "ERROR",
-                report: fault.report(&request_id),
+                report: fault.report(request_id),
                 traceback: story.as_deref(),
             })
         } else {
@@ -139,6 +158,13 @@ pub fn install(log: &Bound<'_, Log>, logging: &Bound<'_, PyAny>) -> PyResult<()>
     let Log { json, milliseconds, level, .. } = log.get();
     py.import("whipsnake._logging")?.call_method1("install", (logging, log, json, milliseconds, level))?;
     Ok(())
+}
+
+/// Request id, tenant id and trace id of the invocation that this piece of code serves.
+type InContext = (String, Option<String>, Option<String>);
+
+fn in_context(py: Python<'_>, variable: &Py<PyAny>) -> Option<InContext> {
+    variable.bind(py).call_method0(intern!(py, "get")).ok()?.extract().ok()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

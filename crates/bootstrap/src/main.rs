@@ -7,6 +7,7 @@
 mod archive;
 mod compat;
 mod compiling;
+mod concurrency;
 mod context;
 mod environment;
 mod event_loop;
@@ -32,6 +33,7 @@ mod traceback;
 mod web_application;
 mod wrapper;
 
+use concurrency::Concurrency;
 use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
 use std::convert::Infallible;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
 fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     let environment = &Environment::read();
     trace_if_asked(environment);
+    let concurrency = Concurrency::asked_for(environment)?;
     environment.complete();
     if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper).into());
@@ -69,7 +72,10 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     }
     let client = Client::new(endpoint, interpreter::USER_AGENT)?;
     let interpreter = Interpreter::start(environment, role)?;
-    let ending = interpreter.run(|py| invoke::serve(py, environment, client));
+    let ending = interpreter.run(|py| match concurrency {
+        None => invoke::serve(py, environment, client),
+        Some(concurrency) => concurrency.serve(py, environment, client),
+    });
     ending.exit(interpreter)
 }
 

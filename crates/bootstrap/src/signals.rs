@@ -8,6 +8,7 @@
 use crate::event_loop::EventLoop;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use signal_hook::SigId;
 use signal_hook::consts::SIGTERM;
 use std::future::Future;
 use std::io::{self, Write};
@@ -39,7 +40,10 @@ pub struct Waiter {
     wakeups: AsyncUnixStream,
     busy: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
-    set_wakeup_fd: Py<PyAny>,
+    /// What signal-hook does about SIGTERM.
+    actions: Vec<SigId>,
+    /// None beside the main thread: signals are that one's.
+    set_wakeup_fd: Option<Py<PyAny>>,
     wakeup_fd: i32,
     options: Py<PyDict>,
     /// The end that CPython and signal-hook write to.
@@ -51,6 +55,24 @@ pub struct Waiter {
 impl Waiter {
     /// Takes charge of the signals. To be called after CPython has started and before the function's code runs.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let mut waiter = Self::without_signals(py)?;
+        waiter.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
+        waiter.actions = watch_sigterm(&waiter.busy, &waiter.terminated, &waiter.sender)?;
+        // The C module under `signal`, which itself imports enum.
+        waiter.set_wakeup_fd = Some(py.import("_signal")?.getattr("set_wakeup_fd")?.unbind());
+        Ok(waiter)
+    }
+
+    /// The same in a forked worker: what [`new`](Self::new) made belongs to its parent, too.
+    pub fn anew(&self, py: Python<'_>) -> PyResult<Self> {
+        for &action in &self.actions {
+            signal_hook::low_level::unregister(action);
+        }
+        Self::new(py)
+    }
+
+    /// For a thread that is not the main one. Only [`interrupt`](Self::interrupt) ends its waits.
+    pub fn without_signals(py: Python<'_>) -> PyResult<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         sender.set_nonblocking(true)?;
@@ -59,17 +81,16 @@ impl Waiter {
             let _inside = tokio.enter();
             AsyncUnixStream::from_std(receiver)?
         };
-        let (busy, terminated) = watch_sigterm(&sender)?;
         let event_loop = EventLoop::new(wakeups.as_raw_fd());
         let options = PyDict::new(py);
         options.set_item("warn_on_full_buffer", false)?;
         Ok(Self {
             tokio,
             wakeups,
-            busy,
-            terminated,
-            // The C module under `signal`, which itself imports enum.
-            set_wakeup_fd: py.import("_signal")?.getattr("set_wakeup_fd")?.unbind(),
+            busy: Arc::new(AtomicBool::new(true)),
+            terminated: Arc::default(),
+            actions: Vec::new(),
+            set_wakeup_fd: None,
             wakeup_fd: sender.as_raw_fd(),
             options: options.unbind(),
             event_loop,
@@ -88,10 +109,12 @@ impl Waiter {
             return self.wait_beside_loop(py, future);
         }
         // Again at each wait: asyncio takes the descriptor for itself and leaves none behind.
-        self.set_wakeup_fd
-            .bind(py)
-            .call((self.wakeup_fd,), Some(self.options.bind(py)))
-            .map_err(Interruption::Raised)?;
+        if let Some(set_wakeup_fd) = &self.set_wakeup_fd {
+            set_wakeup_fd
+                .bind(py)
+                .call((self.wakeup_fd,), Some(self.options.bind(py)))
+                .map_err(Interruption::Raised)?;
+        }
         // What came while the descriptor was somebody else's, or before it was ours for the first time.
         py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
@@ -197,6 +220,13 @@ impl Waiter {
         py.detach(|| self.tokio.block_on(future))
     }
 
+    /// Gives up this waiter's wait and every later one, as SIGTERM does.
+    pub fn interrupt(&self) {
+        self.terminated.store(true, Ordering::SeqCst);
+        // A full buffer wakes it as well.
+        let _ = (&self.sender).write(&[0]);
+    }
+
     /// Until the guard is dropped, SIGTERM is ours to note. Afterwards a second one is not ours to delay.
     fn idle(&self) -> impl Drop {
         struct Idle<'a>(&'a AtomicBool);
@@ -217,16 +247,16 @@ impl Waiter {
 }
 
 /// SIGTERM without a handler of the function's: the default while it is busy, a note and a wake-up while we wait.
-fn watch_sigterm(wakeup: &UnixStream) -> io::Result<(Arc<AtomicBool>, Arc<AtomicBool>)> {
-    let busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
-    let terminated = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register_conditional_default(SIGTERM, Arc::clone(&busy))?;
-    signal_hook::flag::register(SIGTERM, Arc::clone(&terminated))?;
-    signal_hook::low_level::pipe::register(SIGTERM, wakeup.try_clone()?)?;
+fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &UnixStream) -> io::Result<Vec<SigId>> {
+    let actions = vec![
+        signal_hook::flag::register_conditional_default(SIGTERM, Arc::clone(busy))?,
+        signal_hook::flag::register(SIGTERM, Arc::clone(terminated))?,
+        signal_hook::low_level::pipe::register(SIGTERM, wakeup.try_clone()?)?,
+    ];
     // A child that a background thread forked while we waited must die of SIGTERM, and must not wake us.
     // SAFETY: the function only stores to an atomic, which is allowed after fork.
     unsafe { libc::pthread_atfork(None, None, Some(busy_after_fork)) };
-    Ok((busy, terminated))
+    Ok(actions)
 }
 
 extern "C" fn busy_after_fork() {
@@ -237,11 +267,43 @@ extern "C" fn busy_after_fork() {
 
 /// Leaves signals to the thread that runs Python.
 fn block_signals() {
-    // SAFETY: fills a set on the stack and applies it to this thread.
-    unsafe {
-        let mut all = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
+    SignalMask::block();
+}
+
+/// All signals, blocked: what a process does about them is not touched, and they can be waited for.
+pub struct SignalMask {
+    before: libc::sigset_t,
+}
+
+impl SignalMask {
+    /// Blocks them for this thread.
+    pub fn block() -> Self {
+        // SAFETY: fills sets on the stack and applies one to this thread.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
+            Self { before }
+        }
+    }
+
+    /// Waits for a signal, and takes it.
+    pub fn wait(&self) -> i32 {
+        let mut signal = 0;
+        // SAFETY: as above.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            while libc::sigwait(&raw const all, &raw mut signal) != 0 {}
+        }
+        signal
+    }
+
+    /// As it was before.
+    pub fn restore(&self) {
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
     }
 }
 

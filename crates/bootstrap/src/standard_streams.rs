@@ -13,6 +13,11 @@ pub fn set_up(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Has the lines of several threads that print at once kept whole.
+pub fn share(py: Python<'_>) -> PyResult<()> {
+    py.import("whipsnake._streams")?.call_method0("share").map(drop)
+}
+
 /// Flushes what the function left. Its streams may be closed, replaced or gone: that is no reason to fail.
 pub fn flush(py: Python<'_>) {
     let sys = sys(py);

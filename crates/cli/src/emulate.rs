@@ -17,6 +17,9 @@ pub struct Emulate {
     /// Where to listen for a Function URL; without it there is none
     #[arg(long, value_name = "ADDRESS")]
     function_url: Option<SocketAddr>,
+    /// How many invocations the function gets at once, as on Lambda Managed Instances
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: Option<u16>,
     #[command(flatten)]
     function: FunctionArguments,
     #[command(flatten)]
@@ -27,7 +30,11 @@ impl Emulate {
     /// Serves until a signal ends the process.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let emulator = Emulator::new(self.function.function()?, display::log());
-        let emulator = Arc::new(emulator.simulating(self.simulation.simulation()));
+        let emulator = emulator.simulating(self.simulation.simulation());
+        let emulator = Arc::new(match self.concurrency {
+            Some(concurrency) => emulator.with_concurrency(concurrency),
+            None => emulator,
+        });
         let running = Arc::clone(&emulator);
         signals::on_end(move || running.shut_down())?;
         let _endpoints = endpoints::open(&Deployment::new(Arc::clone(&emulator)), self.listen, self.function_url)?;

@@ -293,6 +293,7 @@ fn end(stage: &Stage) {
     if stage.script.end_after_answers {
         stage.wait_while_running(|state| state.unanswered.is_empty());
     }
+    stage.pause(Duration::from_millis(stage.script.end_after_ms));
     if let Some(signal) = stage.script.end.signal() {
         let first = !std::mem::replace(&mut stage.state().end_signal_sent, true);
         if first {

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -54,12 +54,18 @@ pub struct Outcome {
     pub report: Report,
 }
 
-/// Runs one function. Invocations wait for each other; there is one execution environment.
+/// Runs one function in one execution environment. Invocations that it has no place for wait for each other.
 pub struct Emulator {
     function: Function,
+    /// How many invocations there can be at once; None where they come one by one.
+    concurrency: Option<u16>,
     log: Arc<Log>,
-    /// Held by whoever runs an invocation.
-    turn: Mutex<()>,
+    /// How many more invocations can be run.
+    places: Mutex<u16>,
+    /// Notified when there is one more.
+    vacated: Condvar,
+    /// Held by whoever sees to it that there is an environment.
+    starting: Mutex<()>,
     /// Here from its start on, so that a shutdown reaches it in whatever phase it is.
     environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
     observer: Option<Box<Observer>>,
@@ -96,8 +102,11 @@ impl Emulator {
     pub fn new(function: Function, log: Box<dyn Write + Send>) -> Self {
         Emulator {
             function,
+            concurrency: None,
             log: Arc::new(Log::new(log)),
-            turn: Mutex::new(()),
+            places: Mutex::new(1),
+            vacated: Condvar::new(),
+            starting: Mutex::new(()),
             environment: Mutex::new(None),
             observer: None,
             simulation: Simulation::default(),
@@ -105,6 +114,14 @@ impl Emulator {
             invocations: AtomicU32::new(0),
             inits: AtomicU32::new(0),
         }
+    }
+
+    /// Gives the environment so many invocations at once, as Lambda Managed Instances do.
+    #[must_use]
+    pub fn with_concurrency(mut self, concurrency: u16) -> Self {
+        self.concurrency = Some(concurrency);
+        self.places = Mutex::new(concurrency);
+        self
     }
 
     /// The function that is run.
@@ -137,13 +154,13 @@ impl Emulator {
     /// Runs the init phase now instead of at the first invocation. One that fails is run again then; what went wrong is in the log,
     /// and is returned as JSON.
     pub fn start(&self) -> io::Result<Option<Vec<u8>>> {
-        let _turn = self.turn();
+        let _place = self.take_place();
         Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
     }
 
-    /// Ends the process when the invocation that it runs has ended.
+    /// Ends the process when the invocations that it runs have ended.
     pub fn retire(&self) {
-        let _turn = self.turn();
+        let _all: Vec<_> = (0..self.concurrency.unwrap_or(1)).map(|_| self.take_place()).collect();
         self.shut_down();
     }
 
@@ -171,7 +188,7 @@ impl Emulator {
     /// Runs the function once; `show` is given what the caller gets while the log is still without its END and REPORT, and of a
     /// streamed response each part as it comes.
     pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(Part<'_>)) -> io::Result<Outcome> {
-        let _turn = self.turn();
+        let _place = self.take_place();
         if let Some(observe) = &self.observer {
             observe(invocation);
         }
@@ -219,15 +236,16 @@ impl Emulator {
             // The function answered: what it answered is the caller's business, not REPORT's.
             Ending::Reply(_) => verdict.status = None,
             Ending::Exited { delivered: false, .. } => {
-                self.replace(None);
+                self.forget(&environment);
                 return Ok(None);
             }
             Ending::Exited { exit, .. } => {
-                self.replace(None);
+                self.forget(&environment);
                 let message = exit_message(exit);
                 self.log.line(&format!("RequestId: {id} Error: {message}\nRuntime.ExitError"));
             }
-            Ending::TimedOut => self.replace(None),
+            Ending::TimedOut if self.concurrency.is_some() => {}
+            Ending::TimedOut => self.forget(&environment),
         }
         verdict.show_to(show);
         let init = environment.unreported_init();
@@ -246,6 +264,7 @@ impl Emulator {
 
     /// The environment that runs, or a new one; or how long its init phase took and how it failed.
     fn running(&self, request_id: &str) -> io::Result<Result<Arc<ExecutionEnvironment>, (Duration, Verdict)>> {
+        let _alone = self.starting.lock().expect("nobody panics while starting");
         let present = self.environment().clone();
         if let Some(environment) = present {
             if !environment.has_ended() {
@@ -255,16 +274,17 @@ impl Emulator {
         }
         let mut simulation = self.simulation.clone();
         simulation.init_crash &= self.inits.fetch_add(1, Ordering::Relaxed) == 0;
-        let environment = ExecutionEnvironment::start(&self.function, &self.log, &simulation).map_err(|error| {
-            let (bootstrap, task) = (self.function.bootstrap.display(), self.function.task.display());
-            io::Error::new(error.kind(), format!("starting {bootstrap} in {task}: {error}"))
-        })?;
+        let environment = ExecutionEnvironment::start(&self.function, self.concurrency, &self.log, &simulation)
+            .map_err(|error| {
+                let (bootstrap, task) = (self.function.bootstrap.display(), self.function.task.display());
+                io::Error::new(error.kind(), format!("starting {bootstrap} in {task}: {error}"))
+            })?;
         let environment = Arc::new(environment);
-        self.replace(Some(Arc::clone(&environment)));
+        *self.environment() = Some(Arc::clone(&environment));
         let Err((duration, ending)) = environment.initialise() else {
             return Ok(Ok(environment));
         };
-        self.replace(None);
+        self.forget(&environment);
         let verdict = self.verdict(&ending, request_id, None);
         if let Some(status) = &verdict.status {
             self.log.line(&report::init(duration, status));
@@ -325,16 +345,27 @@ impl Emulator {
         }
     }
 
-    fn replace(&self, environment: Option<Arc<ExecutionEnvironment>>) {
-        *self.environment() = environment;
+    /// An environment has ended. Another one may be there already.
+    fn forget(&self, ended: &Arc<ExecutionEnvironment>) {
+        self.environment().take_if(|present| Arc::ptr_eq(present, ended));
     }
 
     fn environment(&self) -> MutexGuard<'_, Option<Arc<ExecutionEnvironment>>> {
         self.environment.lock().expect("nobody panics while replacing an environment")
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().expect("nobody panics during an invocation")
+    /// Waits for a place; it is given back when the guard goes.
+    fn take_place(&self) -> impl Drop {
+        struct Place<'a>(&'a Emulator);
+        impl Drop for Place<'_> {
+            fn drop(&mut self) {
+                *self.0.places.lock().expect("nobody panics while counting") += 1;
+                self.0.vacated.notify_one();
+            }
+        }
+        let places = self.places.lock().expect("nobody panics while counting");
+        *self.vacated.wait_while(places, |places| *places == 0).expect("nobody panics while counting") -= 1;
+        Place(self)
     }
 }
 

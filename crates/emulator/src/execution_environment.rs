@@ -47,6 +47,8 @@ pub(crate) struct ExecutionEnvironment {
     runtime_api: Arc<RuntimeApi>,
     output: Arc<Output>,
     started: Instant,
+    /// Whether it serves several invocations at once.
+    serves_several: bool,
     /// Known once the init phase went well.
     init_duration: OnceLock<Duration>,
     /// Whether a REPORT has shown this environment's init duration.
@@ -58,8 +60,13 @@ pub(crate) struct ExecutionEnvironment {
 
 impl ExecutionEnvironment {
     /// Starts the process with the environment it would have on Lambda.
-    pub(crate) fn start(function: &Function, log: &Arc<Log>, simulation: &Simulation) -> io::Result<Self> {
-        let runtime_api = Arc::new(RuntimeApi::start(function, simulation.refuse)?);
+    pub(crate) fn start(
+        function: &Function,
+        concurrency: Option<u16>,
+        log: &Arc<Log>,
+        simulation: &Simulation,
+    ) -> io::Result<Self> {
+        let runtime_api = Arc::new(RuntimeApi::start(function, concurrency.is_some(), simulation.refuse)?);
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&function.bootstrap);
         command
@@ -69,6 +76,11 @@ impl ExecutionEnvironment {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
+        if let Some(concurrency) = concurrency {
+            command.env("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string());
+            command.env("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances");
+            command.env("AWS_LAMBDA_LOG_FORMAT", "JSON");
+        }
         let started = Instant::now();
         let process = Arc::new(Process::spawn(command, Vec::new())?);
         let output = Output::forward(reader, Arc::clone(log))?;
@@ -84,6 +96,7 @@ impl ExecutionEnvironment {
             runtime_api,
             output,
             started,
+            serves_several: concurrency.is_some(),
             init_duration: OnceLock::new(),
             reported_init: AtomicBool::new(false),
             simulation: simulation.clone(),
@@ -143,19 +156,20 @@ impl ExecutionEnvironment {
         let timeout = invocation.timeout.unwrap_or(self.function.timeout);
         let deadline = SystemTime::now() + timeout;
         self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
-        let time_is_up = if self.suffer(fate) { Instant::now() } else { begun + timeout };
+        let id = invocation.request_id.as_str();
+        let time_is_up = if self.suffer(fate, id) { Instant::now() } else { begun + timeout };
         let state = loop {
             let state = self
                 .runtime_api
-                .wait_for(time_is_up, |state| state.has_piece() || state.reply.is_some() || state.exit.is_some());
+                .wait_for(time_is_up, |state| state.has_piece(id) || state.reply(id).is_some() || state.exit.is_some());
             // Time is up for a response that never ends, too; one that has ended is taken to its end.
-            let too_late = state.reply.is_none() && Instant::now() >= time_is_up;
-            if !state.has_piece() || too_late {
+            let too_late = state.reply(id).is_none() && Instant::now() >= time_is_up;
+            if !state.has_piece(id) || too_late {
                 break state;
             }
             // Not under the lock: whoever it goes to may be slow.
             drop(state);
-            if let Some(piece) = self.runtime_api.take_piece() {
+            if let Some(piece) = self.runtime_api.take_piece(id) {
                 let size = if let Piece::Chunk(chunk) = &piece { chunk.len() } else { 0 };
                 pass(piece);
                 if let Some(rate) = self.simulation.stream_rate {
@@ -165,17 +179,20 @@ impl ExecutionEnvironment {
             }
         };
         let duration = begun.elapsed();
-        let ending = if let Some(reply) = &state.reply {
+        let ending = if let Some(reply) = state.reply(id) {
             Ending::Reply(reply.clone())
         } else if let Some(exit) = state.exit {
-            let delivered = state.was_delivered();
+            let delivered = state.was_delivered(id);
             Ending::Exited { exit, delivered }
         } else {
             Ending::TimedOut
         };
         drop(state);
+        self.runtime_api.settle(id);
         match ending {
             Ending::Reply(_) => _ = self.output.drain(),
+            // The others go on.
+            Ending::TimedOut if self.serves_several => _ = self.output.drain(),
             Ending::Exited { .. } | Ending::TimedOut => self.kill(),
         }
         (duration, ending)
@@ -190,12 +207,12 @@ impl ExecutionEnvironment {
     }
 
     /// Does to the process what `fate` has for it, once it has the event. True when its time is up by that.
-    fn suffer(&self, fate: Fate) -> bool {
+    fn suffer(&self, fate: Fate, id: &str) -> bool {
         if fate == Fate::Kind {
             return false;
         }
         let limit = Instant::now() + EXIT;
-        drop(self.runtime_api.wait_for(limit, |state| state.was_delivered() || state.exit.is_some()));
+        drop(self.runtime_api.wait_for(limit, |state| state.was_delivered(id) || state.exit.is_some()));
         if fate == Fate::Crash {
             self.process.signal_group(Signal::KILL);
         }

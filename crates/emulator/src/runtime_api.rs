@@ -70,16 +70,12 @@ pub(crate) enum Piece {
 /// Everything the waiting side may look at.
 pub(crate) struct State {
     phase: Phase,
-    /// The latest invocation; kept after its answer, to know a second one.
-    current: Option<Current>,
+    /// Invocations in the order in which they came. One by one: the latest, kept after its answer, to know a second one.
+    invocations: Vec<Current>,
     /// What /init/error said.
     pub(crate) init_error: Option<Reply>,
-    /// The answer to the current invocation.
-    pub(crate) reply: Option<Reply>,
     /// How the process ended.
     pub(crate) exit: Option<Exit>,
-    /// What has come of a streamed response and was not taken yet.
-    pieces: VecDeque<Piece>,
     extensions: Extensions,
     /// How often the connections that wait for an event were closed.
     hang_ups: u32,
@@ -91,6 +87,12 @@ struct Current {
     function_arn: String,
     /// Whether /next has given it out.
     delivered: bool,
+    /// The answer to it.
+    reply: Option<Reply>,
+    /// What has come of a streamed response and was not taken yet.
+    pieces: VecDeque<Piece>,
+    /// Whether the caller has been told that time was up.
+    timed_out: bool,
 }
 
 impl State {
@@ -101,12 +103,12 @@ impl State {
 
     /// Whether the runtime has answered and waits for the next event.
     pub(crate) fn is_idle(&self) -> bool {
-        self.phase == Phase::Ready && self.current.is_none()
+        self.phase == Phase::Ready && self.invocations.iter().all(|current| current.reply.is_some())
     }
 
-    /// Whether there is a piece to take.
-    pub(crate) fn has_piece(&self) -> bool {
-        !self.pieces.is_empty()
+    /// Whether there is a piece of this invocation's response to take.
+    pub(crate) fn has_piece(&self, id: &str) -> bool {
+        self.find(id).is_some_and(|current| !current.pieces.is_empty())
     }
 
     /// Whether the process is to have notice of its end.
@@ -114,9 +116,22 @@ impl State {
         !self.extensions.is_empty()
     }
 
-    /// Whether the runtime was given the current event.
-    pub(crate) fn was_delivered(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.delivered)
+    /// The answer to this invocation.
+    pub(crate) fn reply(&self, id: &str) -> Option<&Reply> {
+        self.find(id)?.reply.as_ref()
+    }
+
+    /// Whether the runtime was given the event.
+    pub(crate) fn was_delivered(&self, id: &str) -> bool {
+        self.find(id).is_some_and(|current| current.delivered)
+    }
+
+    fn find(&self, id: &str) -> Option<&Current> {
+        self.invocations.iter().find(|current| current.invocation.request_id == id)
+    }
+
+    fn find_mut(&mut self, id: &str) -> Option<&mut Current> {
+        self.invocations.iter_mut().find(|current| current.invocation.request_id == id)
     }
 }
 
@@ -130,6 +145,8 @@ pub(crate) struct RuntimeApi {
 /// Where the runtime's requests and the caller's invocation meet.
 struct Desk {
     function: Function,
+    /// Whether invocations come several at once.
+    several: bool,
     state: Mutex<State>,
     changed: Condvar,
     /// Why every response is refused, if it is.
@@ -138,16 +155,15 @@ struct Desk {
 
 impl RuntimeApi {
     /// Listens on loopback.
-    pub(crate) fn start(function: &Function, refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
+    pub(crate) fn start(function: &Function, several: bool, refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
         let desk = Arc::new(Desk {
             function: function.clone(),
+            several,
             state: Mutex::new(State {
                 phase: Phase::Started,
-                current: None,
+                invocations: Vec::new(),
                 init_error: None,
-                reply: None,
                 exit: None,
-                pieces: VecDeque::new(),
                 extensions: Extensions::default(),
                 hang_ups: 0,
             }),
@@ -168,11 +184,32 @@ impl RuntimeApi {
     /// Puts an event where the next poll finds it.
     pub(crate) fn submit(&self, invocation: Invocation, function_arn: String, deadline: SystemTime) {
         let mut state = self.desk.state();
-        state.reply = None;
-        state.pieces.clear();
-        state.current = Some(Current { invocation, deadline, function_arn, delivered: false });
+        if !self.desk.several {
+            state.invocations.clear();
+        }
+        state.invocations.push(Current {
+            invocation,
+            deadline,
+            function_arn,
+            delivered: false,
+            reply: None,
+            pieces: VecDeque::new(),
+            timed_out: false,
+        });
         drop(state);
         self.desk.changed.notify_all();
+    }
+
+    /// The caller knows how it ended. Where there are several, an answer that is still to come is told that it is late.
+    pub(crate) fn settle(&self, id: &str) {
+        if !self.desk.several {
+            return;
+        }
+        let mut state = self.desk.state();
+        state.invocations.retain(|current| current.invocation.request_id != id || current.reply.is_none());
+        if let Some(current) = state.find_mut(id) {
+            current.timed_out = true;
+        }
     }
 
     /// The process has ended: whoever waits for it stops waiting.
@@ -189,8 +226,8 @@ impl RuntimeApi {
     }
 
     /// Takes the next piece of a streamed response; the runtime may send another one.
-    pub(crate) fn take_piece(&self) -> Option<Piece> {
-        let piece = self.desk.state().pieces.pop_front();
+    pub(crate) fn take_piece(&self, id: &str) -> Option<Piece> {
+        let piece = self.desk.state().find_mut(id).and_then(|current| current.pieces.pop_front());
         self.desk.changed.notify_all();
         piece
     }
@@ -221,7 +258,8 @@ impl Desk {
             let read = connection.read_request_and_watch(|request| {
                 streaming = streaming || self.begins_stream(request);
                 if streaming {
-                    self.pass_on(std::mem::take(&mut request.body));
+                    let chunk = std::mem::take(&mut request.body);
+                    self.pass_on(answered_id(request), chunk);
                 }
                 ControlFlow::Continue(())
             });
@@ -231,7 +269,7 @@ impl Desk {
             if !request.complete {
                 // A request that breaks off counts for nothing, as a truncated one does on Lambda. A part of this one is gone.
                 if streaming {
-                    self.break_off();
+                    self.break_off(answered_id(&request));
                 }
                 return;
             }
@@ -251,37 +289,43 @@ impl Desk {
             return false;
         };
         let mut state = self.state();
-        if refused(&state, id, request, "InvocationResponse").is_some() {
+        if self.refused(&state, id, request, "InvocationResponse").is_some() {
             return false;
         }
         let content_type = request.header("content-type").unwrap_or_default().into_owned();
-        state.pieces.push_back(Piece::Beginning(content_type));
+        if let Some(current) = state.find_mut(id) {
+            current.pieces.push_back(Piece::Beginning(content_type));
+        }
         self.changed.notify_all();
         true
     }
 
     /// Hands a chunk to the caller and waits until the one before is taken: a caller who reads slowly slows the runtime.
-    fn pass_on(&self, chunk: Vec<u8>) {
+    fn pass_on(&self, id: &str, chunk: Vec<u8>) {
         if chunk.is_empty() {
             return;
         }
         let waiting = |state: &mut State| {
-            state.exit.is_none() && state.pieces.iter().any(|piece| matches!(piece, Piece::Chunk(_)))
+            let is_chunk = |piece: &Piece| matches!(piece, Piece::Chunk(_));
+            state.exit.is_none()
+                && state.find(id).is_some_and(|current| !current.timed_out && current.pieces.iter().any(is_chunk))
         };
         let waited = self.changed.wait_while(self.state(), waiting);
-        waited.expect("nobody panics at the desk").pieces.push_back(Piece::Chunk(chunk));
+        if let Some(current) = waited.expect("nobody panics at the desk").find_mut(id) {
+            current.pieces.push_back(Piece::Chunk(chunk));
+        }
         self.changed.notify_all();
     }
 
     /// A streamed response broke off. Where the process has ended as well, that is the news.
-    fn break_off(&self) {
+    fn break_off(&self, id: &str) {
         let exited = self.changed.wait_timeout_while(self.state(), EXIT, |state| state.exit.is_none());
         let mut state = exited.expect("nobody panics at the desk").0;
         if state.exit.is_none() {
             let error_type = "Runtime.TruncatedResponse".to_owned();
             let message = "The response broke off before its end.";
             let payload = json!({"errorMessage": message, "errorType": error_type}).to_string().into();
-            self.close_invocation(&mut state, Reply::Broken { payload, error_type });
+            self.close_invocation(&mut state, id, Reply::Broken { payload, error_type });
         }
     }
 
@@ -310,21 +354,19 @@ impl Desk {
             Phase::Ready => {}
             Phase::Started | Phase::ResponseSent => {
                 state.phase = Phase::Ready;
-                if state.reply.is_some() {
-                    state.current = None;
-                }
                 self.changed.notify_all();
             }
         }
+        let is_next = |current: &Current| current.reply.is_none() && !(self.several && current.delivered);
         let hang_ups = state.hang_ups;
-        let waited = self
-            .changed
-            .wait_while(state, |state| state.current.is_none() && state.exit.is_none() && state.hang_ups == hang_ups);
+        let waited = self.changed.wait_while(state, |state| {
+            state.exit.is_none() && state.hang_ups == hang_ups && !state.invocations.iter().any(is_next)
+        });
         let mut state = waited.expect("nobody panics at the desk");
         if state.hang_ups != hang_ups {
             return None;
         }
-        let current = state.current.as_mut()?;
+        let current = state.invocations.iter_mut().find(|current| is_next(current))?;
         current.delivered = true;
         self.changed.notify_all();
         Some(event(current))
@@ -334,7 +376,7 @@ impl Desk {
         let mode = request.header(RESPONSE_MODE).unwrap_or_default();
         let streaming = is_streaming(request);
         let mut state = self.state();
-        if let Some(refused) = refused(&state, id, request, "InvocationResponse") {
+        if let Some(refused) = self.refused(&state, id, request, "InvocationResponse") {
             return refused;
         }
         if !streaming && !mode.is_empty() {
@@ -344,7 +386,7 @@ impl Desk {
             let error_type = "Sandbox.Timedout".to_owned();
             let message = format!("RequestId: {id} Error: Task timed out");
             let payload = json!({"errorType": error_type, "errorMessage": message}).to_string().into();
-            self.close_invocation(&mut state, Reply::Error { payload, error_type });
+            self.close_invocation(&mut state, id, Reply::Error { payload, error_type });
             return refusal(410, "InvokeTimeout", "The invocation has timed out".to_owned());
         }
         let too_large = self.refuse == Some(Refuse::TooLarge) || !streaming && request.body.len() > MAX_RESPONSE;
@@ -361,7 +403,7 @@ impl Desk {
         } else {
             Reply::Response(request.body.clone())
         };
-        self.close_invocation(&mut state, reply);
+        self.close_invocation(&mut state, id, reply);
         if too_large {
             let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
             return refusal(413, "RequestEntityTooLarge", message);
@@ -371,10 +413,10 @@ impl Desk {
 
     fn error(&self, id: &str, request: &Request) -> Response {
         let mut state = self.state();
-        if let Some(refused) = refused(&state, id, request, "InvocationErrorResponse") {
+        if let Some(refused) = self.refused(&state, id, request, "InvocationErrorResponse") {
             return refused;
         }
-        self.close_invocation(&mut state, reported(request, "Function.Unknown"));
+        self.close_invocation(&mut state, id, reported(request, "Function.Unknown"));
         accepted()
     }
 
@@ -412,27 +454,42 @@ impl Desk {
         None
     }
 
-    fn close_invocation(&self, state: &mut State, reply: Reply) {
-        state.reply = Some(reply);
-        state.phase = Phase::ResponseSent;
+    fn close_invocation(&self, state: &mut State, id: &str, reply: Reply) {
+        if let Some(current) = state.find_mut(id) {
+            current.reply = Some(reply);
+        }
+        if !self.several {
+            state.phase = Phase::ResponseSent;
+        }
         self.changed.notify_all();
     }
+
+    /// Why an answer to invocation `id` is not wanted now.
+    fn refused(&self, state: &State, id: &str, request: &Request, to: &str) -> Option<Response> {
+        let known = state.find(id).filter(|current| {
+            let guard = request.header("lambda-runtime-invocation-id");
+            // Once it was answered and the runtime has asked for the next one, it is forgotten.
+            let is_past = !self.several && current.reply.is_some() && state.phase == Phase::Ready;
+            !is_past && guard.is_none_or(|guard| guard == current.invocation.invocation_id)
+        });
+        let Some(current) = known else {
+            return Some(refusal(400, "InvalidRequestID", "Invalid request ID".to_owned()));
+        };
+        if self.several && (current.timed_out || current.reply.is_some()) {
+            return Some(refusal(410, "InvokeTimeout", "Invoke timeout".to_owned()));
+        }
+        (state.phase != Phase::Ready).then(|| wrong_transition(state.phase, to))
+    }
+}
+
+/// The invocation that a request answers.
+fn answered_id(request: &Request) -> &str {
+    let path = request.path.strip_prefix(INVOCATION).unwrap_or_default();
+    path.split_once('/').map_or(path, |(id, _)| id)
 }
 
 fn is_streaming(request: &Request) -> bool {
     request.header(RESPONSE_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("streaming"))
-}
-
-/// Why an answer to invocation `id` is not wanted now.
-fn refused(state: &State, id: &str, request: &Request, to: &str) -> Option<Response> {
-    let known = state.current.as_ref().filter(|current| {
-        let guard = request.header("lambda-runtime-invocation-id");
-        current.invocation.request_id == id && guard.is_none_or(|guard| guard == current.invocation.invocation_id)
-    });
-    if known.is_none() {
-        return Some(refusal(400, "InvalidRequestID", "Invalid request ID".to_owned()));
-    }
-    (state.phase != Phase::Ready).then(|| wrong_transition(state.phase, to))
 }
 
 /// What the runtime says went wrong. Of error types only Lambda's own shape is believed.

@@ -53,6 +53,9 @@ pub struct Script {
     /// Wait with `end` until every event was answered: for runtimes that poll several at once.
     #[serde(default)]
     pub end_after_answers: bool,
+    /// And this long after that: a runtime may still be reading what it got for its answer.
+    #[serde(default)]
+    pub end_after_ms: u64,
     /// False for long runs: requests are counted and timed, not kept.
     #[serde(default = "yes")]
     pub record_requests: bool,

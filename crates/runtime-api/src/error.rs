@@ -75,6 +75,12 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether Lambda said that this is not the time for it.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.kind, Kind::Status { status: StatusCode::FORBIDDEN, .. })
+    }
 }
 
 impl fmt::Display for Call {

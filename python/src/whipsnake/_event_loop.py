@@ -19,7 +19,7 @@ class EventLoop:
 
     def run(self, awaitable: Awaitable[object]) -> asyncio.Future[object]:
         """Awaits, and returns the future of it, which is done. Not its result: this is no part of the handler's stack."""
-        loop = self._open()
+        loop = self.open()
         future = asyncio.ensure_future(awaitable, loop=loop)
         future.add_done_callback(_stop)
         loop.run_forever()
@@ -31,11 +31,11 @@ class EventLoop:
 
     def steps(self, items: AsyncIterator[object]) -> "Steps":
         """What an async iterator yields, as a plain iterator."""
-        return Steps(self._open(), items)
+        return Steps(self.open(), items)
 
     def idle(self) -> None:
         """Runs what the function has going on, until there is something to read at the wake-up descriptor."""
-        loop = self._open()
+        loop = self.open()
         loop.add_reader(self._wakeup_fd, self._wake, loop)
         try:
             loop.run_forever()
@@ -51,7 +51,8 @@ class EventLoop:
                 for last_wish in before_close:
                     runner.get_loop().run_until_complete(last_wish())
 
-    def _open(self) -> asyncio.AbstractEventLoop:
+    def open(self) -> asyncio.AbstractEventLoop:
+        """The loop, made when it is needed for the first time."""
         if self._runner is None or self._runner.get_loop().is_closed():
             self._runner = asyncio.Runner(loop_factory=_loop_of_the_function)
         return self._runner.get_loop()

@@ -2,6 +2,7 @@
 
 import sys
 from _io import TextIOWrapper
+from _thread import _local
 
 # The streams that were there before. Held for the life of the process: one that is collected closes the descriptor below it.
 _replaced: list[object] = []
@@ -12,6 +13,33 @@ class StandardStream(TextIOWrapper):
 
     def __exit__(self, *exception: object) -> None:
         self.flush()
+
+
+class StreamOfSeveral(StandardStream):
+    """The same for several threads that print at once: a line is written when it is whole, or when its thread flushes."""
+
+    # What a thread has begun to write.
+    begun: _local
+
+    def write(self, text: str) -> int:
+        whole, end, self.begun.text = (getattr(self.begun, "text", "") + text).rpartition("\n")
+        if end:
+            super().write(whole + end)
+        return len(text)
+
+    def flush(self) -> None:
+        if rest := getattr(self.begun, "text", ""):
+            self.begun.text = ""
+            super().write(rest)
+        super().flush()
+
+
+def share() -> None:
+    """From now on several threads print at once."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, StandardStream):
+            stream.__class__ = StreamOfSeveral
+            stream.begun = _local()  # type: ignore[attr-defined]
 
 
 def install() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,9 @@ class AwsEmulator:
 
     def invoke(self, event: object, seconds: float = 20) -> Any:
         """What the caller gets: JSON where it is some, else the text."""
-        request = urllib.request.Request(self.url, data=json.dumps(event).encode(), method="POST")
+        # In Managed Instances mode the function sees it.
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url, json.dumps(event).encode(), headers, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=seconds) as answer:
                 body = answer.read().decode()
@@ -73,8 +75,43 @@ class AwsEmulator:
         return self.log
 
 
+# In Managed Instances mode only /opt/bootstrap is started, in /var/task, by a user who must be able to read its Python.
+# Arguments: the bootstrap, the task, the Python's folder, the folder above it that is closed to others, the emulator's own.
+ENTER = """
+set -e
+bootstrap=$1 task=$2 python=$3 closed=$4 program=$5
+shift 5
+mount -t tmpfs -o mode=755 opt /opt
+cp "$bootstrap" /opt/bootstrap
+cp "$program" /opt/aws-lambda-rie
+mount -t tmpfs -o mode=755 var /var
+mkdir /var/task
+cp -r "$task"/. /var/task
+chmod -R a+rX /var/task /opt
+if [ -n "$closed" ]; then
+    mkdir /var/python
+    mount --bind "$python" /var/python
+    mount -t tmpfs -o mode=755 closed "$closed"
+    mkdir -p "$python"
+    mount --move /var/python "$python"
+fi
+cd /var/task
+exec /opt/aws-lambda-rie "$@"
+"""
+
+
+def managed_instance(bootstrap: Path, task: Path) -> list[str | Path]:
+    """What is to be put before the emulator's command line, so that it finds the function where it looks for it."""
+    where: list[str | Path] = [bootstrap, "-c", "import sys; print(sys.base_prefix)"]
+    python = Path(subprocess.run(where, capture_output=True, text=True, check=True, timeout=20).stdout.strip())
+    closed = next((folder for folder in reversed(python.parents) if folder.stat().st_mode & 0o005 != 0o005), "")
+    return ["unshare", "--mount", "/bin/sh", "-c", ENTER, "enter", bootstrap, task, python, closed]
+
+
 @contextlib.contextmanager
-def running(program: Path, bootstrap: Path, folder: Path, variables: Mapping[str, str]) -> Iterator[AwsEmulator]:
+def running(
+    program: Path, bootstrap: Path, folder: Path, variables: Mapping[str, str], before: Sequence[str | Path] = ()
+) -> Iterator[AwsEmulator]:
     """Starts it for a function whose environment is `variables`."""
     runtime_api, invoke_api = _free_port(), _free_port()
     addresses = ["--runtime-api-address", f"127.0.0.1:{runtime_api}"]
@@ -83,9 +120,9 @@ def running(program: Path, bootstrap: Path, folder: Path, variables: Mapping[str
     with (
         output.open("wb") as log,
         subprocess.Popen(
-            [program, *addresses, bootstrap],
+            [*before, program, *addresses, bootstrap],
             env={**variables, "HOME": os.environ["HOME"]},
-            cwd=variables["LAMBDA_TASK_ROOT"],
+            cwd=folder if before else variables["LAMBDA_TASK_ROOT"],
             stdout=log,
             stderr=subprocess.STDOUT,
         ) as process,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,26 @@ def test_notes_answers_requests_and_saves_at_the_end(play: PlayFunction, samples
     assert run.stdout == "2 notes to save\n"
 
 
-@pytest.mark.parametrize(("guide", "sample"), [("async", "orders"), ("streaming", "countdown"), ("web-applications", "notes")])
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_visits_counts_for_several_at_once(play: PlayFunction, samples: Path, events: Path, kind: str) -> None:
+    body = (events / "greeting.json").read_bytes()
+    run = play(
+        task_root=samples / "visits",
+        handler=HANDLER,
+        events=[payload(body)] * 12,
+        environment={"AWS_LAMBDA_MAX_CONCURRENCY": "4", "WHIPSNAKE_CONCURRENCY": kind},
+        end_after_answers=True,
+    )
+    counted = sorted(response["visit"] for response in run.responses)
+    assert len(counted) == 12
+    assert counted == [*range(1, 13)] or kind == "processes", "one count in one process"
+    assert sorted(re.findall(r"\t(rid-\d+)\tvisit \d+ of John\n", run.stdout)) == sorted(f"rid-{n}" for n in range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("guide", "sample"),
+    [("async", "orders"), ("streaming", "countdown"), ("web-applications", "notes"), ("concurrency", "visits")],
+)
 def test_the_guides_show_the_samples_as_they_are(repository: Path, samples: Path, guide: str, sample: str) -> None:
     text = (repository / f"docs/guides/{guide}.md").read_text()
     assert f"```python\n{(samples / sample / 'lambda_function.py').read_text()}```" in text
@@ -115,7 +135,7 @@ def test_every_sample_event_is_tested(events: Path) -> None:
 
 def test_every_sample_is_tested_and_listed(samples: Path) -> None:
     names = sorted(path.parent.name for path in samples.glob("*/lambda_function.py"))
-    assert names == ["calculator", "countdown", "greeting", "notes", "orders", "region", "sdk_versions", "tested"]
+    assert names == ["calculator", "countdown", "greeting", "notes", "orders", "region", "sdk_versions", "tested", "visits"]
     table = (samples / "README.md").read_text()
     assert all(f"| `{name}` |" in table for name in names)
 

@@ -100,3 +100,25 @@ def test_threads_of_a_function_run_at_once(on_lambda: OnLambda, pinned: dict[str
             return met
     """
     assert on_lambda({"app.py": module}, events=[{}]).response == [True, True]
+
+
+def test_invocations_run_at_once_in_one_process(on_lambda: OnLambda, pinned: dict[str, Any]) -> None:
+    if not pinned["free"]:
+        pytest.skip("this Python has a GIL")
+    module = """
+        import sys, time
+        turns, met = [0, 0], [False, False]
+
+        def handler(me, context):
+            sys.setswitchinterval(3600)
+            until = time.monotonic() + 10
+            before = turns[1 - me]
+            while not all(met) and time.monotonic() < until:
+                turns[me] += 1
+                if turns[1 - me] > before + 1000:
+                    met[me] = True
+            return [met[me], sys._is_gil_enabled()]
+    """
+    run = on_lambda({"app.py": module}, events=[0, 1], environment={"AWS_LAMBDA_MAX_CONCURRENCY": "2"})
+    # The process ends when one of them is answered.
+    assert run.responses[0] == [True, False], run.story()
