@@ -1,17 +1,25 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build layer layer-test examples test test-rust test-python conformance recordings ecosystem pins lint format docs bench bench-report bounds \
-	clean cli python venv layer-venv packages bench-tools
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
+	lint format docs bench bench-report bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
+	layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
 export PYTHON
+# CPython's library: static or shared. Empty: static where the CPython has one that can be linked.
+LIBPYTHON ?=
+WITH_LIBPYTHON := $(if $(LIBPYTHON),--libpython $(LIBPYTHON))
 
 # What `make run` runs. EVENT=- reads the event from standard input.
 TASK ?= docs/samples/greeting
 HANDLER ?= lambda_function.lambda_handler
 EVENT ?= crates/cli/events/greeting.json
+
+# What `make pack` takes beside TASK and HANDLER. PACK_OPTIONS: any other of `whipsnake pack --help`.
+REQUIREMENTS ?=
+PACK_OPTIONS ?=
 
 # What `make layer` packs. SDK=1: the AWS SDK inside the same zip; SDK=apart: in one of its own. ARCH=arm64 or x86_64; empty: this
 # machine's. LAYER_OPTIONS: any other of `whipsnake layer --help`.
@@ -33,12 +41,12 @@ UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 PYTHON_CONFIG := $(TARGET)/python.cfg
 WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
 
-PYTEST = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
+PYTEST = $(WITH_UV) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
 	$(VENV)/bin/pytest --quiet --numprocesses auto
 
 help: ## Lists these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=path or version; for run: TASK=folder HANDLER=module.function EVENT=file.json;"
+	@echo "Variables: PYTHON=path or version, LIBPYTHON=static or shared; for run: TASK=folder HANDLER=module.function EVENT=file.json;"
 	@echo "for layer: SDK=1 or apart, ARCH=arm64, LAYER_OPTIONS=\"--keep tests --services s3,dynamodb\""
 
 run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
@@ -47,19 +55,42 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 build: python ## Builds target/release/bootstrap against the CPython
 	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
 
+pack: cli $(UV) ## Packs a function, its requirements and their bytecode for Lambda, into dist/ (TASK, HANDLER, REQUIREMENTS, ARCH)
+	@$(WITH_UV) $(WHIPSNAKE) pack $(TASK) --handler $(HANDLER) $(if $(REQUIREMENTS),--requirements $(REQUIREMENTS)) \
+		$(if $(ARCH),--arch $(ARCH)) $(PACK_OPTIONS)
+
 layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
-	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(LAYER_OPTIONS)
+	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(LAYER_OPTIONS)
+
+wheel: cli $(UV) ## Builds the Python package for the CPython, into dist/: command, bootstrap, pytest plugin, types
+	@$(WITH_UV) $(UV) build --wheel --python "$$($(WITH_UV) $(WHIPSNAKE) python)" --out-dir dist python
+
+WHEELS := $(TARGET)/wheel-test
+
+wheel-test: cli wheel-venv ## Installs the wheel where no Rust is, and uses it
+	@rm -rf $(WHEELS)
+	@python=$$($(WITH_UV) $(WHIPSNAKE) python) && \
+	$(UV) build --quiet --wheel --python "$$python" --out-dir $(WHEELS) python && \
+	$(WITH_UV) WHIPSNAKE_WHEEL_FILE=$$(echo $(WHEELS)/*.whl) WHIPSNAKE_WHEEL_PYTHON="$$python" \
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
+	$(TARGET)/wheel-venv/bin/pytest --quiet -rs python/tests/wheel
 
 LAYERS := $(TARGET)/layer-test
 
 # The suite runs on any Python: the one in the layer may be too new or too special for its packages. No bootstrap but the layer's
 # is run; the suite's root wants to see that there is one.
-layer-test: cli layer-venv ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
+ON_LAYERS = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/layer-venv/bin/pytest --quiet -rs
+layer-test: cli layer-venv $(if $(filter arm64,$(ARCH)),layer-test-arm64,layer-test-here) ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
+
+layer-test-here: cli layer-venv
 	@rm -rf $(LAYERS)
-	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS)
+	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS) $(WITH_LIBPYTHON)
 	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
-	$(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto python/tests/layer
+	WHIPSNAKE_LIBPYTHON=$(LIBPYTHON) $(ON_LAYERS) --numprocesses auto --ignore python/tests/layer/test_arm64.py python/tests/layer
+
+# Emulated: a few functions only, one after the other.
+layer-test-arm64: cli layer-venv $(CACHE)/zigbuild/bin/cargo-zigbuild
+	@$(WITH_UV) WHIPSNAKE_ARM64_PYTHON=$(PYTHON) $(ON_LAYERS) python/tests/layer/test_arm64.py
 
 examples: cli layer-venv ## Checks layer/examples with the tools that those are for
 	@$(WITH_UV) WHIPSNAKE_EXAMPLES=1 WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) \
@@ -71,7 +102,7 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer wheel) python/tests
 
 # How many payloads and values Hypothesis makes up.
 EXAMPLES ?= 20000
@@ -83,8 +114,8 @@ conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=r
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
 
-ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap
-	WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
+ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
+	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
 
 pins: $(UV) ## Resolves anew what the tools of `make ecosystem` need
 	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \
@@ -105,7 +136,7 @@ format: venv ## Formats everything
 	$(VENV)/bin/ruff format python docs/samples
 
 docs: python ## Writes the generated pages of docs/ anew
-	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap reference_page
+	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap -p whipsnake reference_page
 
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
 # BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".
@@ -139,7 +170,7 @@ cli: $(UV)
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
-	@$(WITH_UV) $(WHIPSNAKE) python --config $(PYTHON_CONFIG) > $(TARGET)/python.path
+	@$(WITH_UV) $(WHIPSNAKE) python --config $(PYTHON_CONFIG) $(WITH_LIBPYTHON) > $(TARGET)/python.path
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python
@@ -166,6 +197,11 @@ layer-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
 	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
+
+wheel-venv: cli $(UV)
+	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
+	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/wheel-venv && \
+	$(UV) pip install --quiet --python $(TARGET)/wheel-venv/bin/python --group python/pyproject.toml:wheel
 
 # Links for another processor. cargo-zigbuild looks for zig on PATH.
 $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)

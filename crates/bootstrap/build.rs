@@ -1,6 +1,10 @@
 //! Ties the bootstrap to one CPython: links its library, notes where its standard library lies, and freezes the Python side
 //! (python/src) into bytecode of that version.
 
+// The methods that replace the configuration's fields came after 0.28, the last that embeds 3.13t.
+#![allow(deprecated)]
+
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -10,36 +14,24 @@ use std::{env, fs};
 /// Without it the bootstrap uses the Python where that was found.
 const LAYER: &str = "WHIPSNAKE_LAYER";
 
+/// Set where the bootstrap is to be part of a wheel: where that is installed, the Python lies anywhere, and is named by
+/// `WHIPSNAKE_PYTHON` and found by the loader in `LD_LIBRARY_PATH`.
+const WHEEL: &str = "WHIPSNAKE_WHEEL";
+
+/// Modules of python/src that no function imports: they are for the machine of a developer, and go into the wheel alone.
+const NOT_OF_FUNCTIONS: &[&str] =
+    &["whipsnake.__main__", "whipsnake._command", "whipsnake._context", "whipsnake._events", "whipsnake.testing"];
+
 /// What CPython imports from files before it can run anything, in every process. The rest of what it needs is frozen already.
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
 
-/// Compiles modules to marshalled code, and tells about the interpreter. Arguments: the output folder, then `module=file`; a
-/// module of the standard library has no file here and is found there.
-const FREEZE: &str = r#"
-import json, marshal, sys, sysconfig
-out, *modules = sys.argv[1:]
-for name, path in (module.split("=", 1) for module in modules):
-    with open(path or sys.modules[name].__file__, encoding="utf-8") as source:
-        code = compile(source.read(), f"<frozen {name}>", "exec", dont_inherit=True, optimize=0)
-    with open(f"{out}/{name}.code", "wb") as target:
-        target.write(marshal.dumps(code))
-paths = sysconfig.get_paths()
-print(json.dumps({
-    "version": list(sys.version_info[:2]),
-    "executable": sys.executable,
-    "name": "python%d.%d%s" % (*sys.version_info[:2], sys.abiflags),
-    "prefix": sys.base_prefix,
-    "exec_prefix": sys.base_exec_prefix,
-    "search_paths": [path for path in sys.path if path],
-    "stdlib": paths["stdlib"],
-    "site_packages": paths["purelib"],
-    "built_in": sys.builtin_module_names,
-}))
-"#;
+/// Compiles modules to marshalled code, and tells about the interpreter.
+const FREEZE: &str = include_str!("freeze.py");
 
-// The methods that replace these fields came after 0.28, the last that embeds 3.13t.
-#[allow(deprecated)]
+/// The name of the frozen stand-in for `site`, if that can be had; crates/bootstrap/src/site.rs says what it is for.
+const SITE: &str = "site";
+
 fn main() {
     let python = pyo3_build_config::get();
     let version = python.version;
@@ -48,13 +40,7 @@ fn main() {
         "whipsnake needs CPython 3.12 or newer, and this is {version}: run `make build PYTHON=/path/to/python3.14`"
     );
     pyo3_build_config::use_pyo3_cfgs();
-    println!("cargo:rerun-if-env-changed={LAYER}");
-    let layer = env::var(LAYER).ok().filter(|layer| !layer.is_empty());
-    match &layer {
-        Some(layer) => link(Some(&format!("{}/lib", home(layer)))),
-        None => link(python.lib_dir.as_deref()),
-    }
-
+    let place = Place::asked_for();
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut modules = python_modules(Path::new("../../python/src"));
     modules.extend(STANDARD_LIBRARY.iter().map(|&(name, is_package)| Module {
@@ -75,20 +61,64 @@ fn main() {
         "{executable} could not compile python/src:\n{}",
         String::from_utf8_lossy(&told.stderr)
     );
-    let facts: serde_json::Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
+    let facts: Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
 
+    if facts["stand_in_for_site"] == true {
+        // The first, so that it can be left out.
+        modules.insert(0, Module { name: SITE.into(), path: PathBuf::new(), is_package: false });
+    }
+    link(library_folder(python, &facts, &place).as_deref(), python.shared);
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
-    fs::write(out.join("build.rs"), constants(&facts, layer.as_deref())).expect("OUT_DIR can be written");
+    fs::write(out.join("build.rs"), constants(&facts, &place)).expect("OUT_DIR can be written");
+}
+
+/// Where the Python will be when the bootstrap runs.
+enum Place {
+    Here,
+    /// In the layer that Lambda unpacks there.
+    Layer(String),
+    Anywhere,
+}
+
+impl Place {
+    fn asked_for() -> Self {
+        let asked = |name: &str| {
+            println!("cargo:rerun-if-env-changed={name}");
+            env::var(name).ok().filter(|value| !value.is_empty())
+        };
+        match (asked(LAYER), asked(WHEEL)) {
+            (Some(layer), _) => Self::Layer(layer),
+            (None, Some(_)) => Self::Anywhere,
+            (None, None) => Self::Here,
+        }
+    }
+}
+
+/// Where CPython's library lies when the bootstrap runs, or, with that inside the bootstrap, the libraries it needs.
+fn library_folder(python: &pyo3_build_config::InterpreterConfig, facts: &Value, place: &Place) -> Option<String> {
+    match (place, python.lib_dir.as_deref()) {
+        (Place::Layer(layer), _) => Some(format!("{}/lib", home(layer))),
+        (Place::Here, Some(folder)) if python.shared => Some(folder.to_owned()),
+        (Place::Here, _) => Some(format!("{}/lib", facts["prefix"].as_str().unwrap_or_default())),
+        (Place::Anywhere, _) => None,
+    }
 }
 
 /// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
-fn link(library_folder: Option<&str>) {
-    println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags");
+fn link(library_folder: Option<&str>, is_shared: bool) {
     if let Some(folder) = library_folder {
-        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{folder}");
+        println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,{folder}");
     }
-    // Extension modules look for CPython's symbols in the executable when its library is linked in statically.
-    println!("cargo:rustc-link-arg-bins=-rdynamic");
+    if !is_shared {
+        // Extension modules look for CPython's symbols in the executable.
+        println!("cargo:rustc-link-arg-bins=-rdynamic");
+        // At a fixed place there are no 23,000 addresses to correct at each start, and code that is made for that is shorter. Tests
+        // are linked with the same code.
+        println!("cargo:rustc-link-arg=-no-pie");
+        println!("cargo:rustc-link-arg=-Wl,--wrap=fmod,--wrap=hypot");
+        println!("cargo:rustc-cfg=libpython_static");
+    }
+    println!("cargo:rustc-check-cfg=cfg(libpython_static)");
 }
 
 struct Module {
@@ -109,14 +139,17 @@ fn python_modules(root: &Path) -> Vec<Module> {
 fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) {
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.expect("a readable folder").path();
-        println!("cargo:rerun-if-changed={}", path.display());
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = format!("{prefix}{stem}");
+        if NOT_OF_FUNCTIONS.contains(&name.as_str()) {
+            continue;
+        }
+        println!("cargo:rerun-if-changed={}", path.display());
         if path.join("__init__.py").is_file() {
-            let name = format!("{prefix}{stem}");
             collect(&path, &format!("{name}."), modules);
             modules.push(Module { name, path: path.join("__init__.py"), is_package: true });
         } else if path.extension().is_some_and(|extension| extension == "py") && stem != "__init__" {
-            modules.push(Module { name: format!("{prefix}{stem}"), path, is_package: false });
+            modules.push(Module { name, path, is_package: false });
         }
     }
 }
@@ -136,33 +169,41 @@ fn home(layer: &str) -> String {
     format!("{layer}/whipsnake")
 }
 
-fn constants(facts: &serde_json::Value, layer: Option<&str>) -> String {
+fn constants(facts: &Value, place: &Place) -> String {
     let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
     let texts = |key: &str| -> Vec<String> {
         serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not tell {key}"))
     };
     let (major, minor) = (&facts["version"][0], &facts["version"][1]);
     let prefixes = [text("exec_prefix"), text("prefix")];
-    let home = layer.map(home);
-    let placed = |path: String| match &home {
-        Some(home) => {
+    let placed = |path: String| match place {
+        Place::Here => path,
+        Place::Layer(layer) => {
             let rest = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix.as_str()));
-            home.clone() + rest.unwrap_or_else(|| panic!("{path} is not in {}: it cannot be packed", prefixes[1]))
+            home(layer) + rest.unwrap_or_else(|| panic!("{path} is not in {}: it cannot be packed", prefixes[1]))
         }
-        None => path,
+        Place::Anywhere => String::new(),
     };
     let standard_library = placed(text("stdlib"));
-    let (executable, site_packages) = match layer {
-        Some(layer) => (format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages")),
-        None => (text("executable"), text("site_packages")),
+    let (home, executable, site_packages) = match place {
+        Place::Here => (None, text("executable"), text("site_packages")),
+        Place::Layer(layer) => {
+            (Some(home(layer)), format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages"))
+        }
+        Place::Anywhere => (None, String::new(), String::new()),
     };
+    let folders = |key: &str| texts(key).into_iter().map(&placed).collect::<Vec<_>>();
     format!(
         "Build {{ version: \"{major}.{minor}\", executable: c{executable:?}, home: {}, prefix: c{:?}, exec_prefix: c{:?}, \
-         standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, built_in: &{:?} }}",
+         standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, \
+         site_folders: &{:?}, user_site: {:?}, stands_in_for_site: {}, built_in: &{:?} }}",
         home.as_ref().map_or("None".into(), |home| format!("Some(c{home:?})")),
         placed(text("prefix")),
         placed(text("exec_prefix")),
-        texts("search_paths").into_iter().map(placed).collect::<Vec<_>>(),
+        folders("search_paths"),
+        folders("site_folders"),
+        text("user_site"),
+        facts["stand_in_for_site"],
         texts("built_in"),
     )
 }

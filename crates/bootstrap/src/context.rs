@@ -1,6 +1,7 @@
 //! The context object, and the invocation's traces in the process.
 
 use crate::logging::Log;
+use crate::process_environment;
 use crate::traceback::{self, Failure};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,10 +9,7 @@ use whipsnake_runtime_api::Invocation;
 
 /// Makes context objects. They are Python (python/src/awslambdaric/lambda_context.py): functions set attributes on them, print
 /// them and compare their type.
-pub struct Contexts {
-    create: Py<PyAny>,
-    os: Py<PyModule>,
-}
+pub struct Contexts(Py<PyAny>);
 
 impl Contexts {
     /// Loads the class, and gives it the log for `context.log`.
@@ -19,7 +17,7 @@ impl Contexts {
         let py = log.py();
         let module = py.import("awslambdaric.lambda_context")?;
         module.setattr("_log_sink", log)?;
-        Ok(Self { create: module.getattr("create_lambda_context")?.unbind(), os: py.import("os")?.unbind() })
+        Ok(Self(module.getattr("create_lambda_context")?.unbind()))
     }
 
     /// The context of one invocation.
@@ -32,20 +30,13 @@ impl Contexts {
             invocation.function_arn.as_deref().unwrap_or(""),
             &invocation.tenant_id,
         );
-        self.create.bind(py).call1(arguments).map_err(|error| traceback::failure(py, error))
+        self.0.bind(py).call1(arguments).map_err(|error| traceback::failure(py, error))
     }
+}
 
-    /// Puts the trace id where X-Ray, botocore and child processes look for it. Through `os.environ`: Python's copy of the
-    /// environment would not notice a change made below it.
-    pub fn trace(&self, py: Python<'_>, trace_id: Option<&str>) {
-        let name = intern!(py, "_X_AMZN_TRACE_ID");
-        let set = self.os.bind(py).getattr(intern!(py, "environ")).and_then(|environ| match trace_id {
-            Some(id) => environ.set_item(name, id),
-            None if environ.contains(name)? => environ.del_item(name),
-            None => Ok(()),
-        });
-        if let Err(error) = set {
-            eprintln!("whipsnake: could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}");
-        }
+/// Puts the trace id where X-Ray, botocore and child processes look for it.
+pub fn trace(py: Python<'_>, trace_id: Option<&str>) {
+    if let Err(error) = process_environment::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
+        eprintln!("whipsnake: could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}");
     }
 }

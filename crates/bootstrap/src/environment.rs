@@ -46,6 +46,8 @@ variables! {
     log_level: "AWS_LAMBDA_LOG_LEVEL",
     /// A file descriptor for framed log records. Removed from the environment before the function starts.
     telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
+    /// `snap-start` where Lambda takes a snapshot of the process: then the hooks of `snapshot_restore_py` are called.
+    initialization_type: "AWS_LAMBDA_INITIALIZATION_TYPE",
     /// More folders for `sys.path`, before the layers and the standard library.
     python_path: "PYTHONPATH",
     /// Another standard library. CPython works out `sys.path` from it by itself.
@@ -62,6 +64,21 @@ variables! {
     /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
     /// absent.
     ssl_cert_file: "SSL_CERT_FILE",
+    /// `off`: the module archive that `whipsnake pack` put beside the function is not used.
+    archive: "WHIPSNAKE_ARCHIVE",
+    /// `asgi` or `wsgi` where the handler is a web application that does not show it, such as a function that takes `environ` and
+    /// `start_response`.
+    app: "WHIPSNAKE_APP",
+    /// How web applications answer: `RESPONSE_STREAM` where the function's URL or REST API streams, else `BUFFERED`.
+    invoke_mode: "WHIPSNAKE_INVOKE_MODE",
+    /// Where a web application lies below its front end, such as `/prod`: ASGI's `root_path` and WSGI's `SCRIPT_NAME`.
+    root_path: "WHIPSNAKE_ROOT_PATH",
+    /// `1` for a SIGTERM before Lambda ends the process, by registering an extension that does nothing else.
+    graceful_shutdown: "WHIPSNAKE_GRACEFUL_SHUTDOWN",
+    /// An interpreter, be it a virtual environment's, whose standard library and packages are used instead of those of the
+    /// build. The command of the wheel sets it, and puts the folder of that Python's library first into `LD_LIBRARY_PATH`; the
+    /// function sees neither.
+    whipsnake_python: "WHIPSNAKE_PYTHON",
     /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
@@ -94,11 +111,26 @@ impl Environment {
         }
     }
 
-    /// Removes what Lambda has to say to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
+    /// Removes what is said to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
     /// nothing else to learn it from.
-    pub fn withhold() {
+    pub fn withhold(&self) {
+        // The loader has read it. Its first folder was for this process alone.
+        let library_path = self.whipsnake_python.is_some().then(|| env::var("LD_LIBRARY_PATH").unwrap_or_default());
         // SAFETY: as in `complete`.
-        unsafe { env::remove_var("_LAMBDA_TELEMETRY_LOG_FD") };
+        unsafe {
+            env::remove_var("_LAMBDA_TELEMETRY_LOG_FD");
+            env::remove_var("WHIPSNAKE_PYTHON");
+            match library_path.as_deref().map(|path| path.split_once(':')) {
+                Some(Some((_, others))) => env::set_var("LD_LIBRARY_PATH", others),
+                Some(None) => env::remove_var("LD_LIBRARY_PATH"),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether module archives are used.
+    pub fn uses_archives(&self) -> bool {
+        self.archive.as_deref() != Some("off")
     }
 
     /// Whether log records are JSON objects.

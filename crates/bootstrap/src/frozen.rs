@@ -1,5 +1,6 @@
 //! The Python side, frozen into this executable: no files to find, no path to add, nothing that can be of another version.
 
+use crate::interpreter::BUILD;
 use pyo3::ffi;
 use std::ffi::{CStr, c_int};
 
@@ -19,6 +20,15 @@ pub fn register() {
     table.push(unsafe { std::mem::zeroed() });
     // SAFETY: CPython does not run yet, so nobody else reads the variable; the table lives as long as the process.
     unsafe { ffi::PyImport_FrozenModules = table.leak().as_ptr() };
+}
+
+/// Leaves out the first module where that is the stand-in for `site`: whoever imports `site` gets CPython's own. To be called
+/// while nobody imports anything.
+pub fn forget_site() {
+    if BUILD.stands_in_for_site {
+        // SAFETY: the table has this entry and another one behind it. Nobody else writes the variable, and only imports read it.
+        unsafe { ffi::PyImport_FrozenModules = ffi::PyImport_FrozenModules.add(1) };
+    }
 }
 
 fn entry(module: &Module) -> ffi::_frozen {

@@ -18,6 +18,12 @@ pub const BUILT_IN: &[&str] = &[
 /// The function: any callable.
 pub struct Handler(Py<PyAny>);
 
+impl From<Bound<'_, PyAny>> for Handler {
+    fn from(function: Bound<'_, PyAny>) -> Self {
+        Self(function.unbind())
+    }
+}
+
 impl Handler {
     /// Imports the module and takes the function from it. It need not be callable: that fails at the first invocation.
     pub fn find(py: Python<'_>, handler: &str) -> Result<Self, Failure> {

@@ -3,14 +3,16 @@
 //! That runtime is written in Python, so a good part of the standard library is in `sys.modules` when the function starts, and
 //! a file of the function's own that happens to be called `queue.py` or `types.py` is never seen. We import next to nothing;
 //! this finder makes those names mean the standard library all the same. It also spares them the search through the
-//! function's and the layers' folders, and it is the place where `logging` gets its handler.
+//! function's and the layers' folders, and it is the place where `logging` gets its handler and where `_colorize` is put off:
+//! `logging` imports `traceback`, which imports that for the colours of a terminal, and with it `dataclasses` and `inspect`.
+//! They are more than half of what `logging` costs, and needed when something has failed.
 //!
 //! The other way round, a build of CPython may have modules in itself that are files in the managed runtime's, where a file of
 //! the function's own wins over them. It does here, too.
 
 use crate::handler::BUILT_IN;
-use crate::interpreter::BUILD;
 use crate::logging::{self, Log};
+use crate::places::Places;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -31,7 +33,9 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
 #[pyclass(frozen, module = "whipsnake")]
 pub struct StandardLibraryFinder {
     path_finder: Py<PyAny>,
+    is_frozen: Py<PyAny>,
     search_paths: Py<PyList>,
+    built_in: &'static [&'static str],
     /// What `logging` is to be given, until it is imported.
     log: Mutex<Option<Py<Log>>>,
 }
@@ -50,8 +54,12 @@ impl StandardLibraryFinder {
             return Ok(None);
         }
         let search_paths = if IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_ok() {
+            if self.is_frozen.bind(py).call1((fullname,))?.is_truthy()? {
+                // CPython has it in itself, and looks there before it looks at files.
+                return Ok(None);
+            }
             Some(&self.search_paths)
-        } else if BUILD.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
+        } else if self.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
             // A file elsewhere: all of sys.path is searched, and the built-in one serves only if nothing is there.
             None
         } else {
@@ -66,13 +74,15 @@ impl StandardLibraryFinder {
             && let Some(log) = self.log.lock().ok().and_then(|mut log| log.take())
         {
             install_after_execution(&spec.getattr("loader")?, log)?;
+        } else if fullname == "_colorize" {
+            py.import("whipsnake._deferred")?.call_method1("defer", (spec.getattr("loader")?,))?;
         }
         Ok(Some(spec))
     }
 }
 
 /// Puts the finder in its place, and the log handler where `logging` is imported already (by a `.pth` file or sitecustomize).
-pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
+pub fn set_up(log: &Bound<'_, Log>, places: &Places) -> PyResult<()> {
     let py = log.py();
     let sys = py.import("sys")?;
     let imported = sys.getattr("modules")?.cast_into::<PyDict>()?.get_item("logging")?;
@@ -83,7 +93,9 @@ pub fn set_up(log: &Bound<'_, Log>) -> PyResult<()> {
     let meta_path = sys.getattr("meta_path")?.cast_into::<PyList>()?;
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
-        search_paths: PyList::new(py, BUILD.search_paths)?.unbind(),
+        is_frozen: py.import("_imp")?.getattr("is_frozen")?.unbind(),
+        search_paths: PyList::new(py, places.search_paths)?.unbind(),
+        built_in: places.built_in,
         log: Mutex::new(imported.is_none().then(|| log.clone().unbind())),
     };
     meta_path.insert(0, Py::new(py, finder)?)

@@ -2,51 +2,45 @@
 
 use crate::context::Contexts;
 use crate::environment::Environment;
+use crate::garbage::PutOff;
 use crate::handler::Handler;
 use crate::interpreter::BUILD;
 use crate::logging::Log;
-use crate::traceback::Failure;
-use crate::{importing, standard_streams};
-use pyo3::ffi;
+use crate::places::Places;
+use crate::traceback::{self, Failure};
+use crate::{archive, compiling, importing, process_environment, site, standard_streams, web_application};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use std::fs;
-use std::path::Path;
 
 /// Everything the function needs to exist before it is imported.
 pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Contexts> {
     let py = log.py();
-    // SAFETY: attached to the interpreter, here and below.
-    let collected = unsafe { ffi::PyGC_Disable() } != 0;
+    let collections = PutOff::new(py)?;
     standard_streams::set_up(py)?;
-    importing::set_up(log)?;
-    set_up_paths(py, environment)?;
+    let places = Places::find(py, environment)?;
+    importing::set_up(log, &places)?;
+    compiling::set_up(py)?;
+    archive::set_up(py, environment)?;
+    set_up_paths(py, environment, &places)?;
     let contexts = Contexts::new(log)?;
-    forget_garbage_count(py)?;
-    if collected {
-        // SAFETY: as above.
-        unsafe { ffi::PyGC_Enable() };
-    }
+    collections.resume(py)?;
     Ok(contexts)
 }
 
-/// Puts everything made so far among the old objects, as a collection would, without looking at it: nothing of it can be
-/// garbage. A collection just here took 0.2 ms of a start of 9.
-fn forget_garbage_count(py: Python<'_>) -> PyResult<()> {
-    let gc = py.import("gc")?;
-    gc.call_method0("freeze")?;
-    gc.call_method0("unfreeze")?;
-    Ok(())
-}
-
-/// Imports the function.
+/// Imports the function. A web application starts.
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
-    Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+    let raised = |error| traceback::failure(py, error);
+    let collections = PutOff::new(py).map_err(raised)?;
+    let handler = Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+        .and_then(|handler| web_application::adapted(handler.function(py).clone(), environment));
+    collections.resume(py).map_err(raised)?;
+    Ok(Handler::from(handler?))
 }
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
 /// layers; here they come after it.
-fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
+fn set_up_paths(py: Python<'_>, environment: &Environment, places: &Places) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
@@ -54,17 +48,22 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
         // What an installer of a free-threaded Python calls it; before the other, which people know from Lambda's pages.
         layers.push(format!("/opt/python/lib/python{}t/site-packages", BUILD.version));
     }
+    if let (Some(_), Some(runtime_dir)) = (&environment.whipsnake_python, &environment.runtime_dir) {
+        path.insert(0, runtime_dir)?;
+    }
     if environment.python_path.is_none() {
-        path.insert(0, BUILD.site_packages)?;
+        for folder in places.site_packages.iter().rev() {
+            path.insert(0, folder)?;
+        }
         for folder in &layers {
             path.insert(0, folder)?;
         }
         if let Some(runtime_dir) = &environment.runtime_dir {
-            py.import("os")?.getattr("environ")?.set_item("PYTHONPATH", runtime_dir)?;
+            process_environment::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
         }
     } else {
         // Its place is known but where PYTHONHOME names another one.
-        let standard_library = path.index(BUILD.search_paths[0]).unwrap_or_else(|_| path.len());
+        let standard_library = path.index(places.search_paths.first()).unwrap_or_else(|_| path.len());
         for folder in &layers {
             path.insert(standard_library, folder)?;
         }
@@ -72,17 +71,9 @@ fn set_up_paths(py: Python<'_>, environment: &Environment) -> PyResult<()> {
     if let Some(task_root) = &environment.task_root {
         path.insert(0, task_root)?;
     }
-    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| has_path_files(folder)) {
+    for folder in environment.task_root.iter().chain(layers.iter().rev()).filter(|folder| site::has_path_files(folder))
+    {
         py.import("site")?.call_method1("addsitedir", (folder,))?;
     }
     Ok(())
-}
-
-/// Whether a folder has `.pth` files. `site.addsitedir` would find out too, at the price of looking at all of `sys.path`.
-fn has_path_files(folder: &str) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| Path::new(&entry.file_name()).extension().is_some_and(|kind| kind == "pth"))
-        })
-    })
 }

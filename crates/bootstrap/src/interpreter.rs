@@ -1,30 +1,40 @@
 //! Configures, starts and owns CPython.
 
 use crate::environment::Environment;
-use crate::frozen;
+use crate::{frozen, site};
 use libc::wchar_t;
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+use pyo3::{ffi, intern};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fmt, fs, ptr};
 
-/// The CPython this executable was built against.
+/// The CPython this executable was built against. The places are empty where it is part of a wheel: `WHIPSNAKE_PYTHON` names
+/// another CPython of the same version.
 pub struct Build {
     /// Such as `3.14`.
     pub version: &'static str,
-    executable: &'static CStr,
+    /// The interpreter.
+    pub executable: &'static CStr,
     /// Where Python lies when this executable is part of a layer: nothing beside the executable leads there.
     pub home: Option<&'static CStr>,
     prefix: &'static CStr,
     exec_prefix: &'static CStr,
-    standard_library: &'static CStr,
+    pub standard_library: &'static CStr,
     /// The standard library's zip, folder and extension modules.
     pub search_paths: &'static [&'static str],
     /// Where packages are installed for this Python.
     pub site_packages: &'static str,
+    /// Where this Python's `site` looks for packages and `.pth` files.
+    pub site_folders: &'static [&'static str],
+    /// The same in a user's home.
+    pub user_site: &'static str,
+    /// Whether there is a frozen stand-in for `site`.
+    pub stands_in_for_site: bool,
     /// Modules that are part of this interpreter itself.
     pub built_in: &'static [&'static str],
 }
@@ -93,12 +103,14 @@ pub fn run_as_python() -> Result<ExitCode, StartError> {
     let arguments = CStrings::new(env::args_os());
     let mut config = Config::new();
     // CPython finds its library from here, as if it had been started under this name.
-    config.set_string("program_name", |config| &raw mut config.program_name, BUILD.executable)?;
+    let named = env::var_os("WHIPSNAKE_PYTHON").and_then(|named| CString::new(named.into_vec()).ok());
+    let executable = named.as_deref().unwrap_or(BUILD.executable);
+    config.set_string("program_name", |config| &raw mut config.program_name, executable)?;
     if let (Some(home), None) = (BUILD.home, env::var_os("PYTHONHOME")) {
         config.set_string("home", |config| &raw mut config.home, home)?;
     }
     config.set_arguments(&arguments)?;
-    config.start()?;
+    config.start(false)?;
     // SAFETY: CPython has just been started with the arguments it is to run, and nothing of it is used afterwards.
     let code = unsafe { ffi::Py_RunMain() };
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
@@ -118,12 +130,17 @@ impl Interpreter {
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();
         config.fill(environment, options.as_ref())?;
-        config.start()?;
+        let spares_site = options.is_none() && site::is_spared(environment);
+        config.start(spares_site)?;
         tracing::debug!(python = BUILD.version, "CPython runs");
         let interpreter = Self(());
         // pyo3 makes this type when it takes its first exception. Where that is a RecursionError, the making fails with another
         // one, which pyo3 then waits for itself to take.
         interpreter.run(|py| drop(py.get_type::<pyo3::panic::PanicException>()));
+        if spares_site {
+            frozen::forget_site();
+            interpreter.run(site::complete).map_err(|error| StartError { doing: "site", reason: error.to_string() })?;
+        }
         Ok(interpreter)
     }
 
@@ -137,6 +154,18 @@ impl Interpreter {
         // SAFETY: on the main thread, which holds the interpreter since it started it, and with nothing of Python borrowed.
         unsafe { ffi::Py_FinalizeEx() == 0 }
     }
+}
+
+/// The module `sys`. Looked into several times an invocation: an import would search for it each time.
+pub fn sys(py: Python<'_>) -> &Bound<'_, PyModule> {
+    static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let sys = SYS.get_or_init(py, || py.import("sys").expect("every interpreter has sys").unbind());
+    sys.bind(py)
+}
+
+/// A module that somebody has imported.
+pub fn imported<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    sys(py).getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
 }
 
 /// Rust's own handlers tell of a stack overflow and let the second fault end the process. A function that sends itself such a
@@ -157,13 +186,16 @@ pub struct StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Build { version, prefix, .. } = BUILD;
+        let Self { doing, reason } = self;
+        if prefix.is_empty() {
+            return write!(f, "could not start CPython {version} of WHIPSNAKE_PYTHON: {doing} failed: {reason}");
+        }
+        let prefix = prefix.to_string_lossy();
         write!(
             f,
-            "could not start CPython {} of {}: {} failed: {}. If that Python has moved, run `make build` again",
-            BUILD.version,
-            BUILD.prefix.to_string_lossy(),
-            self.doing,
-            self.reason
+            "could not start CPython {version} of {prefix}: {doing} failed: {reason}. If that Python has moved, run `make build` \
+             again"
         )
     }
 }
@@ -217,8 +249,14 @@ impl Config {
 
     fn fill(&mut self, environment: &Environment, options: Option<&CStrings>) -> Result<(), StartError> {
         let runtime_dir = environment.runtime_dir.as_deref().unwrap_or(RUNTIME_DIR);
-        if environment.python_home.is_none() {
-            self.locate(environment)?;
+        match (&environment.python_home, &environment.whipsnake_python) {
+            (Some(_), _) => {}
+            // From here CPython finds its library and the packages as it does when it is started under this name.
+            (None, Some(python)) => {
+                let python = CString::new(python.as_str()).expect("variables have no NUL");
+                self.set_string("program_name", |config| &raw mut config.program_name, &python)?;
+            }
+            (None, None) => self.locate(environment)?,
         }
         if environment.python_io_encoding.is_none() {
             self.set_string("stdio_encoding", |config| &raw mut config.stdio_encoding, c"utf-8")?;
@@ -286,8 +324,11 @@ impl Config {
         check(field, unsafe { ffi::PyWideStringList_Append(place(&mut self.0), wide.as_ptr()) })
     }
 
-    fn start(self) -> Result<(), StartError> {
+    fn start(self, spares_site: bool) -> Result<(), StartError> {
         frozen::register();
+        if !spares_site {
+            frozen::forget_site();
+        }
         restore_default_signals();
         // SAFETY: the one call that starts CPython, with a configuration that is filled.
         check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&self.0) })

@@ -1,13 +1,14 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
 use crate::compat;
-use crate::context::Contexts;
+use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
 use crate::init;
 use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::signals::{Interruption, Waiter};
+use crate::snapshot;
 use crate::standard_streams;
 use crate::streaming::Stream;
 use crate::traceback::{self, Failure};
@@ -31,6 +32,15 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
         Err(Failure::Fault(fault, exception)) => return server.fail_init(py, &fault, exception.as_ref()),
         Err(Failure::Raised(error)) => return Ending::Raised(error),
     };
+    if environment.graceful_shutdown.as_deref() == Some("1") {
+        server.ask_for_notice(py);
+    }
+    if environment.initialization_type.as_deref() == Some(snapshot::INITIALIZATION_TYPE)
+        && let Err(ending) = snapshot::take(py, &server)
+    {
+        server.close(py);
+        return ending;
+    }
     loop {
         if let Err(ending) = server.serve_one(py, &handler) {
             server.close(py);
@@ -41,8 +51,8 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
 
 /// Serves invocations: what an invocation needs, and the ways to answer it.
 pub struct Server {
-    client: Client,
-    waiter: Waiter,
+    pub client: Client,
+    pub waiter: Waiter,
     contexts: Contexts,
     log: Py<Log>,
     /// `sys.modules`.
@@ -77,6 +87,13 @@ impl Server {
     fn ended_by(&self, error: PyErr) -> Ending {
         let kept = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.unwrap_or(Ending::Raised(error))
+    }
+
+    /// Has Lambda give notice before it ends the process. A function that gets none can serve all the same.
+    fn ask_for_notice(&self, py: Python<'_>) {
+        if let Err(error) = self.waiter.complete(py, self.client.register_extension("whipsnake")) {
+            eprintln!("whipsnake: Lambda will end this process without a SIGTERM: {error}");
+        }
     }
 
     /// Ends what async handlers have left going on.
@@ -117,7 +134,7 @@ impl Server {
     fn begin(&self, py: Python<'_>, invocation: &Invocation) {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
         self.log.get().begin(invocation);
-        self.contexts.trace(py, invocation.trace_id.as_deref());
+        context::trace(py, invocation.trace_id.as_deref());
     }
 
     fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &Invocation) -> Result<Answer, Failure> {
@@ -225,6 +242,12 @@ impl Server {
             self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
         };
         reported.err().unwrap_or(Ending::InitFailed)
+    }
+
+    /// Tells the log of a failure outside invocations, and returns the report.
+    pub fn told(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> String {
+        self.log.get().fault(py, fault, exception);
+        fault.report("").to_json()
     }
 
     /// Reports a failed init phase.

@@ -4,6 +4,7 @@
 //! before: that import costs more than all the rest of a cold start. Where lines go is decided here.
 
 use crate::environment::Environment;
+use crate::interpreter::sys;
 use crate::{standard_streams, traceback};
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
@@ -52,9 +53,7 @@ impl Log {
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
         let Some(frames) = &self.frames else {
-            py.import(intern!(py, "sys"))?
-                .getattr(intern!(py, "stdout"))?
-                .call_method1(intern!(py, "write"), (msg,))?;
+            sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
         };
         let kind = frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(TEXT_FRAME, u32::from_be_bytes);

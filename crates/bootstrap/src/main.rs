@@ -4,26 +4,36 @@
 //! environment ─► (wrapper) ─► interpreter ─► init phase ─► invoke phase ─► shutdown
 //! ```
 
+mod archive;
 mod compat;
+mod compiling;
 mod context;
 mod environment;
 mod event_loop;
 mod frozen;
+mod garbage;
 mod handler;
 mod importing;
 mod init;
 mod interpreter;
 mod invoke;
 mod logging;
+#[cfg(libpython_static)]
+mod older_functions;
+mod places;
+mod process_environment;
 mod shutdown;
 mod signals;
+mod site;
+mod snapshot;
 mod standard_streams;
 mod streaming;
 mod traceback;
+mod web_application;
 mod wrapper;
 
 use environment::Environment;
-use interpreter::{Interpreter, Role};
+use interpreter::{BUILD, Interpreter, Role};
 use std::convert::Infallible;
 use std::error::Error;
 use std::process::ExitCode;
@@ -48,10 +58,15 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper).into());
     }
-    Environment::withhold();
+    environment.withhold();
     let endpoint = environment.runtime_api.as_deref().ok_or(
         "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`",
     )?;
+    if BUILD.executable.is_empty() && environment.whipsnake_python.is_none() {
+        return Err("WHIPSNAKE_PYTHON is not set. This bootstrap is part of a Python package and uses the Python that the package \
+                    is installed in: run functions with the command `whipsnake` of that package"
+            .into());
+    }
     let client = Client::new(endpoint, interpreter::USER_AGENT)?;
     let interpreter = Interpreter::start(environment, role)?;
     let ending = interpreter.run(|py| invoke::serve(py, environment, client));

@@ -18,6 +18,10 @@ const FLUSH_FAILED: i32 = 120;
 pub enum Ending {
     /// The init phase failed and Lambda knows: exit code 1.
     InitFailed,
+    /// What there was to do before a snapshot failed, and Lambda knows: exit code 64.
+    SnapshotFailed,
+    /// What there was to do after a restore failed, and Lambda knows: exit code 65.
+    RestoreFailed,
     /// An exception that is no `Exception`, or one in a signal handler: as Python ends with it.
     Raised(PyErr),
     /// SIGTERM without a handler of the function's: an orderly end, and the signal's own wait status.
@@ -30,6 +34,8 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InitFailed => f.write_str("the init phase failed"),
+            Self::SnapshotFailed => f.write_str("the process is not ready for a snapshot"),
+            Self::RestoreFailed => f.write_str("the process is not ready after its restore"),
             Self::Raised(error) => error.fmt(f),
             Self::Terminated => f.write_str("the process is to end"),
             Self::Lambda(error) => error.fmt(f),
@@ -42,6 +48,8 @@ impl Ending {
     pub fn exit(self, interpreter: Interpreter) -> Result<Infallible, Box<dyn std::error::Error>> {
         match self {
             Self::InitFailed => finish(interpreter, 1),
+            Self::SnapshotFailed => finish(interpreter, 64),
+            Self::RestoreFailed => finish(interpreter, 65),
             Self::Terminated => {
                 interpreter.finish();
                 die_of(SIGTERM)

@@ -1,5 +1,6 @@
 //! `sys.stdout` and `sys.stderr`.
 
+use crate::interpreter::sys;
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::io::Write;
@@ -14,7 +15,7 @@ pub fn set_up(py: Python<'_>) -> PyResult<()> {
 
 /// Flushes what the function left. Its streams may be closed, replaced or gone: that is no reason to fail.
 pub fn flush(py: Python<'_>) {
-    let Ok(sys) = py.import(intern!(py, "sys")) else { return };
+    let sys = sys(py);
     for name in [intern!(py, "stdout"), intern!(py, "stderr")] {
         if let Ok(stream) = sys.getattr(name) {
             let _ = stream.call_method0(intern!(py, "flush"));
@@ -25,8 +26,7 @@ pub fn flush(py: Python<'_>) {
 /// Writes to what the function has as `sys.stdout` now, so that a redirection catches our lines as it catches its own; to the
 /// process's standard output where that does not work.
 pub fn write_out(py: Python<'_>, text: &str) {
-    let written = py.import(intern!(py, "sys")).and_then(|sys| {
-        let stdout = sys.getattr(intern!(py, "stdout"))?;
+    let written = sys(py).getattr(intern!(py, "stdout")).and_then(|stdout| {
         stdout.call_method1(intern!(py, "write"), (text,))?;
         stdout.call_method0(intern!(py, "flush"))
     });

@@ -4,6 +4,7 @@
 //! managed runtime cannot serialise any of them, so nothing is taken away. What it can serialise stays what it is.
 
 use crate::event_loop::EventLoop;
+use crate::interpreter::imported;
 use crate::traceback::{self, Failure};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -185,8 +186,7 @@ fn is_json(value: &Bound<'_, PyAny>) -> bool {
 /// Whether a value is of a class of `whipsnake.http`, which nobody can have made one of without having imported it.
 fn is_response(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = value.py();
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?;
-    match modules.get_item(intern!(py, "whipsnake.http"))? {
+    match imported(py, intern!(py, "whipsnake.http"))? {
         Some(http) => value.is_instance(&http.getattr(intern!(py, "StreamingResponse"))?),
         None => Ok(false),
     }

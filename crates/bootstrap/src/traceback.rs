@@ -1,5 +1,6 @@
 //! Python exceptions to faults. A `PyErr` never leaves the bootstrap; this is where it turns into something to report.
 
+use crate::interpreter::imported;
 use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -45,8 +46,8 @@ pub fn reported(py: Python<'_>, error: PyErr) -> Failure {
 /// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
 /// imported its module, so that is not imported for the question.
 fn as_it_stands(py: Python<'_>, error: &PyErr) -> Option<Fault> {
-    let modules = py.import("sys").ok()?.getattr("modules").ok()?;
-    let class = modules.get_item("awslambdaric.lambda_runtime_exception").ok()?.getattr("FaultException").ok()?;
+    let module = imported(py, intern!(py, "awslambdaric.lambda_runtime_exception")).ok()??;
+    let class = module.getattr("FaultException").ok()?;
     let value = error.value(py);
     if !value.is_instance(&class).ok()? {
         return None;
@@ -73,7 +74,7 @@ pub fn stated(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) ->
 }
 
 /// An exception with its stack.
-fn fault(py: Python<'_>, error: &PyErr) -> Fault {
+pub fn fault(py: Python<'_>, error: &PyErr) -> Fault {
     let error_type = error.get_type(py).name().map_or_else(|_| String::from("Exception"), |name| text(&name));
     let (stack_trace, frames) = stack(py, error).unwrap_or_else(|problem| {
         let note = format!("whipsnake could not read the stack: {}\n", message(py, &problem));

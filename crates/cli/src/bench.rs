@@ -123,7 +123,7 @@ impl Bench {
     /// Measures and tells.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let plan = Plan::make(&self)?;
-        let machine = Machine::look(plan.reference.as_ref().map(|(_, interpreter)| interpreter.build()));
+        let machine = Machine::look(plan.reference.as_ref().map(|(_, interpreter)| interpreter.name()));
         let processor = machine::pin()?;
         let usage = Usage::of(processor);
         let mut results = Results {

@@ -1,31 +1,143 @@
-//! A function's log as people read it.
+//! What goes to standard error, as people read it: a function's log, and what this command has to say itself.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+const DIM: &[u8] = b"\x1b[2m";
+const RED: &[u8] = b"\x1b[31m";
+const YELLOW: &[u8] = b"\x1b[33m";
+const PLAIN: &[u8] = b"\x1b[0m";
+
+/// How lines of a log begin that have a colour.
+const COLOURS: &[(&[u8], &[u8])] = &[
+    (b"START RequestId: ", DIM),
+    (b"END RequestId: ", DIM),
+    (b"REPORT RequestId: ", DIM),
+    (b"INIT_REPORT ", DIM),
+    (b"[ERROR]", RED),
+    (b"[CRITICAL]", RED),
+    (b"[WARNING]", YELLOW),
+];
+
+/// Prints text on standard output. Who has read enough of it, such as `head`, may hang up.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("writing to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a function's log is shown: byte for byte as Lambda would have it, or readably when a terminal shows it.
+pub fn log() -> Box<dyn Write + Send> {
+    let stderr = io::stderr();
+    if stderr.is_terminal() {
+        let colours = has_colours();
+        Box::new(Readable::new(stderr, colours))
+    } else {
+        Box::new(stderr)
+    }
+}
+
+/// Tells something of our own on standard error.
+pub fn say(sentence: &str) {
+    tell("\x1b[1;32m", sentence);
+}
+
+/// The same about something that went wrong.
+pub fn complain(sentence: &str) {
+    tell("\x1b[1;31m", sentence);
+}
+
+fn tell(colour: &str, sentence: &str) {
+    if has_colours() {
+        eprintln!("{colour}whipsnake:\x1b[0m {sentence}");
+    } else {
+        eprintln!("whipsnake: {sentence}");
+    }
+}
+
+/// Type and first line of what went wrong in a function.
+pub fn headline(fault: &[u8]) -> String {
+    let fault: Value = serde_json::from_slice(fault).unwrap_or_default();
+    let field = |name: &str| fault[name].as_str().unwrap_or_default();
+    format!("{}: {}", field("errorType"), field("errorMessage").lines().next().unwrap_or_default())
+}
+
+/// Whether standard error is a terminal whose user wants colours: `NO_COLOR`, `CLICOLOR_FORCE` and TERM=dumb are respected.
+fn has_colours() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
+}
 
 /// Shows a carriage return inside a line as a new line: on Lambda it keeps an error and its traceback one record.
-pub struct Readable<W> {
+struct Readable<W> {
     target: W,
+    colours: bool,
     /// Whether the last byte was a carriage return, whose meaning depends on what follows.
     pending: bool,
+    line: Line,
+}
+
+/// How far the line is that is being shown.
+enum Line {
+    Empty,
+    Plain,
+    Coloured,
 }
 
 impl<W: Write> Readable<W> {
-    /// Writes to `target`.
-    pub fn new(target: W) -> Self {
-        Readable { target, pending: false }
+    fn new(target: W, colours: bool) -> Self {
+        Readable { target, colours, pending: false, line: Line::Empty }
+    }
+
+    /// Begins a line, if this is its beginning. What was written at once decides: half a line is not held back.
+    fn begin(&mut self, line: &[u8], shown: &mut Vec<u8>) {
+        if !matches!(self.line, Line::Empty) {
+            return;
+        }
+        let colour = COLOURS.iter().find(|(beginning, _)| self.colours && line.starts_with(beginning));
+        self.line = match colour {
+            Some((_, colour)) => {
+                shown.extend_from_slice(colour);
+                Line::Coloured
+            }
+            None => Line::Plain,
+        };
+    }
+
+    fn end(&mut self, shown: &mut Vec<u8>) {
+        if matches!(self.line, Line::Coloured) {
+            shown.extend_from_slice(PLAIN);
+        }
+        self.line = Line::Empty;
+        shown.push(b'\n');
     }
 }
 
 impl<W: Write> Write for Readable<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut shown = Vec::with_capacity(bytes.len() + 1);
-        for &byte in bytes {
-            if self.pending {
-                shown.push(if byte == b'\n' { b'\r' } else { b'\n' });
+        let mut shown = Vec::with_capacity(bytes.len() + 16);
+        for (position, &byte) in bytes.iter().enumerate() {
+            if std::mem::take(&mut self.pending) {
+                if byte == b'\n' {
+                    shown.push(b'\r');
+                } else {
+                    self.end(&mut shown);
+                }
             }
-            self.pending = byte == b'\r';
-            if !self.pending {
-                shown.push(byte);
+            match byte {
+                b'\r' => self.pending = true,
+                b'\n' => self.end(&mut shown),
+                _ => {
+                    self.begin(&bytes[position..], &mut shown);
+                    shown.push(byte);
+                }
             }
         }
         self.target.write_all(&shown)?;
@@ -41,13 +153,25 @@ impl<W: Write> Write for Readable<W> {
 mod tests {
     use super::{Readable, Write};
 
-    #[test]
-    fn a_record_becomes_lines_wherever_it_was_cut() {
+    fn shown(colours: bool, parts: &[&str]) -> String {
         let mut shown = Vec::new();
-        let mut readable = Readable::new(&mut shown);
-        for part in ["[ERROR] a\r", "b\rc", "\n", "d\r", "\n"] {
+        let mut readable = Readable::new(&mut shown, colours);
+        for part in parts {
             readable.write_all(part.as_bytes()).expect("a Vec takes everything");
         }
-        assert_eq!(shown, b"[ERROR] a\nb\nc\nd\r\n");
+        String::from_utf8(shown).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_record_becomes_lines_wherever_it_was_cut() {
+        assert_eq!(shown(false, &["[ERROR] a\r", "b\rc", "\n", "d\r", "\n"]), "[ERROR] a\nb\nc\nd\r\n");
+    }
+
+    #[test]
+    fn the_first_line_of_a_record_has_its_colour() {
+        assert_eq!(
+            shown(true, &["[ERROR]\ta", "b\r  [ERROR]\nEND RequestId: 1", "\nplain\n"]),
+            "\x1b[31m[ERROR]\tab\x1b[0m\n  [ERROR]\n\x1b[2mEND RequestId: 1\x1b[0m\nplain\n"
+        );
     }
 }

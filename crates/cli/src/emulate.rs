@@ -1,57 +1,36 @@
 //! `whipsnake emulate`: an Invoke API for boto3 and the AWS command line, and a Function URL for everything that speaks HTTP.
 
-use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
-use whipsnake_emulator::{Emulator, start_function_url, start_invoke_api};
+use whipsnake_emulator::{Deployment, Emulator};
 
-use crate::{display::Readable, failure::Failure, function::FunctionArguments, signals};
+use crate::{
+    display, endpoints, failure::Failure, function::FunctionArguments, signals, simulate::SimulationArguments,
+};
 
-/// Serves a function to boto3, to `aws lambda invoke` and, by a Function URL, to HTTP clients until Ctrl-C; its log goes to standard
-/// error.
+/// Serves a function to boto3, `aws lambda invoke` and HTTP clients until Ctrl-C
 #[derive(clap::Args)]
 pub struct Emulate {
-    #[command(flatten)]
-    function: FunctionArguments,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
     /// Where to listen for a Function URL; without it there is none
     #[arg(long, value_name = "ADDRESS")]
     function_url: Option<SocketAddr>,
-    /// The function's name; `function` always works too
-    #[arg(long, value_name = "NAME", default_value = "function")]
-    function_name: String,
+    #[command(flatten)]
+    function: FunctionArguments,
+    #[command(flatten)]
+    simulation: SimulationArguments,
 }
 
 impl Emulate {
     /// Serves until a signal ends the process.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let function = self.function.function(self.function_name)?;
-        let name = function.name.clone();
-        let region = function.region.clone();
-        let emulator = Arc::new(Emulator::new(function, Box::new(Readable::new(io::stderr()))));
-        signals::shut_down_on_signal(&emulator)?;
-        let busy = |address: SocketAddr, option: &'static str| {
-            move |error: io::Error| {
-                Failure::new(format!("listening on {address}: {error}; choose another address with {option}"))
-            }
-        };
-        let api = start_invoke_api(self.listen, Arc::clone(&emulator)).map_err(busy(self.listen, "--listen"))?;
-        eprintln!(
-            "whipsnake: http://{} runs {name}; aws lambda invoke --endpoint-url http://{} --region {region} \
-             --no-sign-request --function-name {name} --cli-binary-format raw-in-base64-out --payload '{{}}' /dev/stdout",
-            api.address(),
-            api.address(),
-        );
-        let _url = match self.function_url {
-            Some(address) => {
-                let url =
-                    start_function_url(address, Arc::clone(&emulator)).map_err(busy(address, "--function-url"))?;
-                eprintln!("whipsnake: curl -N http://{}/ asks its Function URL", url.address());
-                Some(url)
-            }
-            None => None,
-        };
+        let emulator = Emulator::new(self.function.function()?, display::log());
+        let emulator = Arc::new(emulator.simulating(self.simulation.simulation()));
+        let running = Arc::clone(&emulator);
+        signals::on_end(move || running.shut_down())?;
+        let _endpoints = endpoints::open(&Deployment::new(Arc::clone(&emulator)), self.listen, self.function_url)?;
         // A failed init is in the log, and is run again by the first invocation.
         emulator.start().map_err(|error| Failure::new(error.to_string()))?;
         loop {

@@ -9,19 +9,31 @@ use std::{
 
 use whipsnake_emulator::Function;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, python};
 
-/// What `whipsnake invoke` and `whipsnake emulate` run.
+/// A function, and how it is configured.
 #[derive(clap::Args)]
 pub struct FunctionArguments {
     /// The handler, as in Lambda's configuration: module.function
+    #[arg(help_heading = None)]
     handler: String,
+    #[command(flatten)]
+    pub configuration: Configuration,
+}
+
+/// How a function is configured.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Function")]
+pub struct Configuration {
     /// The directory with the function's code
     #[arg(long, value_name = "DIR", default_value = ".")]
     task: PathBuf,
     /// The bootstrap to run [default: the one beside this command]
     #[arg(long, value_name = "PATH")]
     bootstrap: Option<PathBuf>,
+    /// A virtual environment whose packages the function may import [default: $VIRTUAL_ENV]
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
     /// The function's memory in megabytes: told and reported, not enforced
     #[arg(long, value_name = "MEGABYTES", default_value_t = 128)]
     memory: u32,
@@ -37,11 +49,21 @@ pub struct FunctionArguments {
     /// The region the function believes to be in
     #[arg(long, value_name = "REGION", default_value = "us-east-1")]
     region: String,
+    /// The function's name
+    #[arg(long, value_name = "NAME", default_value = "function")]
+    function_name: String,
 }
 
 impl FunctionArguments {
-    /// The function called `name`, with all its paths known to exist.
-    pub fn function(self, name: String) -> Result<Function, Failure> {
+    /// The function, with all its paths known to exist.
+    pub fn function(&self) -> Result<Function, Failure> {
+        self.configuration.function(self.handler.clone())
+    }
+}
+
+impl Configuration {
+    /// The function with that handler, all its paths known to exist.
+    pub fn function(&self, handler: String) -> Result<Function, Failure> {
         let task = fs::canonicalize(&self.task).ok().filter(|task| task.is_dir()).ok_or_else(|| {
             Failure::new(format!(
                 "there is no directory {}: name the one with the function's code with --task",
@@ -52,17 +74,61 @@ impl FunctionArguments {
             Some(file) => read_variables(file)?,
             None => BTreeMap::new(),
         };
-        environment.extend(self.environment);
+        environment.extend(self.environment.iter().cloned());
+        if let Some(packages) = self.packages()? {
+            // Behind what the function says itself.
+            let path = environment.entry("PYTHONPATH".to_owned()).or_default();
+            let separator = if path.is_empty() { "" } else { ":" };
+            path.push_str(&format!("{separator}{}", packages.display()));
+        }
+        // The bootstrap of a wheel has no Python of its own; one that was named has.
+        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
+        let library_folder = python.as_deref().map(python::shared_library_folder).transpose()?;
+        environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
-            name,
-            handler: self.handler,
+            name: self.function_name.clone(),
+            handler,
             task,
-            bootstrap: find_bootstrap(self.bootstrap)?,
+            bootstrap: self.bootstrap()?,
             memory: self.memory,
             timeout: Duration::from_secs_f64(self.timeout),
-            region: self.region,
+            region: self.region.clone(),
             environment,
+            library_folder,
         })
+    }
+}
+
+impl Configuration {
+    /// The bootstrap, known to exist.
+    pub fn bootstrap(&self) -> Result<PathBuf, Failure> {
+        find_bootstrap(self.bootstrap.clone())
+    }
+
+    /// The folder with the function's code, as it was named.
+    pub fn task(&self) -> &Path {
+        &self.task
+    }
+
+    /// The file with the function's variables.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.env_file.as_deref()
+    }
+
+    /// Where the virtual environment has its packages. The active one may be of something else; one that was named has to be there.
+    fn packages(&self) -> Result<Option<PathBuf>, Failure> {
+        let active = env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
+        let Some(venv) = self.venv.clone().or(active) else { return Ok(None) };
+        let found = fs::read_dir(venv.join("lib")).ok().and_then(|mut pythons| {
+            pythons.find_map(|python| Some(python.ok()?.path().join("site-packages")).filter(|path| path.is_dir()))
+        });
+        match (found.and_then(|found| fs::canonicalize(found).ok()), &self.venv) {
+            (None, Some(named)) => {
+                let named = named.display();
+                Err(Failure::new(format!("{named} is no virtual environment: it has no lib/python3.X/site-packages")))
+            }
+            (found, _) => Ok(found),
+        }
     }
 }
 
@@ -108,8 +174,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|seconds| (0.001..=86_400.0).contains(seconds))
-        .ok_or_else(|| format!("{text:?} is not a number of seconds above 0 and up to 86400"))
+    text.parse().map_err(|_| format!("{text:?} is not a number of seconds")).and_then(check_seconds)
+}
+
+/// Whether an invocation may take that long.
+pub fn check_seconds(seconds: f64) -> Result<f64, String> {
+    let allowed = (0.001..=86_400.0).contains(&seconds);
+    allowed.then_some(seconds).ok_or_else(|| format!("{seconds} is not a number of seconds above 0 and up to 86400"))
 }

@@ -1,14 +1,9 @@
 //! `whipsnake layer`: a Python and a bootstrap for it, packed for Lambda.
 
-mod architecture;
-mod archive;
 mod bill_of_materials;
 mod bootstrap;
-mod bytecode;
-mod contents;
 mod crates;
-mod elf;
-mod image;
+mod gaps;
 mod libraries;
 mod licences;
 mod prefix;
@@ -25,11 +20,13 @@ use std::{
 };
 
 use crate::{
+    deployment::{architecture, archive, bytecode, contents, elf, image, module_archive},
     failure::Failure,
-    python::{self, Interpreter},
+    python::{self, Interpreter, library::Kind},
 };
 use architecture::Architecture;
-use bytecode::Source;
+use archive::Moment;
+use bytecode::{Bytecode, Check, Source};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
 use libraries::Libraries;
 use prefix::Prefix;
@@ -47,6 +44,9 @@ pub struct Layer {
     /// The processor that functions run on [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     arch: Option<Architecture>,
+    /// The library of the Python to link [default: static where it has one that can be linked]
+    #[arg(long, value_name = "KIND")]
+    libpython: Option<Kind>,
     /// Where the zip is written
     #[arg(long, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
@@ -62,6 +62,9 @@ pub struct Layer {
     /// The services of the SDK to pack, such as s3,dynamodb [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "sdk")]
     services: Vec<String>,
+    /// How the bytecode is packed. An archive makes imports faster; Pythons that a function starts need the files
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Bytecode::Files)]
+    bytecode: Bytecode,
     /// The folder with whipsnake's sources [default: the first above the working directory]
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
@@ -74,25 +77,34 @@ impl Layer {
             Some(architecture) => architecture,
             None => Architecture::of_this_machine()?,
         };
-        let trims = trim::list(&self.keep)?;
+        let mut trims = trim::list(&self.keep)?;
         let source = bootstrap::find_source(self.source)?;
         let interpreter = python::find(self.python)?;
-        eprintln!("{interpreter}");
         let prefix = Prefix::ask(&interpreter)?;
+        for trim in &mut trims {
+            trim.spare_what_is_not_replaced(&prefix.extension_module_names);
+        }
 
         // Its own folder first: what it was built with is better than what this machine happens to have.
         let mut folders = self.libraries;
-        folders.push(interpreter.library_directory.clone());
+        folders.extend(interpreter.library_directories.iter().cloned());
         let mut libraries = Libraries::new(architecture, folders);
         let mut contents = Contents::default();
-        add_standard_library(&mut contents, &mut libraries, &interpreter, &prefix, &trims)?;
+        let twin = python::twin(&interpreter);
+        let compiler = twin.as_ref().unwrap_or(&interpreter);
+        add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims, self.bytecode)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
-        let bootstrap = bootstrap::build(&source, &interpreter, &prefix, architecture)?;
+        let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
+        eprintln!("{choice}");
+        let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
         for (name, bytes) in libraries.into_found() {
             contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
         }
-        let sdk = self.sdk.map(|how| Ok((how, sdk_contents(&interpreter, &prefix, &self.services)?))).transpose()?;
+        let sdk = self
+            .sdk
+            .map(|how| Ok((how, sdk_contents(compiler, &prefix, &self.services, self.bytecode)?)))
+            .transpose()?;
         let crates = crates::of_bootstrap(&source, architecture)?;
         let licences = licences::of_crates(&source, &crates)
             .map_err(|error| Failure::new(format!("reading the crates' licences: {error}")))?;
@@ -103,6 +115,7 @@ impl Layer {
             layer: format!("whipsnake-{name}"),
             architectures: vec![architecture],
             components: bill_of_materials::of_runtime(&prefix, &crates),
+            libpython: Some(choice.library.kind),
             contents,
         };
         match sdk {
@@ -123,6 +136,7 @@ impl Layer {
                     layer: format!("whipsnake-sdk-{tag}"),
                     architectures: vec![Architecture::X86_64, Architecture::Arm64],
                     components: bill_of_materials::of_packages(&Sdk::packages()),
+                    libpython: None,
                     contents,
                 };
                 apart.write(&self.output)?;
@@ -135,23 +149,26 @@ impl Layer {
 fn add_standard_library(
     contents: &mut Contents,
     libraries: &mut Libraries,
-    interpreter: &Interpreter,
+    compiler: &Interpreter,
     prefix: &Prefix,
     trims: &[trim::Trim],
+    how: Bytecode,
 ) -> Result<(), Failure> {
     let files = standard_library::read(prefix, trims).map_err(|error| {
         Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
     })?;
     let (modules, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.path.ends_with(".py"));
-    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    add_modules(contents, interpreter, prefix, modules, [Part::StandardLibrary, Part::Bytecode])?;
+    // What cannot be packed is among these: that is told before anything takes time.
     for file in others {
         let is_module = file.path.contains(".so");
         let part = if is_module { Part::ExtensionModules } else { Part::StandardLibrary };
         let bytes = libraries.take(&file.origin, file.bytes)?;
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
-    Ok(())
+    let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
+    let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
+    let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];
+    add_modules(contents, compiler, &folder, modules, how, parts)
 }
 
 /// The bootstrap, and its other names: started as `python3` it is the interpreter.
@@ -174,35 +191,50 @@ fn add_bootstrap(
 
 /// The SDK, where the layer's Python has its packages, as the managed runtime has it: the function's own and those of other
 /// layers come before it.
-fn sdk_contents(interpreter: &Interpreter, prefix: &Prefix, services: &[String]) -> Result<Contents, Failure> {
-    let sdk = Sdk::install(interpreter, services)?;
-    let site_packages = prefix.within(&prefix.standard_library).unwrap_or_default();
+fn sdk_contents(
+    compiler: &Interpreter,
+    prefix: &Prefix,
+    services: &[String],
+    how: Bytecode,
+) -> Result<Contents, Failure> {
+    let sdk = Sdk::install(compiler, services)?;
+    let standard_library = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let folder = format!("{HOME}/{standard_library}/site-packages");
     let mut contents = Contents::default();
-    let files =
-        sdk.files.into_iter().map(|(path, bytes)| (format!("{HOME}/{site_packages}/site-packages/{path}"), bytes));
+    let files = sdk.files.into_iter().map(|(path, bytes)| (format!("{folder}/{path}"), bytes));
     let (modules, data): (Vec<_>, Vec<_>) = files.partition(|(path, _)| path.ends_with(".py"));
-    add_modules(&mut contents, interpreter, prefix, modules, [Part::Sdk, Part::Sdk])?;
+    add_modules(&mut contents, compiler, &folder, modules, how, [Part::Sdk; 3])?;
     for (path, bytes) in data {
         contents.add(path, Part::Sdk, Entry::File(bytes));
     }
     Ok(contents)
 }
 
-/// Python files with their bytecode, and the parts that those belong to.
+/// Python files of a folder with their bytecode, and the parts that those belong to.
 fn add_modules(
     contents: &mut Contents,
-    interpreter: &Interpreter,
-    prefix: &Prefix,
+    compiler: &Interpreter,
+    folder: &str,
     modules: Vec<(String, Vec<u8>)>,
-    [source, compiled]: [Part; 2],
+    how: Bytecode,
+    [source, file, archive]: [Part; 3],
 ) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> =
         modules.iter().map(|(path, text)| Source { path: format!("{ROOT}/{path}"), text }).collect();
-    for ((path, text), bytecode) in modules.iter().zip(bytecode::compile(interpreter, &sources)?) {
-        if let (Some(path), Some(bytecode)) = (bytecode::path(path, &prefix.cache_tag), bytecode) {
-            contents.add(path, compiled, Entry::File(bytecode));
+    let compiled = bytecode::compile(compiler, &sources, Check::Never)?;
+    if how.has_archive() {
+        let within = |path: &str| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/').to_owned();
+        let below: Vec<_> = modules.iter().map(|(path, text)| (within(path), text.as_slice())).collect();
+        let bytes = module_archive::write(&below, &compiled, compiler, Moment::EARLIEST)?;
+        contents.add(format!("{folder}/{}", module_archive::PATH), archive, Entry::File(bytes));
+    }
+    for ((path, text), bytecode) in modules.into_iter().zip(compiled) {
+        if let (Some(path), Some(bytecode), true) =
+            (bytecode::path(&path, &compiler.cache_tag), bytecode, how.has_files())
+        {
+            contents.add(path, file, Entry::File(bytecode));
         }
-        contents.add(path, source, Entry::File(text.clone()));
+        contents.add(path, source, Entry::File(text));
     }
     Ok(())
 }
@@ -213,6 +245,7 @@ struct Product {
     layer: String,
     architectures: Vec<Architecture>,
     components: Vec<serde_json::Value>,
+    libpython: Option<Kind>,
     contents: Contents,
 }
 
@@ -220,7 +253,7 @@ impl Product {
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let name = format!("{}.zip", self.file);
         let file = folder.join(&name);
-        let zip = archive::write(&self.contents)
+        let zip = archive::write(&self.contents, Moment::EARLIEST)
             .map_err(|error| Failure::new(format!("writing the zip {}: {error}", file.display())))?;
         let bill = bill_of_materials::write(&self.components, &self.contents);
         let sum = archive::sha256(&zip);
@@ -230,6 +263,7 @@ impl Product {
             contents: &self.contents,
             layer: &self.layer,
             architectures: &self.architectures,
+            libpython: self.libpython,
         };
         let report = report.to_string();
         let files = [

@@ -3,23 +3,47 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod collected;
+mod completions;
+mod deployment;
 mod display;
+mod doctor;
 mod emulate;
+mod endpoints;
+mod event;
+mod events;
 mod failure;
 mod function;
 mod invoke;
+mod json_outcome;
 mod layer;
+mod pack;
 mod play;
 mod python;
+#[cfg(test)]
+mod reference;
+mod session;
 mod signals;
+mod simulate;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::styling::{AnsiColor, Effects, Styles},
+};
+
+/// The headings and names of cargo's and uv's help, on terminals.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default());
 
 /// Runs Python functions on whipsnake, the AWS Lambda runtime, without AWS.
 #[derive(Parser)]
-#[command(name = "whipsnake", version, disable_help_subcommand = true)]
+#[command(name = "whipsnake", version, disable_help_subcommand = true, styles = STYLES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -28,24 +52,36 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Invoke(invoke::Invoke),
+    Watch(watch::Watch),
     Emulate(emulate::Emulate),
+    Events(events::Events),
+    Session(session::Session),
     Play(play::Play),
+    Doctor(doctor::Doctor),
     Python(python::Python),
     Layer(layer::Layer),
+    Pack(pack::Pack),
     Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Invoke(invoke) => invoke.run(),
+        Verb::Watch(watch) => watch.run(),
         Verb::Emulate(emulate) => emulate.run(),
+        Verb::Events(events) => events.run(),
+        Verb::Session(session) => session.run(),
         Verb::Play(play) => play.run(),
+        Verb::Doctor(doctor) => doctor.run(),
         Verb::Python(python) => python.run(),
         Verb::Layer(layer) => layer.run(),
+        Verb::Pack(pack) => pack.run(),
         Verb::Bench(bench) => bench.run(),
+        Verb::Completions(completions) => completions.run(),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("whipsnake: {failure}");
+        display::complain(&failure.to_string());
         ExitCode::from(2)
     })
 }

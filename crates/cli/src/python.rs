@@ -1,8 +1,10 @@
 //! `whipsnake python`: the CPython to build a bootstrap against.
 
 mod interpreter;
+pub mod library;
 pub mod pyo3_config;
 mod search;
+mod trial;
 
 use std::{
     cmp::Reverse,
@@ -15,6 +17,7 @@ use std::{
 use crate::failure::Failure;
 pub use interpreter::Interpreter;
 use interpreter::Version;
+use library::{Choice, Kind};
 pub use search::on_path;
 
 /// What is installed when nothing is.
@@ -31,6 +34,9 @@ pub struct Python {
     /// An interpreter, or a version such as 3.14 or 3.14t
     #[arg(long, value_name = "PATH|VERSION")]
     python: Option<String>,
+    /// The library to link, with --config [default: static where the Python has one that can be linked]
+    #[arg(long, value_name = "KIND")]
+    libpython: Option<Kind>,
     /// Writes what pyo3 has to know to this file, for PYO3_CONFIG_FILE
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -41,11 +47,14 @@ impl Python {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let interpreter = find(self.python)?;
         if let Some(config) = &self.config {
-            pyo3_config::write(config, &interpreter).map_err(|error| {
+            let choice = Choice::make(&interpreter, self.libpython, |_| Ok(()))?;
+            pyo3_config::write(config, &choice).map_err(|error| {
                 Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
             })?;
+            eprintln!("{choice}");
+        } else {
+            eprintln!("{interpreter}");
         }
-        eprintln!("{interpreter}");
         println!("{}", interpreter.executable.display());
         Ok(ExitCode::SUCCESS)
     }
@@ -58,6 +67,55 @@ pub fn find(named: Option<String>) -> Result<Interpreter, Failure> {
         Some(version) => of_version(&version),
         None => at(&named).or_else(|failure| elsewhere(&named).ok_or(failure)),
     }
+}
+
+/// The folder with the library that a bootstrap needs to run on the interpreter at `path`.
+pub fn shared_library_folder(path: &str) -> Result<PathBuf, Failure> {
+    interpreter::shared_library_folder(Path::new(path)).map_err(Failure::new)
+}
+
+/// What [`find`] chooses when nothing is named here, and why; nothing is installed.
+pub struct Found {
+    /// The interpreter, or why there is none.
+    pub chosen: Result<Interpreter, String>,
+    /// Why this one.
+    pub why: String,
+    /// Which else could be used.
+    pub others: Vec<Interpreter>,
+    /// Which cannot be used, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Looks at all Pythons that are here.
+pub fn look() -> Found {
+    let (mut found, problems) = search::all();
+    let named = name(None);
+    let version = named.as_deref().and_then(Version::parse);
+    let (chosen, why) = match (&named, version) {
+        (Some(named), None) => {
+            let interpreter = at(named).map_err(|failure| failure.to_string());
+            (interpreter, "$PYTHON names it".to_owned())
+        }
+        (named, version) => {
+            let wanted = |interpreter: &Interpreter| match &version {
+                Some(version) => version.matches(interpreter),
+                None => !interpreter.is_free_threaded,
+            };
+            let best = (0..found.len())
+                .filter(|&index| wanted(&found[index]))
+                .min_by_key(|&index| Reverse((found[index].is_release, found[index].version)));
+            let why = match named {
+                Some(named) => format!("$PYTHON asks for {named}, and it is the newest of these"),
+                None => "it is the newest that is here; --python or $PYTHON names another".to_owned(),
+            };
+            let chosen = best.map(|index| found.remove(index));
+            (chosen.ok_or_else(|| format!("there is none that can be used: {WHAT_TO_DO}")), why)
+        }
+    };
+    if let Ok(chosen) = &chosen {
+        found.retain(|other| other.executable != chosen.executable);
+    }
+    Found { chosen, why, others: found, problems }
 }
 
 /// What was named, here or by $PYTHON.
@@ -101,6 +159,14 @@ fn of_version(version: &Version) -> Result<Interpreter, Failure> {
 /// The newest of those; of equals the one found first. Alphas and candidates come after every release.
 fn best(found: Vec<Interpreter>, wanted: impl Fn(&Interpreter) -> bool) -> Option<Interpreter> {
     found.into_iter().filter(wanted).min_by_key(|interpreter| Reverse((interpreter.is_release, interpreter.version)))
+}
+
+/// Where an interpreter is for another processor, and so emulated: one for this processor that compiles to the same bytecode, ten
+/// times faster.
+pub fn twin(interpreter: &Interpreter) -> Option<Interpreter> {
+    let is_here = |interpreter: &Interpreter| interpreter.machine == env::consts::ARCH;
+    let candidates = if is_here(interpreter) { Vec::new() } else { search::all().0 };
+    candidates.into_iter().find(|other| is_here(other) && other.compiles_like(interpreter))
 }
 
 fn not_found(what: &str, problems: &[String]) -> Failure {

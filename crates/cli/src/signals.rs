@@ -1,23 +1,21 @@
 //! Ctrl-C: the function's process ends first, as Lambda ends it, then ours.
 
-use std::{process, sync::Arc, thread};
+use std::{process, thread};
 
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
-use whipsnake_emulator::Emulator;
 
 use crate::failure::Failure;
 
-/// From now on Ctrl-C and SIGTERM shut `emulator` down and exit with the code shells expect.
-pub fn shut_down_on_signal(emulator: &Arc<Emulator>) -> Result<(), Failure> {
+/// From now on Ctrl-C and SIGTERM run `end` and then exit with the code shells expect.
+pub fn on_end(end: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Failure::new(format!("preparing to shut down on Ctrl-C: {error}")))?;
-    let emulator = Arc::clone(emulator);
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            emulator.shut_down();
+            end();
             process::exit(128 + signal);
         }
     });

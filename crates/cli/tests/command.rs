@@ -126,7 +126,7 @@ fn invoke_prints_the_response_and_keeps_the_log_apart() {
     let said = whipsnake(&["invoke", "app.handler", "--event", &event, "--bootstrap", &bootstrap, "--env", &variable]);
     acting.join().expect("the runtime's part is played to its end");
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), "true\n"));
-    assert!(said.stderr.starts_with("[ERROR] one\ntwo\nSTART RequestId: "), "{}", said.stderr);
+    assert!(said.stderr.starts_with("[ERROR] one\rtwo\nSTART RequestId: "), "{}", said.stderr);
     let report = said.stderr.lines().last().expect("a report");
     assert!(report.starts_with("REPORT RequestId: ") && report.contains("\tInit Duration: "), "{report}");
 }

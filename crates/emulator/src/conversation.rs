@@ -10,6 +10,7 @@ use std::{
 use crate::{
     bytes::Bytes,
     delivery::deliver,
+    extensions,
     http::{self, Connection, Header, Request, Response},
     recording::{Chunk, RecordedRequest},
     script::{Answer, End},
@@ -103,6 +104,15 @@ fn answer(stage: &Arc<Stage>, connection: Connection, path: &str) -> Option<Conn
         ("restore_next", &script.restore_next, Response::json(200, ""))
     } else if path.ends_with("/runtime/restore/error") {
         ("restore_error", &script.restore_error, accepted())
+    } else if path == extensions::REGISTER {
+        (
+            "extension_register",
+            &script.extension_register,
+            extensions::registered(&extensions::identifier(0), "f", "app.handler"),
+        )
+    } else if path == extensions::NEXT {
+        stage.wait_while_running(|_| false);
+        return None;
     } else if path.ends_with("/response") {
         ("response", &script.response, accepted())
     } else if path.ends_with("/error") {

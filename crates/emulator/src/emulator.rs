@@ -2,7 +2,10 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,7 @@ use crate::{
     process::Exit,
     report::{self, Report, Status},
     runtime_api::{MAX_RESPONSE, Piece, Reply},
+    simulation::Simulation,
 };
 
 /// How the Invoke API calls a function's failure.
@@ -46,6 +50,8 @@ pub struct Outcome {
     pub fault: Option<String>,
     /// The last 4 KB of the invocation's log.
     pub log_tail: Vec<u8>,
+    /// What the log's last line reports.
+    pub report: Report,
 }
 
 /// Runs one function. Invocations wait for each other; there is one execution environment.
@@ -56,7 +62,15 @@ pub struct Emulator {
     turn: Mutex<()>,
     /// Here from its start on, so that a shutdown reaches it in whatever phase it is.
     environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
+    observer: Option<Box<Observer>>,
+    simulation: Simulation,
+    gives_notice: bool,
+    /// How many invocations and how many init phases there were.
+    invocations: AtomicU32,
+    inits: AtomicU32,
 }
+
+type Observer = dyn Fn(&Invocation) + Send + Sync;
 
 /// What became of a phase, ready to be reported.
 struct Verdict {
@@ -80,7 +94,17 @@ impl Verdict {
 impl Emulator {
     /// Prepares to run `function`; its log, as Lambda would write it, goes to `log`.
     pub fn new(function: Function, log: Box<dyn Write + Send>) -> Self {
-        Emulator { function, log: Arc::new(Log::new(log)), turn: Mutex::new(()), environment: Mutex::new(None) }
+        Emulator {
+            function,
+            log: Arc::new(Log::new(log)),
+            turn: Mutex::new(()),
+            environment: Mutex::new(None),
+            observer: None,
+            simulation: Simulation::default(),
+            gives_notice: false,
+            invocations: AtomicU32::new(0),
+            inits: AtomicU32::new(0),
+        }
     }
 
     /// The function that is run.
@@ -88,10 +112,39 @@ impl Emulator {
         &self.function
     }
 
-    /// Runs the init phase now instead of at the first invocation. One that fails is in the log, and is run again then.
-    pub fn start(&self) -> io::Result<()> {
+    /// Has `observer` see every invocation before the function does.
+    #[must_use]
+    pub fn observed(mut self, observer: impl Fn(&Invocation) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Has the function meet what is simulated.
+    #[must_use]
+    pub fn simulating(mut self, simulation: Simulation) -> Self {
+        self.simulation = simulation;
+        self
+    }
+
+    /// Has the function's processes end with a SIGTERM even where no extension is registered, so that its shutdown hooks can be
+    /// tried.
+    #[must_use]
+    pub fn giving_notice(mut self) -> Self {
+        self.gives_notice = true;
+        self
+    }
+
+    /// Runs the init phase now instead of at the first invocation. One that fails is run again then; what went wrong is in the log,
+    /// and is returned as JSON.
+    pub fn start(&self) -> io::Result<Option<Vec<u8>>> {
         let _turn = self.turn();
-        self.running("").map(drop)
+        Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
+    }
+
+    /// Ends the process when the invocation that it runs has ended.
+    pub fn retire(&self) {
+        let _turn = self.turn();
+        self.shut_down();
     }
 
     /// Runs the function once. A streamed response is waited for, and is as limited as any other.
@@ -119,6 +172,9 @@ impl Emulator {
     /// streamed response each part as it comes.
     pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(Part<'_>)) -> io::Result<Outcome> {
         let _turn = self.turn();
+        if let Some(observe) = &self.observer {
+            observe(invocation);
+        }
         let first = self.attempt(invocation, show)?;
         match first {
             Some(outcome) => Ok(outcome),
@@ -152,12 +208,13 @@ impl Emulator {
         };
         self.log.line(&report::start(id));
         let memory = environment.memory_used();
-        let (duration, ending) = environment.invoke(invocation, &mut |piece| match &piece {
+        let fate = self.simulation.fate(self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
+        let (duration, ending) = environment.invoke(invocation, fate, &mut |piece| match &piece {
             Piece::Beginning(content_type) => show(Part::Beginning { content_type }),
             Piece::Chunk(chunk) => show(Part::Chunk(chunk)),
         });
         let memory = environment.memory_used().or(memory);
-        let mut verdict = self.verdict(&ending, id);
+        let mut verdict = self.verdict(&ending, id, invocation.timeout);
         match ending {
             // The function answered: what it answered is the caller's business, not REPORT's.
             Ending::Reply(_) => verdict.status = None,
@@ -174,14 +231,16 @@ impl Emulator {
         }
         verdict.show_to(show);
         let init = environment.unreported_init();
-        Ok(Some(self.finish(id, duration, init, memory, verdict)))
+        let outcome = self.finish(id, duration, init, memory, verdict);
+        environment.rest();
+        Ok(Some(outcome))
     }
 
     /// Ends the process as Lambda does; an invocation that runs meanwhile fails.
     pub fn shut_down(&self) {
         let environment = self.environment().take();
         if let Some(environment) = environment {
-            environment.shut_down();
+            environment.shut_down(self.gives_notice);
         }
     }
 
@@ -192,9 +251,11 @@ impl Emulator {
             if !environment.has_ended() {
                 return Ok(Ok(environment));
             }
-            environment.shut_down();
+            environment.shut_down(self.gives_notice);
         }
-        let environment = ExecutionEnvironment::start(&self.function, &self.log).map_err(|error| {
+        let mut simulation = self.simulation.clone();
+        simulation.init_crash &= self.inits.fetch_add(1, Ordering::Relaxed) == 0;
+        let environment = ExecutionEnvironment::start(&self.function, &self.log, &simulation).map_err(|error| {
             let (bootstrap, task) = (self.function.bootstrap.display(), self.function.task.display());
             io::Error::new(error.kind(), format!("starting {bootstrap} in {task}: {error}"))
         })?;
@@ -204,7 +265,7 @@ impl Emulator {
             return Ok(Ok(environment));
         };
         self.replace(None);
-        let verdict = self.verdict(&ending, request_id);
+        let verdict = self.verdict(&ending, request_id, None);
         if let Some(status) = &verdict.status {
             self.log.line(&report::init(duration, status));
         }
@@ -221,7 +282,7 @@ impl Emulator {
     ) -> Outcome {
         self.log.line(&report::end(request_id));
         let report = Report {
-            request_id,
+            request_id: request_id.to_owned(),
             duration,
             memory: self.function.memory,
             memory_used: memory.unwrap_or_default(),
@@ -229,11 +290,11 @@ impl Emulator {
             status: verdict.status,
         };
         self.log.line(&report.line());
-        Outcome { payload: verdict.payload, fault: verdict.fault, log_tail: self.log.tail() }
+        Outcome { payload: verdict.payload, fault: verdict.fault, log_tail: self.log.tail(), report }
     }
 
     /// Says an ending in Lambda's words.
-    fn verdict(&self, ending: &Ending, request_id: &str) -> Verdict {
+    fn verdict(&self, ending: &Ending, request_id: &str, timeout: Option<Duration>) -> Verdict {
         let answered = |payload: Vec<u8>, fault: Option<&str>| Verdict {
             payload,
             status: None,
@@ -258,7 +319,7 @@ impl Emulator {
                 failed("Runtime.ExitError", exit_message(*exit), Status::Error { error_type })
             }
             Ending::TimedOut => {
-                let seconds = self.function.timeout.as_secs_f64();
+                let seconds = timeout.unwrap_or(self.function.timeout).as_secs_f64();
                 failed("Sandbox.Timedout", format!("Task timed out after {seconds:.2} seconds"), Status::Timeout)
             }
         }

@@ -4,7 +4,7 @@ use std::{
     io,
     process::{Command, Stdio},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -19,10 +19,13 @@ use crate::{
     log::{Log, Output},
     process::{Exit, Process},
     runtime_api::{Piece, Reply, RuntimeApi},
+    simulation::{Fate, Simulation},
 };
 
-/// What the runtime gets of the shutdown phase's two seconds.
-const SHUTDOWN: Duration = Duration::from_millis(600);
+/// How long the shutdown phase is where the only extensions are in the runtime's process.
+pub const SHUTDOWN: Duration = Duration::from_millis(500);
+/// How long a process may take to end that has reported a failed init phase, or was killed; and to ask for its next event.
+const EXIT: Duration = Duration::from_millis(600);
 /// Lambda's limit for the init phase; functions with a longer time-out get that.
 const INIT: Duration = Duration::from_secs(10);
 
@@ -48,12 +51,15 @@ pub(crate) struct ExecutionEnvironment {
     init_duration: OnceLock<Duration>,
     /// Whether a REPORT has shown this environment's init duration.
     reported_init: AtomicBool,
+    simulation: Simulation,
+    /// Until when the process stands still, if it does.
+    frozen: Mutex<Option<Instant>>,
 }
 
 impl ExecutionEnvironment {
     /// Starts the process with the environment it would have on Lambda.
-    pub(crate) fn start(function: &Function, log: &Arc<Log>) -> io::Result<Self> {
-        let runtime_api = Arc::new(RuntimeApi::start()?);
+    pub(crate) fn start(function: &Function, log: &Arc<Log>, simulation: &Simulation) -> io::Result<Self> {
+        let runtime_api = Arc::new(RuntimeApi::start(function, simulation.refuse)?);
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&function.bootstrap);
         command
@@ -80,12 +86,17 @@ impl ExecutionEnvironment {
             started,
             init_duration: OnceLock::new(),
             reported_init: AtomicBool::new(false),
+            simulation: simulation.clone(),
+            frozen: Mutex::default(),
         })
     }
 
     /// Waits for the runtime's first /next; or says how long the init phase took and how it failed.
     pub(crate) fn initialise(&self) -> Result<(), (Duration, Ending)> {
         let deadline = self.started + INIT.max(self.function.timeout);
+        if self.simulation.init_crash {
+            self.process.signal_group(Signal::KILL);
+        }
         let state = self
             .runtime_api
             .wait_for(deadline, |state| state.is_initialised() || state.init_error.is_some() || state.exit.is_some());
@@ -107,7 +118,7 @@ impl ExecutionEnvironment {
         drop(state);
         if let Ending::Reply(_) = ending {
             // After /init/error it exits by itself, and what it still has to say belongs to the init phase.
-            self.wait_for_exit();
+            self.wait_for_exit(EXIT);
         }
         self.kill();
         Err((duration, ending))
@@ -120,11 +131,19 @@ impl ExecutionEnvironment {
     }
 
     /// Gives the runtime one event and waits for the end of it. What it streams meanwhile goes to `pass`.
-    pub(crate) fn invoke(&self, invocation: &Invocation, pass: &mut dyn FnMut(Piece)) -> (Duration, Ending) {
+    pub(crate) fn invoke(
+        &self,
+        invocation: &Invocation,
+        fate: Fate,
+        pass: &mut dyn FnMut(Piece),
+    ) -> (Duration, Ending) {
+        self.thaw();
+        self.await_fate(fate);
         let begun = Instant::now();
-        let deadline = SystemTime::now() + self.function.timeout;
+        let timeout = invocation.timeout.unwrap_or(self.function.timeout);
+        let deadline = SystemTime::now() + timeout;
         self.runtime_api.submit(invocation.clone(), self.function.arn(), deadline);
-        let time_is_up = begun + self.function.timeout;
+        let time_is_up = if self.suffer(fate) { Instant::now() } else { begun + timeout };
         let state = loop {
             let state = self
                 .runtime_api
@@ -137,7 +156,12 @@ impl ExecutionEnvironment {
             // Not under the lock: whoever it goes to may be slow.
             drop(state);
             if let Some(piece) = self.runtime_api.take_piece() {
+                let size = if let Piece::Chunk(chunk) = &piece { chunk.len() } else { 0 };
                 pass(piece);
+                if let Some(rate) = self.simulation.stream_rate {
+                    let pause = Duration::from_secs_f64(size as f64 / f64::from(rate));
+                    thread::sleep(pause.min(time_is_up.saturating_duration_since(Instant::now())));
+                }
             }
         };
         let duration = begun.elapsed();
@@ -157,6 +181,59 @@ impl ExecutionEnvironment {
         (duration, ending)
     }
 
+    /// Has the process stand still before the event comes that it is not to answer: it might be too quick otherwise.
+    fn await_fate(&self, fate: Fate) {
+        if fate != Fate::Kind {
+            self.wait_until_idle();
+            self.process.signal_group(Signal::STOP);
+        }
+    }
+
+    /// Does to the process what `fate` has for it, once it has the event. True when its time is up by that.
+    fn suffer(&self, fate: Fate) -> bool {
+        if fate == Fate::Kind {
+            return false;
+        }
+        let limit = Instant::now() + EXIT;
+        drop(self.runtime_api.wait_for(limit, |state| state.was_delivered() || state.exit.is_some()));
+        if fate == Fate::Crash {
+            self.process.signal_group(Signal::KILL);
+        }
+        fate == Fate::TimeOut
+    }
+
+    fn wait_until_idle(&self) {
+        let limit = Instant::now() + EXIT;
+        drop(self.runtime_api.wait_for(limit, |state| state.is_idle() || state.exit.is_some()));
+    }
+
+    /// Between two invocations: has the process stand still and loses its connections, where that is simulated.
+    pub(crate) fn rest(&self) {
+        if self.simulation.freeze.is_none() && !self.simulation.hang_up {
+            return;
+        }
+        self.wait_until_idle();
+        if let Some(duration) = self.simulation.freeze {
+            self.process.signal_group(Signal::STOP);
+            *self.frozen() = Some(Instant::now() + duration);
+        }
+        if self.simulation.hang_up {
+            self.runtime_api.hang_up();
+        }
+    }
+
+    /// Has it go on, not before its time.
+    fn thaw(&self) {
+        if let Some(until) = self.frozen().take() {
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+            self.process.signal_group(Signal::CONT);
+        }
+    }
+
+    fn frozen(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.frozen.lock().expect("nobody panics while freezing")
+    }
+
     /// Peak memory of the process in megabytes, if it still runs.
     pub(crate) fn memory_used(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
@@ -170,23 +247,27 @@ impl ExecutionEnvironment {
         self.runtime_api.wait_for(Instant::now(), |_| true).exit.is_some()
     }
 
-    /// Asks the process to end, as Lambda does in the shutdown phase, and kills it when it does not.
-    pub(crate) fn shut_down(&self) {
-        self.process.signal_group(Signal::TERM);
-        self.wait_for_exit();
+    /// Ends the process as Lambda does in the shutdown phase: with notice and some time where there is an extension, at once
+    /// where there is none, or in any case with notice.
+    pub(crate) fn shut_down(&self, gives_notice: bool) {
+        if gives_notice || self.runtime_api.wait_for(Instant::now(), |_| true).has_extensions() {
+            self.process.signal_group(Signal::TERM);
+            // It may stand still.
+            self.process.signal_group(Signal::CONT);
+            self.wait_for_exit(SHUTDOWN);
+        }
         self.kill();
     }
 
     fn kill(&self) {
         self.process.signal_group(Signal::KILL);
-        self.wait_for_exit();
+        self.wait_for_exit(EXIT);
         self.output.drain();
         self.process.reap();
         self.runtime_api.stop();
     }
 
-    fn wait_for_exit(&self) {
-        let limit = Instant::now() + SHUTDOWN;
-        drop(self.runtime_api.wait_for(limit, |state| state.exit.is_some()));
+    fn wait_for_exit(&self, limit: Duration) {
+        drop(self.runtime_api.wait_for(Instant::now() + limit, |state| state.exit.is_some()));
     }
 }

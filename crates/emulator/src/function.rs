@@ -33,6 +33,8 @@ pub struct Function {
     pub region: String,
     /// The function's own variables.
     pub environment: BTreeMap<String, String>,
+    /// A folder with libraries that the bootstrap needs to start: first in `LD_LIBRARY_PATH`.
+    pub library_folder: Option<PathBuf>,
 }
 
 impl Function {
@@ -77,6 +79,14 @@ impl Function {
             fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         environment.insert("LAMBDA_TASK_ROOT".to_owned(), self.task.clone().into());
         environment.extend(self.environment.iter().map(|(name, value)| (name.clone(), value.into())));
+        if let Some(folder) = &self.library_folder {
+            let mut path = folder.clone().into_os_string();
+            if let Some(others) = environment.remove("LD_LIBRARY_PATH") {
+                path.push(":");
+                path.push(others);
+            }
+            environment.insert("LD_LIBRARY_PATH".to_owned(), path);
+        }
         Ok(environment)
     }
 }

@@ -9,7 +9,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{
-    emulator::{Emulator, Part},
+    deployment::Deployment,
+    emulator::Part,
     http::{Connection, Response},
     http_event::event,
     invocation::Invocation,
@@ -25,15 +26,16 @@ const DELIMITER: [u8; 8] = [0; 8];
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn start_function_url(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<Server> {
-    Server::start(address, move |connection| serve(&emulator, connection))
+pub fn start_function_url(address: SocketAddr, deployment: Arc<Deployment>) -> io::Result<Server> {
+    Server::start(address, move |connection| serve(&deployment, connection))
 }
 
-fn serve(emulator: &Arc<Emulator>, mut connection: Connection) {
+fn serve(deployment: &Deployment, mut connection: Connection) {
     while let Some(request) = connection.read_request() {
         if !request.complete {
             return;
         }
+        let emulator = deployment.current();
         let mut answer = Answer { connection: &mut connection, written: Ok(()), stage: Stage::Silent };
         let run = Invocation::new(Vec::new()).and_then(|mut invocation| {
             invocation.payload = event(emulator.function(), &request, &invocation.request_id).to_string().into();

@@ -27,7 +27,8 @@ pub(crate) fn event(function: &Function, request: &Request, request_id: &str) ->
         "requestContext": {
             "accountId": "anonymous",
             "apiId": function.name,
-            "domainName": header("host"),
+            // By which functions know a Function URL.
+            "domainName": format!("{}.lambda-url.{}.on.aws", function.name, function.region),
             "domainPrefix": function.name,
             "http": {
                 "method": request.method,

@@ -1,6 +1,6 @@
 //! What a caller asks of a function.
 
-use std::io;
+use std::{io, time::Duration};
 
 use crate::identifiers;
 
@@ -21,6 +21,8 @@ pub struct Invocation {
     pub identity: Option<String>,
     /// The tenant of a function with tenant isolation.
     pub tenant: Option<String>,
+    /// A time-out of its own, instead of the function's.
+    pub timeout: Option<Duration>,
 }
 
 impl Invocation {
@@ -34,6 +36,7 @@ impl Invocation {
             client_context: None,
             identity: None,
             tenant: None,
+            timeout: None,
         })
     }
 }

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::{
+    deployment::Deployment,
     emulator::Emulator,
     http::{Connection, Request, Response},
     invocation::Invocation,
@@ -22,15 +23,16 @@ const MAX_EVENT: usize = 1024 * 1024;
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn start_invoke_api(address: SocketAddr, emulator: Arc<Emulator>) -> io::Result<Server> {
-    Server::start(address, move |connection| serve(&emulator, connection))
+pub fn start_invoke_api(address: SocketAddr, deployment: Arc<Deployment>) -> io::Result<Server> {
+    Server::start(address, move |connection| serve(&deployment, connection))
 }
 
-fn serve(emulator: &Arc<Emulator>, mut connection: Connection) {
+fn serve(deployment: &Deployment, mut connection: Connection) {
     while let Some(request) = connection.read_request() {
         if !request.complete {
             return;
         }
+        let emulator = &deployment.current();
         let answered = match operation(emulator, &request) {
             Ok(Operation::Invoke) => answer(emulator, &request).map(Some),
             Ok(Operation::InvokeWithResponseStream) => invocation(&request, MAX_REQUEST).and_then(|invocation| {

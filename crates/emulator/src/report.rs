@@ -4,9 +4,14 @@ use std::time::Duration;
 
 /// How a phase that went wrong is called in its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub enum Status {
+    /// Its time was up.
     Timeout,
-    Error { error_type: String },
+    /// The process ended, or could not be initialised.
+    Error {
+        /// Lambda's name for what happened.
+        error_type: String,
+    },
 }
 
 impl Status {
@@ -29,23 +34,31 @@ pub(crate) fn end(request_id: &str) -> String {
 }
 
 /// What REPORT reports.
-pub(crate) struct Report<'a> {
-    pub(crate) request_id: &'a str,
-    pub(crate) duration: Duration,
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Of which invocation.
+    pub request_id: String,
+    /// From the event to the answer.
+    pub duration: Duration,
     /// Megabytes the function may use.
-    pub(crate) memory: u32,
+    pub memory: u32,
     /// Megabytes it used at its peak.
-    pub(crate) memory_used: u64,
+    pub memory_used: u64,
     /// Only in an execution environment's first invocation.
-    pub(crate) init_duration: Option<Duration>,
+    pub init_duration: Option<Duration>,
     /// Only when the invocation did not end by an answer.
-    pub(crate) status: Option<Status>,
+    pub status: Option<Status>,
 }
 
-impl Report<'_> {
-    /// The last line of an invocation. OS-only runtimes are billed for their init phase too.
+impl Report {
+    /// What is paid for, in milliseconds. OS-only runtimes are billed for their init phase too.
+    pub fn billed(&self) -> u64 {
+        milliseconds(self.duration + self.init_duration.unwrap_or_default()).ceil() as u64
+    }
+
+    /// The last line of an invocation.
     pub(crate) fn line(&self) -> String {
-        let billed = milliseconds(self.duration + self.init_duration.unwrap_or_default()).ceil();
+        let billed = self.billed();
         let mut line = format!(
             "REPORT RequestId: {}\tDuration: {:.2} ms\tBilled Duration: {billed} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
             self.request_id,
@@ -76,9 +89,9 @@ fn milliseconds(duration: Duration) -> f64 {
 mod tests {
     use super::{Duration, Report, Status, end, init, start};
 
-    fn report() -> Report<'static> {
+    fn report() -> Report {
         Report {
-            request_id: "id",
+            request_id: "id".to_owned(),
             duration: Duration::from_micros(1_530),
             memory: 128,
             memory_used: 36,

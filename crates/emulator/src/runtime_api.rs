@@ -13,10 +13,13 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
+    extensions::{self, Extensions},
+    function::Function,
     http::{self, Connection, Header, Request, Response},
     invocation::Invocation,
     process::Exit,
     server::Server,
+    simulation::Refuse,
 };
 
 /// A response's limit: 6 MiB and 100 bytes for the envelope.
@@ -77,6 +80,9 @@ pub(crate) struct State {
     pub(crate) exit: Option<Exit>,
     /// What has come of a streamed response and was not taken yet.
     pieces: VecDeque<Piece>,
+    extensions: Extensions,
+    /// How often the connections that wait for an event were closed.
+    hang_ups: u32,
 }
 
 struct Current {
@@ -88,14 +94,24 @@ struct Current {
 }
 
 impl State {
-    /// Whether the runtime has asked for its first event.
+    /// Whether the runtime and all extensions have asked for their first events.
     pub(crate) fn is_initialised(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::ResponseSent)
+        matches!(self.phase, Phase::Ready | Phase::ResponseSent) && self.extensions.all_wait()
+    }
+
+    /// Whether the runtime has answered and waits for the next event.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase == Phase::Ready && self.current.is_none()
     }
 
     /// Whether there is a piece to take.
     pub(crate) fn has_piece(&self) -> bool {
         !self.pieces.is_empty()
+    }
+
+    /// Whether the process is to have notice of its end.
+    pub(crate) fn has_extensions(&self) -> bool {
+        !self.extensions.is_empty()
     }
 
     /// Whether the runtime was given the current event.
@@ -113,13 +129,18 @@ pub(crate) struct RuntimeApi {
 
 /// Where the runtime's requests and the caller's invocation meet.
 struct Desk {
+    function: Function,
     state: Mutex<State>,
     changed: Condvar,
+    /// Why every response is refused, if it is.
+    refuse: Option<Refuse>,
 }
 
 impl RuntimeApi {
-    pub(crate) fn start() -> io::Result<RuntimeApi> {
+    /// Listens on loopback.
+    pub(crate) fn start(function: &Function, refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
         let desk = Arc::new(Desk {
+            function: function.clone(),
             state: Mutex::new(State {
                 phase: Phase::Started,
                 current: None,
@@ -127,8 +148,11 @@ impl RuntimeApi {
                 reply: None,
                 exit: None,
                 pieces: VecDeque::new(),
+                extensions: Extensions::default(),
+                hang_ups: 0,
             }),
             changed: Condvar::new(),
+            refuse,
         });
         let served = Arc::clone(&desk);
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), move |connection| {
@@ -169,6 +193,12 @@ impl RuntimeApi {
         let piece = self.desk.state().pieces.pop_front();
         self.desk.changed.notify_all();
         piece
+    }
+
+    /// Closes the connections that wait for an event.
+    pub(crate) fn hang_up(&self) {
+        self.desk.state().hang_ups += 1;
+        self.desk.changed.notify_all();
     }
 
     /// Closes the socket. The connections end with their process.
@@ -264,6 +294,10 @@ impl Desk {
             ("POST", Some((id, "response"))) => self.response(id, request),
             ("POST", Some((id, "error"))) => self.error(id, request),
             ("POST", _) if path == "/2018-06-01/runtime/init/error" => self.init_error(request),
+            // A function that is told it is `snap-start`: what is restored goes on at once.
+            ("GET", _) if path == "/2018-06-01/runtime/restore/next" => Response::json(200, ""),
+            ("POST", _) if path == extensions::REGISTER => self.register(request),
+            ("GET", _) if path == extensions::NEXT => return self.next_of_extension(request),
             _ => refusal(404, "NotFound", format!("{} {path} is not in the Runtime API", request.method)),
         })
     }
@@ -282,10 +316,17 @@ impl Desk {
                 self.changed.notify_all();
             }
         }
-        let waited = self.changed.wait_while(state, |state| state.current.is_none() && state.exit.is_none());
+        let hang_ups = state.hang_ups;
+        let waited = self
+            .changed
+            .wait_while(state, |state| state.current.is_none() && state.exit.is_none() && state.hang_ups == hang_ups);
         let mut state = waited.expect("nobody panics at the desk");
+        if state.hang_ups != hang_ups {
+            return None;
+        }
         let current = state.current.as_mut()?;
         current.delivered = true;
+        self.changed.notify_all();
         Some(event(current))
     }
 
@@ -299,7 +340,14 @@ impl Desk {
         if !streaming && !mode.is_empty() {
             return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode".to_owned());
         }
-        let too_large = !streaming && request.body.len() > MAX_RESPONSE;
+        if self.refuse == Some(Refuse::TooLate) {
+            let error_type = "Sandbox.Timedout".to_owned();
+            let message = format!("RequestId: {id} Error: Task timed out");
+            let payload = json!({"errorType": error_type, "errorMessage": message}).to_string().into();
+            self.close_invocation(&mut state, Reply::Error { payload, error_type });
+            return refusal(410, "InvokeTimeout", "The invocation has timed out".to_owned());
+        }
+        let too_large = self.refuse == Some(Refuse::TooLarge) || !streaming && request.body.len() > MAX_RESPONSE;
         let reply = if too_large {
             let error_type = "Function.ResponseSizeTooLarge".to_owned();
             let message =
@@ -339,6 +387,29 @@ impl Desk {
         state.init_error = Some(reported(request, "Runtime.Unknown"));
         self.changed.notify_all();
         accepted()
+    }
+
+    fn register(&self, request: &Request) -> Response {
+        let mut state = self.state();
+        if state.phase != Phase::Started {
+            return refusal(403, "Extension.RegistrationClosed", "Extension registration closed already".to_owned());
+        }
+        match state.extensions.register(request) {
+            Ok(identifier) => extensions::registered(&identifier, &self.function.name, &self.function.handler),
+            Err((error_type, message)) => refusal(400, error_type, message),
+        }
+    }
+
+    /// Holds an extension's poll until the process has ended: there are no events for it.
+    fn next_of_extension(&self, request: &Request) -> Option<Response> {
+        let mut state = self.state();
+        if !state.extensions.wait(request) {
+            let message = "Unknown extension: register first, and send its Lambda-Extension-Identifier";
+            return Some(refusal(403, "Extension.UnknownExtensionIdentifier", message.to_owned()));
+        }
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |state| state.exit.is_none()));
+        None
     }
 
     fn close_invocation(&self, state: &mut State, reply: Reply) {

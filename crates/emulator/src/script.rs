@@ -44,6 +44,9 @@ pub struct Script {
     /// Answers to successive POSTs of /runtime/restore/error. Used up: 202.
     #[serde(default)]
     pub restore_error: Vec<Answer>,
+    /// Answers to successive POSTs of /extension/register. Used up: 200. Polls of /extension/event/next are held.
+    #[serde(default)]
+    pub extension_register: Vec<Answer>,
     /// What to do when /next is polled and no step is left.
     #[serde(default)]
     pub end: End,
@@ -252,6 +255,7 @@ impl Script {
             ("init_error", &self.init_error),
             ("restore_next", &self.restore_next),
             ("restore_error", &self.restore_error),
+            ("extension_register", &self.extension_register),
         ];
         for (list, answers) in lists {
             for (index, answer) in answers.iter().enumerate() {

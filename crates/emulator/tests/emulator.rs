@@ -346,16 +346,88 @@ fn output_stands_between_start_and_end_in_its_order() {
     assert_eq!(shape[..6], ["init", "START", "one", "two", "no end", "END"]);
 }
 
+const REGISTER: &str = "/2020-01-01/extension/register";
+const NEXT_OF_EXTENSION: &str = "/2020-01-01/extension/event/next";
+
+/// A process that says bye on SIGTERM.
+fn polite() -> Stand {
+    Stand::running(&WAITING.replace("'exit 3' USR1", "'echo bye; exit 0' TERM"), Duration::from_secs(60))
+}
+
+fn register(runtime: &mut Runtime) -> Answer {
+    runtime.post(REGISTER, "Lambda-Extension-Name: inside\r\n", br#"{"events": []}"#)
+}
+
+/// Polls as the extension that has that answer, and does not expect one.
+fn wait_for_events(runtime: &mut Runtime, registered: &Answer) {
+    let identifier = registered.header("Lambda-Extension-Identifier").expect("an identifier");
+    let head = format!("GET {NEXT_OF_EXTENSION} HTTP/1.1\r\nLambda-Extension-Identifier: {identifier}\r\n\r\n");
+    runtime.send(head.as_bytes());
+}
+
 #[test]
-fn a_shutdown_is_a_sigterm_that_the_process_can_take() {
-    let line = WAITING.replace("'exit 3' USR1", "'echo bye; exit 0' TERM");
-    let stand = Stand::running(&line, Duration::from_secs(60));
+fn a_process_with_an_extension_is_shut_down_by_a_sigterm_that_it_can_take() {
+    let stand = polite();
     stand.invoke("1", |runtime| {
+        let registered = register(runtime);
+        assert_eq!(registered.status(), 200);
+        let function = json!({"functionName": "hello", "functionVersion": "$LATEST", "handler": "app.handler"});
+        assert_eq!(registered.json(), function);
+        wait_for_events(&mut runtime.again(), &registered);
         let event = runtime.next();
         runtime.respond(&event.id(), b"1");
     });
     stand.emulator.shut_down();
     assert!(stand.log.text().ends_with("bye\n"), "{}", stand.log.text());
+}
+
+#[test]
+fn a_process_without_an_extension_is_killed() {
+    let stand = polite();
+    stand.invoke("1", |runtime| {
+        let event = runtime.next();
+        runtime.respond(&event.id(), b"1");
+    });
+    stand.emulator.shut_down();
+    assert!(!stand.log.text().contains("bye"), "{}", stand.log.text());
+}
+
+#[test]
+fn the_init_phase_lasts_until_every_extension_waits() {
+    let stand = Stand::new();
+    stand.invoke("1", |runtime| {
+        let registered = register(runtime);
+        let mut extension = runtime.again();
+        runtime.poll();
+        thread::sleep(Duration::from_millis(200));
+        wait_for_events(&mut extension, &registered);
+        let event = runtime.receive();
+        runtime.respond(&event.id(), b"1");
+    });
+    let init = stand.log.text().split("Init Duration: ").nth(1).expect("an init duration").to_owned();
+    let milliseconds: f64 = init.split(' ').next().expect("a number").parse().expect("a number");
+    assert!(milliseconds > 200.0, "{init}");
+}
+
+#[test]
+fn an_extension_registers_in_the_init_phase_and_in_good_form() {
+    let stand = Stand::new();
+    stand.invoke("1", |runtime| {
+        for (headers, body, error) in [
+            ("", r#"{"events": []}"#, "Extension.MissingHeader"),
+            ("Lambda-Extension-Name: a\r\n", "{}", "InvalidRequestFormat"),
+            ("Lambda-Extension-Name: a\r\n", r#"{"events": ["INVOKE"]}"#, "Extension.InvalidEventType"),
+        ] {
+            let refused = runtime.post(REGISTER, headers, body.as_bytes());
+            assert_eq!((refused.status(), error_type(&refused).as_str()), (400, error));
+        }
+        let unknown = runtime.get(NEXT_OF_EXTENSION);
+        assert_eq!((unknown.status(), error_type(&unknown).as_str()), (403, "Extension.UnknownExtensionIdentifier"));
+        let event = runtime.next();
+        let late = register(runtime);
+        assert_eq!((late.status(), error_type(&late).as_str()), (403, "Extension.RegistrationClosed"));
+        runtime.respond(&event.id(), b"1");
+    });
 }
 
 #[test]

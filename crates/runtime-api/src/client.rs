@@ -21,13 +21,16 @@ const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-functi
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
 
+/// What Lambda is told of a failure after a restore, whatever the type of the exception.
+const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
+
 /// How much of an answer that reports an error is kept, in bytes.
 const LONGEST_COMPLAINT: usize = 1024;
 
 /// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
 #[derive(Debug)]
 pub struct Client {
-    http: PooledClient,
+    pub(crate) http: PooledClient,
     user_agent: HeaderValue,
 }
 
@@ -121,7 +124,30 @@ impl Client {
         self.post(Call::FailInit, request, report).await
     }
 
-    fn request(&self, builder: Builder) -> Builder {
+    /// Waits until the process goes on: Lambda takes a snapshot of it meanwhile. Later calls use new connections.
+    ///
+    /// # Errors
+    /// Any error here means that there was no snapshot.
+    pub async fn restored(&self) -> Result<(), Error> {
+        let request = self.request(Request::get(format!("{VERSION}/restore/next")));
+        let (parts, complaint) = self.ask(Call::RestoreNext, request, Bytes::new()).await?.into_parts();
+        if parts.status != StatusCode::OK {
+            return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
+        }
+        self.http.reset_pool();
+        Ok(())
+    }
+
+    /// Reports that what there was to do after a restore failed; the process is expected to exit afterwards.
+    ///
+    /// # Errors
+    /// When Lambda did not take the report.
+    pub async fn fail_restore(&self, report: Bytes) -> Result<(), Error> {
+        let request = self.request(Request::post(format!("{VERSION}/restore/error"))).header(ERROR_TYPE, AFTER_RESTORE);
+        self.post(Call::FailRestore, request, report).await
+    }
+
+    pub(crate) fn request(&self, builder: Builder) -> Builder {
         builder.header(USER_AGENT, self.user_agent.clone())
     }
 
@@ -140,9 +166,9 @@ impl Client {
     }
 
     /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
-    /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it was answered is the same one, and of two answers
-    /// Lambda refuses the second.
-    async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
+    /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it
+    /// was answered is the same one, and of two answers Lambda refuses the second.
+    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
         let send = || async {
             let request = request.clone().map(|()| Body::from(body.clone()));

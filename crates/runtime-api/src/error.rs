@@ -27,6 +27,12 @@ pub enum Call {
     Fail,
     /// POST `/runtime/init/error`
     FailInit,
+    /// GET `/runtime/restore/next`
+    RestoreNext,
+    /// POST `/runtime/restore/error`
+    FailRestore,
+    /// POST `/extension/register`
+    Register,
 }
 
 /// What happened to the request.
@@ -49,6 +55,8 @@ pub enum Kind {
     },
     /// An answer to `/next` that names no request.
     NoRequestId,
+    /// An answer to `/extension/register` that names no extension.
+    NoIdentifier,
     /// Lambda was content with a streamed response before its end.
     Early,
 }
@@ -78,6 +86,9 @@ impl fmt::Display for Call {
             Call::Stream => "stream the response to its end",
             Call::Fail => "post the error",
             Call::FailInit => "post the init error",
+            Call::RestoreNext => "wait for the restore of a snapshot",
+            Call::FailRestore => "post the restore error",
+            Call::Register => "register as an extension",
         })
     }
 }
@@ -114,6 +125,7 @@ impl fmt::Display for Error {
                 }
                 if body.is_empty() { Ok(()) } else { write!(f, ": {body}") }
             }
+            Kind::NoIdentifier => f.write_str("the Runtime API's answer has no Lambda-Extension-Identifier header"),
             Kind::NoRequestId => f.write_str("the Runtime API's answer has no Lambda-Runtime-Aws-Request-Id header"),
             Kind::Early => f.write_str("the Runtime API answered before it"),
         }

@@ -17,6 +17,7 @@
 
 pub mod client;
 pub mod error;
+pub mod extension;
 pub mod fault;
 pub mod invocation;
 pub mod json;

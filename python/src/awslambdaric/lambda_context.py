@@ -1,6 +1,6 @@
 """The context object of an invocation, with the managed runtime's classes, attributes and texts."""
 
-import os
+import posix
 import sys
 import time
 
@@ -53,7 +53,7 @@ class LambdaContext:
         invoked_function_arn=None,
         tenant_id=None,
     ):
-        environ = os.environ
+        environ = _environ()
         self.aws_request_id = invoke_id
         self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
@@ -114,6 +114,23 @@ class LambdaContext:
             f"tenant_id={self.tenant_id}"
             "])"
         )
+
+
+class _EncodedEnviron:
+    """What `os.environ` will be made from. The import of `os` would be the larger part of a small function's start."""
+
+    def get(self, name):
+        value = posix.environ.get(name.encode())
+        return None if value is None else value.decode(_ENCODING, _ENCODING_ERRORS)
+
+
+_ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+_encoded_environ = _EncodedEnviron()
+
+
+def _environ():
+    os = sys.modules.get("os")
+    return _encoded_environ if os is None else os.environ
 
 
 class _Slotted:

@@ -3,8 +3,11 @@
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+
+# What is to be awaited before the loop closes, with everything else still going on in it.
+before_close: list[Callable[[], Awaitable[object]]] = []
 
 
 class EventLoop:
@@ -44,7 +47,9 @@ class EventLoop:
         """Cancels what is going on, closes async generators and ends the loop."""
         runner, self._runner = self._runner, None
         if runner is not None and not runner.get_loop().is_closed():
-            runner.close()
+            with runner:
+                for last_wish in before_close:
+                    runner.get_loop().run_until_complete(last_wish())
 
     def _open(self) -> asyncio.AbstractEventLoop:
         if self._runner is None or self._runner.get_loop().is_closed():

@@ -1,6 +1,5 @@
 """The Lambda handler on the root logger. Imported when the function has imported `logging`, and not before."""
 
-import json
 import logging
 import time
 import traceback
@@ -19,8 +18,6 @@ _STANDARD_ATTRIBUTES = frozenset({
     "lineno", "funcName", "created", "msecs", "relativeCreated", "thread", "threadName", "processName", "process",
     "aws_request_id", "tenant_id", "_frame_type",
 })  # fmt: skip
-
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def install(module, log, json_format, milliseconds, level):
@@ -81,8 +78,12 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a record, with Lambda's keys first and the caller's `extra` after them."""
 
     def __init__(self, milliseconds=False):
+        # Text logs do without it.
+        import json
+
         super().__init__(datefmt=_DATE_FORMAT + "Z")
         self._milliseconds = milliseconds
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
     def formatTime(self, record, datefmt=None):  # noqa: N802
         if not self._milliseconds:
@@ -111,7 +112,7 @@ class JsonFormatter(logging.Formatter):
         for name, value in vars(record).items():
             if name not in _STANDARD_ATTRIBUTES:
                 fields.setdefault(name, value)
-        return _encode({name: value for name, value in fields.items() if value is not None}) + "\n"
+        return self._encode({name: value for name, value in fields.items() if value is not None}) + "\n"
 
 
 def _rounded_level(record):

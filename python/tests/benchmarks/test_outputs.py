@@ -93,7 +93,7 @@ def test_everything_is_measured_in_turn(benched: Benched) -> None:
 
 def test_phases_make_up_the_whole_start(benched: Benched) -> None:
     phases = {looked["contender"]: dict(looked["phases"]) for looked in benched.results["phases"]}
-    assert phases.keys() == {"whipsnake", "awslambdaric"}
+    assert phases.keys() >= {"whipsnake", "awslambdaric"}
     for contender, by_name in phases.items():
         assert list(by_name) == ["process", "interpreter", "runtime", "the function's imports", "first request"]
         assert by_name["process"] > 0, contender

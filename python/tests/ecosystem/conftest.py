@@ -1,11 +1,14 @@
 """How the tools' functions are run: with their packages beside them, and under both runtimes with the same expectations.
 
-`WHIPSNAKE_PACKAGES`: where `make ecosystem` has installed the packages [target/ecosystem].
+`WHIPSNAKE_PACKAGES`: where `make ecosystem` has installed the packages [target/ecosystem]. `WHIPSNAKE_PACKED=1`: every function
+goes through `whipsnake pack` first.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +43,10 @@ def task_root(tool: Path, tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=["awslambdaric", "whipsnake"])
+PACKED = bool(os.environ.get("WHIPSNAKE_PACKED"))
+
+
+@pytest.fixture(params=["whipsnake"] if PACKED else ["awslambdaric", "whipsnake"])
 def runtime(request: pytest.FixtureRequest, bootstrap: Path) -> Runtime:
     """Each of the two, so that a tool's test says the same of both."""
     if request.param == "whipsnake":
@@ -62,13 +68,32 @@ def python_folder(runtime: Runtime, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def packed(cli: Path, tmp_path: Path) -> Callable[[Play], Play]:
+    """The same with the function as Lambda would unpack its zip."""
+
+    def pack(play: Play) -> Play:
+        target = tmp_path / "packed"
+        command: list[str | Path] = [cli, "pack", play.task_root, "--python", sys.executable, "--unpacked", target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return replace(play, task_root=target)
+
+    return pack if PACKED else lambda play: play
+
+
+@pytest.fixture
 def play_tool(
-    player: Player, runtime: Runtime, task_root: Path, python_folder: Path, make_play: Callable[..., Play]
+    player: Player,
+    runtime: Runtime,
+    task_root: Path,
+    python_folder: Path,
+    make_play: Callable[..., Play],
+    packed: Callable[[Play], Play],
 ) -> PlayFunction:
     """Runs a function that has the tool's packages in its folder, as Lambda would start it."""
 
     def run(files: Files | None = None, **fields: object) -> Run:
-        play = make_play(files, **{"task_root": task_root, **fields})
+        play = packed(make_play(files, **{"task_root": task_root, **fields}))
         path = {"PATH": f"{python_folder}:/usr/local/bin:/usr/bin:/bin"}
         return player.play(play, [Runtime(runtime.name, runtime.command, {**runtime.environment, **path})])[0]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulators.aws_emulator import AwsEmulator, program, running
+from http_events import http_api
 from playing import lambda_variables, write_files
 
 type Emulate = Callable[..., contextlib.AbstractContextManager[AwsEmulator]]
@@ -179,3 +180,38 @@ def test_a_streamed_response_that_fails_ends_and_the_process_goes_on(emulate: Em
         assert emulator.invoke(0) == "on the way"
         assert "[ERROR] ZeroDivisionError: division by zero" in emulator.log
         assert "could not stream" not in emulator.log
+
+
+@pytest.mark.parametrize("prefix", ["", "async "])
+def test_graceful_shutdown_is_an_extension_that_lambda_takes(emulate: Emulate, prefix: str) -> None:
+    module = f"""
+        import atexit
+
+        atexit.register(print, "at exit")
+
+        {prefix}def handler(event, context):
+            return event
+    """
+    with emulate(module, WHIPSNAKE_GRACEFUL_SHUTDOWN="1") as emulator:
+        assert emulator.invoke(1) == 1
+        assert emulator.invoke(2) == 2
+        assert "at exit" in emulator.end()
+        assert "without a SIGTERM" not in emulator.log
+
+
+def test_an_applications_lifespan_ends_by_a_graceful_shutdown(emulate: Emulate) -> None:
+    module = """
+        async def handler(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await receive()
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                print("stopped")
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"{}"})
+    """
+    with emulate(module, WHIPSNAKE_GRACEFUL_SHUTDOWN="1") as emulator:
+        assert emulator.invoke(http_api())["statusCode"] == 200
+        assert "stopped" in emulator.end()

@@ -61,7 +61,16 @@ def test_countdown_streams_events(play: PlayFunction, samples: Path, events: Pat
     assert chunks == [b"data: 3\n\n", b"data: 2\n\n", b"data: 1\n\n", b"data: lift-off\n\n"]
 
 
-@pytest.mark.parametrize(("guide", "sample"), [("async", "orders"), ("streaming", "countdown")])
+def test_notes_answers_requests_and_saves_at_the_end(play: PlayFunction, samples: Path, events: Path) -> None:
+    event = json.loads((events / "apigateway-v2.json").read_bytes())
+    reading = {**event, "body": None, "requestContext": {**event["requestContext"], "http": {"method": "GET"}}}
+    run = play(task_root=samples / "notes", handler="lambda_function.app", events=[event, reading], end="SIGTERM")
+    assert [response["statusCode"] for response in run.responses] == [201, 200]
+    assert json.loads(run.responses[1]["body"]) == ["buy tea", '{"test":"body"}']
+    assert run.stdout == "2 notes to save\n"
+
+
+@pytest.mark.parametrize(("guide", "sample"), [("async", "orders"), ("streaming", "countdown"), ("web-applications", "notes")])
 def test_the_guides_show_the_samples_as_they_are(repository: Path, samples: Path, guide: str, sample: str) -> None:
     text = (repository / f"docs/guides/{guide}.md").read_text()
     assert f"```python\n{(samples / sample / 'lambda_function.py').read_text()}```" in text
@@ -106,7 +115,7 @@ def test_every_sample_event_is_tested(events: Path) -> None:
 
 def test_every_sample_is_tested_and_listed(samples: Path) -> None:
     names = sorted(path.parent.name for path in samples.glob("*/lambda_function.py"))
-    assert names == ["calculator", "countdown", "greeting", "orders", "region", "sdk_versions"]
+    assert names == ["calculator", "countdown", "greeting", "notes", "orders", "region", "sdk_versions", "tested"]
     table = (samples / "README.md").read_text()
     assert all(f"| `{name}` |" in table for name in names)
 

@@ -15,7 +15,7 @@ import pytest
 
 from layer import old_linux
 from layer.sandbox import Sandbox, make_memory_group, missing, unpack
-from playing import Files, Play, Player, Run, Runtime, write_files
+from playing import SECONDS_TO_ANSWER, Files, Play, Player, Run, Runtime, write_files
 
 # Exactly what real functions of provided.al2023 print, beside what `lambda_variables` has.
 VARIABLES = {
@@ -72,6 +72,15 @@ def layer_python() -> Path:
     return Path(os.environ["WHIPSNAKE_LAYER_PYTHON"])
 
 
+def unpacked(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("opt")
+    unpack(layer_zip, folder)
+    # Unprivileged users have to get at it.
+    for parent in [folder, *folder.parents][:3]:
+        parent.chmod(0o755)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def sandbox(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     problem = missing()
@@ -80,11 +89,7 @@ def sandbox(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     root = old_linux.root()
     if isinstance(root, str):
         pytest.skip(root)
-    folder = tmp_path_factory.mktemp("opt")
-    unpack(layer_zip, folder)
-    # Unprivileged users have to get at it.
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)
+    folder = unpacked(layer_zip, tmp_path_factory)
     group = make_memory_group()
     yield Sandbox(root, folder, group)
     if group is not None:
@@ -95,6 +100,10 @@ def sandbox(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def on_lambda(sandbox: Sandbox, player: Player, tmp_path: Path) -> OnLambda:
+    return runner(sandbox, player, tmp_path)
+
+
+def runner(sandbox: Sandbox, player: Player, tmp_path: Path, times_slower: int = 1) -> OnLambda:
     def run(
         files: Files | None = None,
         *,
@@ -118,6 +127,7 @@ def on_lambda(sandbox: Sandbox, player: Player, tmp_path: Path) -> OnLambda:
                 shutil.copytree(layer_folder, used.opt, symlinks=True, dirs_exist_ok=True)
         runtime = Runtime("the layer", used.command(task, command))
         variables = {**VARIABLES, **(environment or {})}
-        return player.play(Play(task, Path("/var/runtime"), handler, events, variables), [runtime])[0]
+        script = {"timeout_ms": SECONDS_TO_ANSWER * times_slower * 1000}
+        return player.play(Play(task, Path("/var/runtime"), handler, events, variables, script), [runtime])[0]
 
     return run

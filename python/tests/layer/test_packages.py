@@ -13,16 +13,34 @@ CACHE = Path.home() / ".cache/whipsnake"
 WHEELS = {"numpy": "numpy==2.4.6", "pydantic_core": "pydantic-core==2.50.4", "orjson": "orjson==3.13.0"}
 
 
-def installed(requirement: str, python: Path, folder: Path) -> str:
+def installed(requirement: str, python: Path, folder: Path, **variables: str) -> str:
     """Installs a wheel for the layer's Python; or says why there is none."""
     uv = shutil.which("uv") or shutil.which("uv", path=str(CACHE / "uv/bin"))
     if uv is None:
         return "uv is needed to fetch wheels"
     command = [uv, "pip", "install", "--python", str(python), "--only-binary", ":all:", "--target", str(folder), requirement]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "UV_NO_CONFIG": "1"}
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "UV_NO_CONFIG": "1", **variables}
     )
     return done.stderr.strip() if done.returncode else ""
+
+
+def test_the_whole_c_api_is_there_for_extension_modules(on_lambda: OnLambda, layer_python: Path) -> None:
+    """What the Python's own library or executable exports, wherever it is in the layer: also what no part of CPython uses."""
+    shared = sorted(layer_python.parents[1].glob("lib/libpython3.*.so.1.0"))
+    file = shared[0] if shared else layer_python
+    told = subprocess.run(["nm", "-D", "--defined-only", file], capture_output=True, text=True, check=True, timeout=20)
+    names = {line.split()[-1].partition("@")[0] for line in told.stdout.splitlines()}
+    names = {name for name in names if name.startswith(("Py", "_Py"))}
+    assert len(names) > 1500
+    assert {"PyObject_Call", "Py_FrozenMain", "PyMarshal_WriteObjectToString"} <= names
+    module = """
+        import ctypes
+
+        def handler(event, context):
+            return [name for name in event if not hasattr(ctypes.pythonapi, name)]
+    """
+    assert on_lambda({"app.py": module}, events=[sorted(names)]).response == []
 
 
 CALCULATE = {

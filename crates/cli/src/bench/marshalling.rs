@@ -28,6 +28,8 @@ pub fn measure(
         std::fs::write(&file, &event.payload).map_err(|error| failed(error.to_string()))?;
         files.push(file);
     }
+    let libraries =
+        std::env::join_paths(&interpreter.library_directories).map_err(|error| failed(error.to_string()))?;
     let path = std::env::join_paths(searched).map_err(|error| failed(error.to_string()))?;
     // What the interpreter's own program would know: where its library and its modules are.
     let home = interpreter.executable.ancestors().nth(2).unwrap_or(Path::new("/"));
@@ -35,7 +37,7 @@ pub fn measure(
         .arg(milliseconds.to_string())
         .args(&files)
         .env_clear()
-        .env("LD_LIBRARY_PATH", &interpreter.library_directory)
+        .env("LD_LIBRARY_PATH", libraries)
         .env("PYTHONHOME", home)
         .env("PYTHONPATH", path)
         .env("AWS_EXECUTION_ENV", format!("AWS_Lambda_python{}", interpreter.minor_version()))

@@ -255,7 +255,7 @@ fn same_version(reference: &Interpreter, python: &Path) -> Result<(), Failure> {
     if ours.version == reference.version && ours.is_free_threaded == reference.is_free_threaded {
         return Ok(());
     }
-    let (ours, reference) = (ours.build(), reference.build());
+    let (ours, reference) = (ours.name(), reference.name());
     Err(Failure::new(format!(
         "the bootstrap embeds {ours}, and --reference is {reference}: name one of the same version"
     )))

@@ -6,10 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{architecture::Architecture, contents::ROOT, crates, image, prefix::Prefix};
+use super::{architecture::Architecture, contents::ROOT, crates, elf::Elf, image, prefix::Prefix};
 use crate::{
     failure::Failure,
-    python::{Interpreter, pyo3_config},
+    python::{
+        Interpreter,
+        library::{Choice, Kind},
+        pyo3_config,
+    },
 };
 
 /// The folder with the runtime's sources: the one that was named, or the first above the working directory.
@@ -28,10 +32,34 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
+/// The library of CPython's to link. For another processor it is the shared one: zig, which links that, gives an archive's code an
+/// environment of its own, because its C library has no aliases.
+pub fn choose<'a>(
+    interpreter: &'a Interpreter,
+    wanted: Option<Kind>,
+    architecture: Architecture,
+) -> Result<Choice<'a>, Failure> {
+    if Architecture::of_this_machine().is_ok_and(|here| here != architecture) {
+        if wanted == Some(Kind::Static) {
+            return Err(Failure::new(format!(
+                "a static libpython is linked where its processor is: leave --libpython out for {architecture}"
+            )));
+        }
+        return Choice::make(interpreter, Some(Kind::Shared), |_| Ok(()));
+    }
+    Choice::make(interpreter, wanted, |program| {
+        let file = fs::read(program).map_err(|error| error.to_string())?;
+        match Elf::read(&file, architecture)?.and_then(|elf| elf.too_new) {
+            Some(too_new) => Err(format!("here it would need {too_new}, and {} is older", image::NAME)),
+            None => Ok(()),
+        }
+    })
+}
+
 /// Builds it for one interpreter, and returns where it lies.
 pub fn build(
     source: &Path,
-    interpreter: &Interpreter,
+    choice: &Choice<'_>,
     prefix: &Prefix,
     architecture: Architecture,
 ) -> Result<PathBuf, Failure> {
@@ -39,7 +67,7 @@ pub fn build(
     // Apart from the builds for this machine and for other Pythons: each would undo the other.
     let target = source.join(targets).join(format!("layer/{}-{architecture}", prefix.tag()));
     let configuration = target.join("python.cfg");
-    pyo3_config::write(&configuration, interpreter).map_err(|error| {
+    pyo3_config::write(&configuration, choice).map_err(|error| {
         Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
     })?;
     eprintln!("whipsnake: building the bootstrap in {}", target.display());

@@ -9,7 +9,7 @@ use std::{
 use super::{
     architecture::Architecture,
     elf::{self, Elf, TooNew},
-    image, strip,
+    gaps, image, strip,
 };
 use crate::failure::Failure;
 
@@ -31,7 +31,7 @@ impl Libraries {
         Libraries { architecture, folders, found: BTreeMap::new() }
     }
 
-    /// Makes a file ready, and finds what it needs: stripped, checked, without search paths of its own. What is no ELF file
+    /// Makes a file ready, and finds what it needs: stripped, without gaps, checked, without search paths of its own. What is no ELF file
     /// comes back as it was.
     pub fn take(&mut self, origin: &Path, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let mut file = self.prepare(origin, file)?;
@@ -62,6 +62,7 @@ impl Libraries {
         }
         let file =
             if description.can_be_stripped { strip::strip(&name.to_string(), &file, self.architecture)? } else { file };
+        let file = gaps::close(file);
         for library in description.needed {
             if image::has(&library) || self.found.contains_key(&library) {
                 continue;
@@ -106,10 +107,6 @@ fn search_path_failure(file: &Path, error: object::read::Error) -> Failure {
     Failure::new(format!("changing the search path of {}: {error}", file.display()))
 }
 
-fn needs_newer(file: &Path, TooNew { symbol, version }: &TooNew) -> String {
-    let what = match symbol {
-        Some(symbol) => format!("{symbol} of {version}"),
-        None => version.clone(),
-    };
-    format!("{} needs {what}, and {} is older: {}", file.display(), image::NAME, image::REMEDY)
+fn needs_newer(file: &Path, too_new: &TooNew) -> String {
+    format!("{} needs {too_new}, and {} is older: {}", file.display(), image::NAME, image::REMEDY)
 }

@@ -1,7 +1,7 @@
 //! The installation of a CPython, as far as it goes into a layer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,13 +12,14 @@ use crate::{failure::Failure, python::Interpreter};
 
 /// Run by the interpreter. What a module does not know, or cannot be imported, is left out.
 const QUESTIONS: &str = "
-import json, sys, sysconfig
+import json, os, sys, sysconfig
 def told(module, name):
     try:
         return str(getattr(__import__(module, fromlist=['']), name))
     except (ImportError, AttributeError):
         return ''
 paths = sysconfig.get_paths()
+modules = paths['platstdlib'] + '/lib-dynload'
 versions = {
     'openssl': told('ssl', 'OPENSSL_VERSION').split(' ')[1:2],
     'sqlite': [told('sqlite3', 'sqlite_version')],
@@ -30,10 +31,13 @@ versions = {
 print(json.dumps({
     'name': 'python%d.%d%s' % (sys.version_info[0], sys.version_info[1], sys.abiflags),
     'version': sys.version.split(' ')[0].rstrip('+'),
-    'cache_tag': sys.implementation.cache_tag,
     'prefixes': [sys.base_prefix, sys.base_exec_prefix],
     'standard_library': paths['stdlib'],
-    'extension_modules': paths['platstdlib'] + '/lib-dynload',
+    'extension_modules': modules,
+    'extension_module_names': [
+        *sys.builtin_module_names,
+        *(name.split('.')[0] for name in (os.listdir(modules) if os.path.isdir(modules) else [])),
+    ],
     'versions': {name: version[0] for name, version in versions.items() if version and version[0]},
 }))
 ";
@@ -45,13 +49,13 @@ pub struct Prefix {
     pub name: String,
     /// Such as `3.14.2` and `3.15.0rc1`.
     pub version: String,
-    /// What stands between the dots in the name of a file of bytecode.
-    pub cache_tag: String,
     prefixes: [PathBuf; 2],
     /// The folder of its standard library.
     pub standard_library: PathBuf,
     /// The folder of its extension modules, often one in that.
     pub extension_modules: PathBuf,
+    /// The modules that are written in C, wherever they are.
+    pub extension_module_names: BTreeSet<String>,
     /// The versions of the libraries it uses, by their names.
     pub versions: BTreeMap<String, String>,
 }

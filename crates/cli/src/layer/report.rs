@@ -3,10 +3,8 @@
 use std::{fmt, path::Path};
 
 use super::{architecture::Architecture, archive, contents::Contents, image};
-
-/// Lambda's limits: a zip that is uploaded directly, and a function with all its layers when unpacked.
-const MOST_ZIPPED: u64 = 50 << 20;
-const MOST_UNPACKED: u64 = 250 << 20;
+use crate::deployment::sizes::Sizes;
+use crate::python::library::Kind;
 
 /// A layer that was written.
 pub struct Report<'a> {
@@ -20,17 +18,18 @@ pub struct Report<'a> {
     pub layer: &'a str,
     /// What it is for.
     pub architectures: &'a [Architecture],
+    /// Where CPython's library is, in a layer that has one.
+    pub libpython: Option<Kind>,
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sizes = self.contents.sizes();
-        let (zipped, unpacked) = (self.zip.len() as u64, sizes.values().sum());
-        for (part, size) in sizes {
-            writeln!(formatter, "{:<20}{}", part.name(), megabytes(size))?;
+        match self.libpython {
+            Some(Kind::Static) => writeln!(formatter, "{:<20}   static, in the bootstrap", "libpython")?,
+            Some(Kind::Shared) => writeln!(formatter, "{:<20}   shared, among the libraries", "libpython")?,
+            None => {}
         }
-        writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room(unpacked, MOST_UNPACKED))?;
-        writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room(zipped, MOST_ZIPPED))?;
+        Sizes { contents: self.contents, zipped: Some(self.zip.len() as u64) }.fmt(formatter)?;
         let file = self.file.display();
         let architectures: Vec<String> = self.architectures.iter().map(Architecture::to_string).collect();
         writeln!(formatter, "\nsha256 {}\n{file}\n", archive::sha256(self.zip))?;
@@ -42,28 +41,5 @@ impl fmt::Display for Report<'_> {
             image::NAME,
             architectures.join(" "),
         )
-    }
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:>6.1} MB", bytes as f64 / f64::from(1 << 20))
-}
-
-fn room(bytes: u64, most: u64) -> String {
-    let limit = format!("the {} MB that Lambda allows", most >> 20);
-    match most.checked_sub(bytes) {
-        Some(left) => format!("{} left of {limit}", megabytes(left).trim_start()),
-        None => format!("too much: {} above {limit}", megabytes(bytes - most).trim_start()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::room;
-
-    #[test]
-    fn what_is_too_much_is_said() {
-        assert_eq!(room(10 << 20, 50 << 20), "40.0 MB left of the 50 MB that Lambda allows");
-        assert_eq!(room(51 << 20, 50 << 20), "too much: 1.0 MB above the 50 MB that Lambda allows");
     }
 }

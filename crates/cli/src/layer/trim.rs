@@ -1,5 +1,7 @@
 //! What of a standard library stays at home: the list in `layer/trim.json`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -13,6 +15,9 @@ pub struct Trim {
     name: String,
     /// Paths below the standard library's folder; `*` stands for any characters but a slash.
     paths: Vec<String>,
+    /// Paths with the module in C that makes each superfluous: left out where the Python has that.
+    #[serde(default)]
+    replaced: BTreeMap<String, String>,
     reason: String,
 }
 
@@ -28,9 +33,14 @@ pub fn list(keep: &[String]) -> Result<Vec<Trim>, Failure> {
 }
 
 impl Trim {
+    /// Keeps the files that this Python has no module in C for.
+    pub fn spare_what_is_not_replaced(&mut self, extension_modules: &BTreeSet<String>) {
+        self.replaced.retain(|_, module| extension_modules.contains(module));
+    }
+
     /// Whether something is left out, by its path below the standard library's folder.
     pub fn covers(&self, path: &str) -> bool {
-        self.paths.iter().any(|pattern| matches(pattern, path))
+        self.replaced.contains_key(path) || self.paths.iter().any(|pattern| matches(pattern, path))
     }
 }
 
@@ -60,6 +70,16 @@ mod tests {
         let has_tests = |keep: &[String]| list(keep).expect("a good list").iter().any(|trim| trim.covers("test"));
         assert!(has_tests(&[]));
         assert!(!has_tests(&["tests".into()]));
+    }
+
+    #[test]
+    fn what_stands_in_for_a_missing_module_stays() {
+        let mut list = list(&[]).expect("a good list");
+        let modules = ["_datetime", "_io"].map(str::to_owned).into();
+        list.iter_mut().for_each(|trim| trim.spare_what_is_not_replaced(&modules));
+        let is_left_out = |path: &str| list.iter().any(|trim| trim.covers(path));
+        assert!(is_left_out("_pydatetime.py") && is_left_out("_pyio.py"));
+        assert!(!is_left_out("_pydecimal.py"));
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub fn function(scratch: &Scratch, fifo: &Path, line: &str) -> Function {
         timeout: Duration::from_secs(60),
         region: "us-east-1".to_owned(),
         environment: [("FIFO".to_owned(), fifo.display().to_string())].into(),
+        library_folder: None,
     }
 }
 

@@ -14,6 +14,7 @@ from conformance.sections import (
     process,
     responses,
     runtime_api,
+    snapshots,
     standard_streams,
     start,
 )
@@ -33,4 +34,5 @@ SECTIONS: list[Section] = [
     runtime_api.SECTION,
     process.SECTION,
     names.SECTION,
+    snapshots.SECTION,
 ]

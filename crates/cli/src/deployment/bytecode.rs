@@ -1,4 +1,4 @@
-//! Bytecode made beforehand: nothing under `/opt` can be written, and compiling at a cold start takes long.
+//! Bytecode made beforehand: nothing on Lambda but `/tmp` can be written, and compiling at a cold start takes long.
 
 use std::{
     env,
@@ -8,20 +8,45 @@ use std::{
 
 use crate::{failure::Failure, python::Interpreter};
 
-/// Reads sources from standard input, writes bytecode to standard output; what cannot be compiled becomes nothing. The files
-/// are never looked at again (unchecked): they cannot change, and a hash or a time costs a look.
+/// How bytecode is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Bytecode {
+    /// In one file, which the bootstrap maps into memory.
+    Archive,
+    /// In a file for each module, as Python itself has it: for child processes too, and for the managed runtime.
+    Files,
+    /// In both ways.
+    Both,
+    /// Not at all.
+    None,
+}
+
+impl Bytecode {
+    /// Whether there is an archive.
+    pub fn has_archive(self) -> bool {
+        matches!(self, Self::Archive | Self::Both)
+    }
+
+    /// Whether there are Python's own files.
+    pub fn has_files(self) -> bool {
+        matches!(self, Self::Files | Self::Both)
+    }
+}
+
+/// Reads sources from standard input, writes bytecode to standard output; what cannot be compiled becomes nothing.
 const COMPILE: &str = "
 import json, sys
 from importlib._bootstrap_external import _code_to_hash_pyc as to_pyc
 from importlib.util import source_hash
+checked = sys.argv[1] == 'checked'
 data, answer = sys.stdin.buffer, sys.stdout.buffer
 pieces = [(path, data.read(size)) for path, size in json.loads(data.readline())]
 import warnings
 warnings.simplefilter('ignore')
 for path, source in pieces:
     try:
-        pyc = bytes(to_pyc(compile(source, path, 'exec', dont_inherit=True, optimize=0), source_hash(source), False))
-    except (SyntaxError, ValueError):
+        pyc = bytes(to_pyc(compile(source, path, 'exec', dont_inherit=True, optimize=0), source_hash(source), checked))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         pyc = b''
     answer.write(len(pyc).to_bytes(8, 'little') + pyc)
 ";
@@ -34,10 +59,23 @@ pub struct Source<'a> {
     pub text: &'a [u8],
 }
 
+/// Whether the bytecode's reader looks at the source, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Never: the source cannot change, and a hash or a time costs a look.
+    Never,
+    /// The source's hash is compared: somebody may change it before it comes to Lambda.
+    Hash,
+}
+
 /// Compiles all of them, in order. None for what is no Python of this version.
-pub fn compile(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+pub fn compile(
+    interpreter: &Interpreter,
+    sources: &[Source<'_>],
+    check: Check,
+) -> Result<Vec<Option<Vec<u8>>>, Failure> {
     let name = interpreter.executable.display();
-    let failed = |what: &str| Failure::new(format!("compiling the standard library with {name}: {what}"));
+    let failed = |what: &str| Failure::new(format!("compiling modules with {name}: {what}"));
     let mut compiler = Command::new(&interpreter.executable);
     let set = env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"PYTHON"));
     for name in set {
@@ -45,6 +83,7 @@ pub fn compile(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Vec<
     }
     let mut compiler = compiler
         .args(["-S", "-s", "-P", "-c", COMPILE])
+        .arg(if check == Check::Hash { "checked" } else { "unchecked" })
         // Anything that is ordered by hashes is to have one order.
         .env("PYTHONHASHSEED", "0")
         .stdin(Stdio::piped())
@@ -78,5 +117,6 @@ pub fn compile(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Vec<
 pub fn path(source: &str, cache_tag: &str) -> Option<String> {
     let (folder, name) = source.rsplit_once('/').unwrap_or(("", source));
     let module = name.strip_suffix(".py")?;
-    Some(format!("{folder}/__pycache__/{module}.{cache_tag}.pyc"))
+    let separator = if folder.is_empty() { "" } else { "/" };
+    Some(format!("{folder}{separator}__pycache__/{module}.{cache_tag}.pyc"))
 }

@@ -1,5 +1,7 @@
 //! An ELF file: what it is for, what it needs, and where it says that this is to be looked for.
 
+use std::fmt;
+
 use object::{
     LittleEndian, elf,
     read::elf::{FileHeader, SectionHeader, Sym},
@@ -32,6 +34,15 @@ pub struct TooNew {
     pub symbol: Option<String>,
     /// Such as `GLIBC_2.35`.
     pub version: String,
+}
+
+impl fmt::Display for TooNew {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.symbol {
+            Some(symbol) => write!(formatter, "{symbol} of {}", self.version),
+            None => formatter.write_str(&self.version),
+        }
+    }
 }
 
 impl Elf {

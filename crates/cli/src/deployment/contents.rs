@@ -1,4 +1,4 @@
-//! What lies where in a layer.
+//! What lies where in a package.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,10 @@ pub const HOME: &str = "whipsnake";
 /// The shared libraries, out of the way of `LD_LIBRARY_PATH`.
 pub const LIBRARIES: &str = "whipsnake/lib";
 
-/// What a file of the layer belongs to; sizes are shown by these.
+/// Where Lambda unpacks functions.
+pub const TASK_ROOT: &str = "/var/task";
+
+/// What a file of a package belongs to; sizes are shown by these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The runtime itself.
@@ -22,8 +25,18 @@ pub enum Part {
     StandardLibrary,
     /// The standard library, compiled.
     Bytecode,
+    /// The same in one file.
+    StandardLibraryArchive,
     /// boto3 and what it needs, compiled as well.
     Sdk,
+    /// What somebody wrote for Lambda.
+    Function,
+    /// What that needs from others.
+    Requirements,
+    /// The bytecode of both, in one file.
+    ModuleArchive,
+    /// The same in a file for each module.
+    CompiledModules,
     /// Licences of everything that is packed.
     Licences,
 }
@@ -37,7 +50,12 @@ impl Part {
             Self::ExtensionModules => "extension modules",
             Self::StandardLibrary => "standard library",
             Self::Bytecode => "its bytecode",
+            Self::StandardLibraryArchive => "its module archive",
             Self::Sdk => "AWS SDK",
+            Self::Function => "function",
+            Self::Requirements => "requirements",
+            Self::ModuleArchive => "module archive",
+            Self::CompiledModules => "bytecode files",
             Self::Licences => "licences",
         }
     }
@@ -64,7 +82,7 @@ impl Entry {
     }
 }
 
-/// A layer's files by their paths, sorted.
+/// A package's files by their paths, sorted.
 #[derive(Debug, Default)]
 pub struct Contents(pub BTreeMap<String, (Part, Entry)>);
 

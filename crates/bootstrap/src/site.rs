@@ -1,0 +1,66 @@
+//! What Python's `site` does when CPython starts, without `site` where it has nothing to find.
+//!
+//! It imports `os`, and that takes a quarter of a start. What it leaves behind in most processes is a folder or two at the end of
+//! `sys.path`, and `exit`, `help` and their like among the built-ins: those come from a stand-in, which is made of its own
+//! functions by the build script. Where there is more to do (`.pth` files, `sitecustomize`, folders that the environment names)
+//! it runs as ever. A function that imports it meets the real one in any case.
+
+use crate::environment::Environment;
+use crate::interpreter::BUILD;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::env;
+use std::fs;
+use std::path::Path;
+
+/// Modules that `site` imports if they are there.
+const CUSTOMISATIONS: [&str; 2] = ["sitecustomize", "usercustomize"];
+
+/// Whether the stand-in will do.
+pub fn is_spared(environment: &Environment) -> bool {
+    let Some(home) = env::home_dir() else { return false };
+    BUILD.stands_in_for_site
+        && environment.python_home.is_none()
+        && environment.whipsnake_python.is_none()
+        && environment.python_path.is_none()
+        && env::var_os("PYTHONUSERBASE").is_none()
+        && !home.join(BUILD.user_site).exists()
+        && environment.runtime_dir.iter().all(|folder| holds_nothing_for_site(folder))
+        && BUILD.search_paths.iter().chain(BUILD.site_folders).all(|folder| holds_nothing_for_site(folder))
+}
+
+/// A search path that is no folder can hold anything: the standard library's zip.
+fn holds_nothing_for_site(search_path: &str) -> bool {
+    match fs::read_dir(search_path) {
+        Ok(mut entries) => entries.all(|entry| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let stem = name.to_string_lossy();
+                !has_path_file_suffix(Path::new(&name)) && !CUSTOMISATIONS.iter().any(|module| stem.starts_with(module))
+            })
+        }),
+        Err(_) => !Path::new(search_path).exists(),
+    }
+}
+
+/// Whether a folder has `.pth` files. `site.addsitedir` would find out too, at the price of looking at all of `sys.path`.
+pub fn has_path_files(folder: &str) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| has_path_file_suffix(Path::new(&entry.file_name()))))
+    })
+}
+
+fn has_path_file_suffix(name: &Path) -> bool {
+    name.extension().is_some_and(|suffix| suffix == "pth")
+}
+
+/// Does the rest after a start with the stand-in, which is forgotten: whoever imports `site` means the real one.
+pub fn complete(py: Python<'_>) -> PyResult<()> {
+    let sys = py.import("sys")?;
+    sys.getattr("modules")?.cast_into::<PyDict>()?.del_item("site")?;
+    let path = sys.getattr("path")?.cast_into::<PyList>()?;
+    for folder in BUILD.site_folders.iter().filter(|folder| Path::new(folder).is_dir()) {
+        path.append(folder)?;
+    }
+    Ok(())
+}

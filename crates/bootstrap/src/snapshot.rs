@@ -1,0 +1,53 @@
+//! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
+//! the hooks after a restore.
+
+use crate::invoke::Server;
+use crate::shutdown::Ending;
+use crate::traceback;
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use whipsnake_runtime_api::Fault;
+
+/// What `AWS_LAMBDA_INITIALIZATION_TYPE` says where Lambda takes one.
+pub const INITIALIZATION_TYPE: &str = "snap-start";
+
+/// What Lambda is told of a failure before the snapshot, whatever the type of the exception.
+const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
+
+/// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
+/// `Exception`.
+pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
+    if let Err(error) = run_hooks(py, "run_before_snapshot") {
+        let fault = traceback::fault(py, &error);
+        return Err(fail_before_snapshot(py, server, &fault, Some(&error.into_value(py))));
+    }
+    if let Err(error) = server.waiter.wait(py, server.client.restored())? {
+        let fault = Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string());
+        return Err(fail_before_snapshot(py, server, &fault, None));
+    }
+    if let Err(error) = run_hooks(py, "run_after_restore") {
+        let fault = traceback::fault(py, &error);
+        let report = server.told(py, &fault, Some(&error.into_value(py)));
+        server.waiter.complete(py, server.client.fail_restore(report.into()))?;
+        return Err(Ending::RestoreFailed);
+    }
+    Ok(())
+}
+
+/// Only who has imported their module can have registered some.
+fn run_hooks(py: Python<'_>, which: &str) -> PyResult<()> {
+    if py.import("sys")?.getattr("modules")?.contains("snapshot_restore_py")? {
+        py.import("whipsnake._snapshot")?.call_method0(which)?;
+    }
+    Ok(())
+}
+
+fn fail_before_snapshot(
+    py: Python<'_>,
+    server: &Server,
+    fault: &Fault,
+    exception: Option<&Py<PyBaseException>>,
+) -> Ending {
+    let report = server.told(py, fault, exception);
+    server.report_failed_init(py, report, BEFORE_SNAPSHOT).err().unwrap_or(Ending::SnapshotFailed)
+}

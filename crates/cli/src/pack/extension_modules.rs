@@ -1,0 +1,39 @@
+//! Whether Lambda can load what is in the package and not Python.
+
+use crate::{
+    deployment::{
+        architecture::Architecture,
+        contents::{Contents, Entry},
+        elf::Elf,
+        image,
+    },
+    failure::Failure,
+};
+
+/// Refuses extension modules for another processor or a newer C library. Other libraries are let through: packages bring some for
+/// systems that they are not on.
+pub fn check(contents: &Contents, architecture: Architecture) -> Result<(), Failure> {
+    for (path, (_, entry)) in &contents.0 {
+        let (Entry::File(bytes) | Entry::Program(bytes)) = entry else { continue };
+        if !is_extension_module(path) {
+            continue;
+        }
+        let problem = match Elf::read(bytes, architecture) {
+            Err(reason) => reason,
+            Ok(None) => "it is no Linux library".into(),
+            Ok(Some(Elf { too_new: Some(too_new), .. })) => {
+                format!("it needs {}, and {} is older", too_new.version, image::NAME)
+            }
+            Ok(Some(_)) => continue,
+        };
+        return Err(Failure::new(format!(
+            "{path} cannot be loaded on Lambda: {problem}; install its package for {architecture} with --requirements"
+        )));
+    }
+    Ok(())
+}
+
+/// By the names that import looks for. `.pyd` files and `.so` files with no tag are data as often as not.
+fn is_extension_module(path: &str) -> bool {
+    path.ends_with(".so") && (path.contains(".cpython-") || path.ends_with(".abi3.so"))
+}

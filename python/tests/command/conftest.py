@@ -1,0 +1,44 @@
+"""The `whipsnake` command as people and scripts run it."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from playing import write_files
+
+type Whipsnake = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    """The folder in which the command runs, and which has the function."""
+    folder = tmp_path / "task"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def whipsnake(cli: Path, bootstrap: Path, task: Path) -> Whipsnake:
+    """Runs the command; a module that is given becomes `app.py`."""
+
+    def run(*arguments: str, module: str | None = None, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        if module is not None:
+            write_files(task, {"app.py": module})
+        if arguments[0] in ("invoke", "doctor"):
+            arguments = (*arguments, "--bootstrap", str(bootstrap))
+        ran = subprocess.run(
+            [cli, *arguments],
+            cwd=task,
+            env={**os.environ, **variables},
+            input=stdin.encode(),
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        # Not `text=True`: it would turn carriage returns into new lines.
+        return subprocess.CompletedProcess(ran.args, ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    return run
