@@ -198,6 +198,7 @@ fn interpreter(scratch: &Scratch, name: &str, implementation: &str, version: [u8
         "implementation": implementation,
         "version": version,
         "release": true,
+        "cache_tag": format!("cpython-{ldversion}"),
         "executable": path,
         "base_prefix": scratch.0,
         "ldversion": ldversion,
