@@ -201,6 +201,7 @@ fn interpreter(scratch: &Scratch, name: &str, implementation: &str, version: [u8
         "build": "of a shell script",
         "machine": std::env::consts::ARCH,
         "needs": [],
+        "cache_tag": format!("cpython-{ldversion}"),
         "executable": path,
         "base_prefix": scratch.0,
         "ldversion": ldversion,
