@@ -3,7 +3,13 @@
 import sys
 from _thread import RLock
 
-Module = type(sys)
+# What type checkers take for true, without the import of types and typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+    from types import ModuleType as Module
+else:
+    Module = type(sys)
 
 # What the import system has set before a module's code runs, and reads again whenever somebody imports the module.
 _SET_BY_IMPORT = frozenset({"__class__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"})
@@ -12,25 +18,25 @@ _SET_BY_IMPORT = frozenset({"__class__", "__file__", "__loader__", "__name__", "
 _lock = RLock()
 
 
-def defer(loader):
+def defer(loader: "Loader") -> None:
     """Has `loader`, which is one module's own, put off the execution of its code."""
-    loader.exec_module = _put_off
+    loader.exec_module = _put_off  # type: ignore[method-assign]
 
 
-def _put_off(module):
-    del module.__loader__.exec_module
+def _put_off(module: Module) -> None:
+    del module.__loader__.exec_module  # type: ignore[union-attr]
     module.__class__ = DeferredModule
 
 
 class DeferredModule(Module):
     """Executes its code at the first look at what that makes. It is a plain module from then on."""
 
-    def __getattribute__(self, name):
+    def __getattribute__(self, name: str) -> object:
         if name not in _SET_BY_IMPORT:
             _execute(self)
         return Module.__getattribute__(self, name)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         _execute(self)
         Module.__setattr__(self, name, value)
 
@@ -38,19 +44,19 @@ class DeferredModule(Module):
 class _ExecutingModule(Module):
     """Keeps all but the executing thread waiting."""
 
-    def __getattribute__(self, name):
+    def __getattribute__(self, name: str) -> object:
         with _lock:
             return Module.__getattribute__(self, name)
 
 
-def _execute(module):
+def _execute(module: Module) -> None:
     with _lock:
         if type(module) is not DeferredModule:
             return
         Module.__setattr__(module, "__class__", _ExecutingModule)
         try:
-            module.__loader__.exec_module(module)
+            module.__loader__.exec_module(module)  # type: ignore[union-attr]
         except BaseException:
             module.__class__ = DeferredModule
             raise
-        module.__class__ = Module
+        module.__class__ = Module  # type: ignore[assignment]
