@@ -14,7 +14,6 @@ mod phases;
 mod plan;
 mod plot;
 mod progress;
-mod promises;
 mod report;
 mod results;
 mod rotation;
@@ -22,6 +21,7 @@ mod stage;
 mod start;
 mod statistics;
 mod table;
+mod targets;
 mod warm;
 
 use std::{

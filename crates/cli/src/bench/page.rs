@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::{
     contender::{AGAIN, MANAGED, WHIPSNAKE},
-    promises,
     results::{Measure, Results},
     statistics::quantile,
     table::milliseconds,
+    targets,
 };
 
 const BEGIN: &str = "<!-- written by `make bench-report` -->";
@@ -34,13 +34,13 @@ fn figures(results: &Results) -> String {
         machine.memory_mb.div_ceil(1024),
         machine.kernel,
     );
-    text.push_str("| promised, as a ratio | at most | measured | between | |\n|---|---|---|---|---|\n");
-    for promise in promises::of(results) {
-        let told = promise.measured.map_or("not measured | | ".to_owned(), |ratio| {
-            let mark = if promise.is_kept() == Some(true) { "kept" } else { "**not kept**" };
+    text.push_str("| aimed at, as a ratio | at most | measured | between | |\n|---|---|---|---|---|\n");
+    for target in targets::of(results) {
+        let told = target.measured.map_or("not measured | | ".to_owned(), |ratio| {
+            let mark = if target.is_reached() == Some(true) { "reached" } else { "**not reached**" };
             format!("{:.3} | {:.3} to {:.3} | {mark}", ratio.median, ratio.low, ratio.high)
         });
-        let _ = writeln!(text, "| {} | {:.3} | {told} |", promise.what, promise.bound);
+        let _ = writeln!(text, "| {} | {:.3} | {told} |", target.what, target.bound);
     }
     for (measure, title) in [
         (Measure::ColdStart, "Cold start"),

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use super::{
     contender::{AGAIN, MANAGED, WHIPSNAKE},
     plot::{self, Figure},
-    promises,
     results::{Measure, Results, Series},
     statistics::quantile,
     table::{milliseconds, told},
+    targets,
 };
 
 const STYLE: &str = "\
@@ -41,7 +41,7 @@ pub fn of(results: &Results, figures: &[Figure]) -> String {
         machine.memory_mb.div_ceil(1024),
         machine.kernel,
     );
-    promised(&mut page, results);
+    aims(&mut page, results);
     let sections = [
         (
             Measure::ColdStart,
@@ -110,14 +110,15 @@ fn row<const CELLS: usize>(cells: [&str; CELLS]) -> Vec<String> {
     cells.map(|cell| cell.replace('&', "&amp;").replace('<', "&lt;")).to_vec()
 }
 
-fn promised(page: &mut String, results: &Results) {
-    let mut rows = vec![row(["promised", "at most", "measured", "between", ""])];
-    for promise in promises::of(results) {
-        let Some(measured) = promise.measured else { continue };
-        let (class, mark) = if promise.is_kept() == Some(true) { ("good", "kept") } else { ("bad", "not kept") };
+fn aims(page: &mut String, results: &Results) {
+    let mut rows = vec![row(["aimed at", "at most", "measured", "between", ""])];
+    for target in targets::of(results) {
+        let Some(measured) = target.measured else { continue };
+        let (class, mark) =
+            if target.is_reached() == Some(true) { ("good", "reached") } else { ("bad", "not reached") };
         let mut cells = row([
-            promise.what.trim(),
-            &format!("{:.3}", promise.bound),
+            target.what.trim(),
+            &format!("{:.3}", target.bound),
             &format!("{:.3}", measured.median),
             &format!("{:.3} to {:.3}", measured.low, measured.high),
         ]);

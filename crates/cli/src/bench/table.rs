@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::{
     contender::{AGAIN, MANAGED, WHIPSNAKE},
-    promises,
     results::{Measure, Results, Series},
     statistics::{Ratio, quantile},
+    targets,
 };
 
 /// All of it, as lines of at most 120 characters.
@@ -28,7 +28,7 @@ pub fn of(results: &Results) -> String {
     memory(&mut text, results);
     counts(&mut text, results);
     marshalling(&mut text, results);
-    kept(&mut text, results);
+    aims(&mut text, results);
     noise(&mut text, results);
     for skipped in &results.skipped {
         let _ = writeln!(text, "not measured: {skipped}");
@@ -158,16 +158,16 @@ fn columns(cells: impl Iterator<Item = String>) -> String {
     cells.map(|cell| format!("{cell:>15}")).collect()
 }
 
-fn kept(text: &mut String, results: &Results) {
-    let promises: Vec<_> = promises::of(results).into_iter().filter(|promise| promise.measured.is_some()).collect();
-    if promises.is_empty() {
+fn aims(text: &mut String, results: &Results) {
+    let targets: Vec<_> = targets::of(results).into_iter().filter(|target| target.measured.is_some()).collect();
+    if targets.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{:<82} {:>6}   measured", "what is promised", "at most");
-    for promise in promises {
-        let mark = if promise.is_kept() == Some(true) { "kept" } else { "NOT KEPT" };
-        let measured = promise.measured.map(told).unwrap_or_default();
-        let _ = writeln!(text, "  {:<80} {:>6.3}   {measured}   {mark}", promise.what, promise.bound);
+    let _ = writeln!(text, "\n{:<82} {:>6}   measured", "what is aimed at", "at most");
+    for target in targets {
+        let mark = if target.is_reached() == Some(true) { "reached" } else { "NOT REACHED" };
+        let measured = target.measured.map(told).unwrap_or_default();
+        let _ = writeln!(text, "  {:<80} {:>6.3}   {measured}   {mark}", target.what, target.bound);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What whipsnake promises, each with the measurement that shows it.
+//! What whipsnake aims at, each with the measurement that shows it.
 
 use serde::Serialize;
 
@@ -8,9 +8,9 @@ use super::{
     statistics::{Ratio, quantile},
 };
 
-/// A promise and what was measured.
+/// A target and what was measured.
 #[derive(Serialize)]
-pub struct Promise {
+pub struct Target {
     pub what: String,
     /// At most this much of the other's.
     pub bound: f64,
@@ -18,16 +18,16 @@ pub struct Promise {
     pub measured: Option<Ratio>,
 }
 
-impl Promise {
-    /// Whether it is kept; the median decides.
-    pub fn is_kept(&self) -> Option<bool> {
+impl Target {
+    /// Whether it is reached; the median decides.
+    pub fn is_reached(&self) -> Option<bool> {
         Some(self.measured?.median <= self.bound)
     }
 }
 
 /// All of them.
-pub fn of(results: &Results) -> Vec<Promise> {
-    let start = |what: &str, case: &str, ours: &str, theirs: &str, bound| Promise {
+pub fn of(results: &Results) -> Vec<Target> {
+    let start = |what: &str, case: &str, ours: &str, theirs: &str, bound| Target {
         what: what.to_owned(),
         bound,
         measured: results.ratio(Measure::ColdStart, case, ours, theirs),
@@ -37,9 +37,9 @@ pub fn of(results: &Results) -> Vec<Promise> {
         Some(_) => PACKED,
         None => WHIPSNAKE,
     };
-    let mut promises = vec![
+    let mut targets = vec![
         start("cold start of an empty handler, to awslambdaric's", "empty", WHIPSNAKE, MANAGED, 0.17),
-        Promise {
+        Target {
             what: "instructions of that start, to those of `python -I -S -c pass`".to_owned(),
             bound: 0.70,
             measured: instructions(results),
@@ -61,32 +61,32 @@ pub fn of(results: &Results) -> Vec<Promise> {
         ),
     ];
     for (event, bound) in [("100 B", 0.12), ("2 kB, API Gateway", 0.12), ("1 MB", 0.25), ("5.9 MB", 0.30)] {
-        promises.push(Promise {
+        targets.push(Target {
             what: format!("warm invocation of an echo, {event}"),
             bound,
             measured: results.ratio(Measure::Warm, event, WHIPSNAKE, MANAGED),
         });
     }
-    promises.push(Promise {
+    targets.push(Target {
         what: "time per byte of an event of 5.9 MB, to that of 1 MB".to_owned(),
         bound: 1.3,
         measured: growth(results),
     });
-    promises.push(marshalling(results, "reading the event set, to simplejson's time", "simplejson", true, 1.0 / 3.0));
-    promises.push(marshalling(results, "writing it, to simplejson's time", "simplejson", false, 1.0 / 8.0));
-    promises.push(marshalling(results, "reading the event set, to orjson's time", "orjson", true, 1.3));
-    promises.push(marshalling(results, "writing it, to orjson's time", "orjson", false, 1.3));
-    promises.push(Promise {
+    targets.push(marshalling(results, "reading the event set, to simplejson's time", "simplejson", true, 1.0 / 3.0));
+    targets.push(marshalling(results, "writing it, to simplejson's time", "simplejson", false, 1.0 / 8.0));
+    targets.push(marshalling(results, "reading the event set, to orjson's time", "orjson", true, 1.3));
+    targets.push(marshalling(results, "writing it, to orjson's time", "orjson", false, 1.3));
+    targets.push(Target {
         what: "resident memory (Pss) with an empty handler".to_owned(),
         bound: 0.50,
         measured: memory(results),
     });
-    promises.push(Promise {
+    targets.push(Target {
         what: format!("memory after {} invocations, to that after a tenth of them", soaked(results)),
         bound: 1.02,
         measured: flatness(results),
     });
-    promises
+    targets
 }
 
 fn exactly(figure: f64) -> Ratio {
@@ -127,7 +127,7 @@ fn flatness(results: &Results) -> Option<Ratio> {
 }
 
 /// The median of the events' ratios, and the smallest and the largest of them.
-fn marshalling(results: &Results, what: &str, other: &str, reading: bool, bound: f64) -> Promise {
+fn marshalling(results: &Results, what: &str, other: &str, reading: bool, bound: f64) -> Target {
     let ratios: Vec<f64> = results
         .marshalling
         .iter()
@@ -141,5 +141,5 @@ fn marshalling(results: &Results, what: &str, other: &str, reading: bool, bound:
         low: quantile(&ratios, 0.0),
         high: quantile(&ratios, 1.0),
     });
-    Promise { what: what.to_owned(), bound, measured }
+    Target { what: what.to_owned(), bound, measured }
 }
