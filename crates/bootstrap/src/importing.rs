@@ -13,6 +13,7 @@
 use crate::handler::BUILT_IN;
 use crate::logging::{self, Log};
 use crate::places::Places;
+use crate::site;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -52,6 +53,9 @@ impl StandardLibraryFinder {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if path.is_some() {
             return Ok(None);
+        }
+        if site::is_customisation(fullname) && site::is_starting(py)? {
+            return Err(site::no_customisation(py, fullname)?);
         }
         let search_paths = if IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_ok() {
             if self.is_frozen.bind(py).call1((fullname,))?.is_truthy()? {

@@ -6,9 +6,11 @@
 //! it runs as ever. A function that imports it meets the real one in any case.
 
 use crate::environment::Environment;
-use crate::interpreter::BUILD;
+use crate::interpreter::{BUILD, imported};
+use pyo3::exceptions::PyModuleNotFoundError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{IntoPyDict, PyDict, PyList};
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -52,6 +54,26 @@ pub fn has_path_files(folder: &str) -> bool {
 
 fn has_path_file_suffix(name: &Path) -> bool {
     name.extension().is_some_and(|suffix| suffix == "pth")
+}
+
+/// Whether `site` asks for this module when it starts.
+pub fn is_customisation(module: &str) -> bool {
+    CUSTOMISATIONS.contains(&module)
+}
+
+/// Whether the function is importing `site` just now.
+pub fn is_starting(py: Python<'_>) -> PyResult<bool> {
+    let Some(site) = imported(py, intern!(py, "site"))? else { return Ok(false) };
+    site.getattr(intern!(py, "__spec__"))?.getattr("_initializing")?.is_truthy()
+}
+
+/// What `site` is to meet that starts when the function's folders are on `sys.path` already: had it started with CPython, a
+/// `sitecustomize` in there would not have been seen.
+pub fn no_customisation(py: Python<'_>, module: &str) -> PyResult<PyErr> {
+    let arguments = [("name", module)].into_py_dict(py)?;
+    let error =
+        py.get_type::<PyModuleNotFoundError>().call((format!("No module named '{module}'"),), Some(&arguments))?;
+    Ok(PyErr::from_value(error))
 }
 
 /// Does the rest after a start with the stand-in, which is forgotten: whoever imports `site` means the real one.

@@ -170,14 +170,12 @@ impl Encoder<'_, '_> {
     }
 
     /// Appends text, escaping only what JSON requires: quotes, backslashes and control characters.
-    fn escaped(&mut self, text: &[u8]) {
-        let mut plain = 0;
-        for (position, &byte) in text.iter().enumerate() {
-            if byte >= b' ' && byte != b'"' && byte != b'\\' {
-                continue;
-            }
-            self.out.extend_from_slice(&text[plain..position]);
-            plain = position + 1;
+    fn escaped(&mut self, mut text: &[u8]) {
+        loop {
+            let (plain, rest) = text.split_at(plain_length(text));
+            self.out.extend_from_slice(plain);
+            let Some((&byte, after)) = rest.split_first() else { return };
+            text = after;
             match byte {
                 b'"' => self.out.extend_from_slice(b"\\\""),
                 b'\\' => self.out.extend_from_slice(b"\\\\"),
@@ -189,7 +187,6 @@ impl Encoder<'_, '_> {
                 control => self.unicode_escape(u16::from(control)),
             }
         }
-        self.out.extend_from_slice(&text[plain..]);
     }
 
     /// Appends text in which a surrogate stands as the three bytes UTF-8 would give it, `0xed` and two more.
@@ -218,8 +215,7 @@ impl Encoder<'_, '_> {
     #[inline(never)]
     fn integer(&mut self, number: &Bound<'_, PyInt>) -> PyResult<()> {
         if let Ok(small) = number.extract::<i64>() {
-            write!(self.out, "{small}").expect("writing to memory");
-            return Ok(());
+            return self.literal(itoa::Buffer::new().format(small));
         }
         // Python's own digits, with its limit on how many. int() first: a subclass may print itself otherwise.
         let digits = number.py().get_type::<PyInt>().call1((number,))?.str()?;
@@ -287,6 +283,24 @@ impl Encoder<'_, '_> {
         self.path.pop();
         Ok(())
     }
+}
+
+/// How many bytes of text there are before the first that JSON wants escaped. Eight are looked at a time: strings are most of what
+/// functions return.
+fn plain_length(text: &[u8]) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    let plain = words.iter().take_while(|word| !holds_special(u64::from_ne_bytes(**word))).count() * 8;
+    let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    plain + text[plain..].iter().position(is_special).unwrap_or(text.len() - plain)
+}
+
+/// Whether one of eight bytes is to be escaped. A byte borrows from the next one only where it is less than what is taken from it, so
+/// that the answer is right, though not which byte it is.
+fn holds_special(word: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word;
+    let is = |byte: u8| less(word ^ (EACH * u64::from(byte)), 1);
+    (less(word, b' ') | is(b'"') | is(b'\\')) & (EACH << 7) != 0
 }
 
 /// Calls `visit` with each item of a dict in order, without a list of them in between.

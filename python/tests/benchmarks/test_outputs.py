@@ -112,7 +112,9 @@ def test_memory_is_told_as_invocations_grow(benched: Benched) -> None:
 
 def test_the_table_has_medians_ratios_and_noise(benched: Benched) -> None:
     assert re.search(r"^    whipsnake +\d[\d.]* ms +- +\d\.\d{3}   \d\.\d{3} to \d\.\d{3}$", benched.table, re.MULTILINE)
-    assert re.search(r"^  cold start of an empty handler.* +0\.170 +\d\.\d{3} .*(reached|REACHED)$", benched.table, re.MULTILINE)
+    assert re.search(
+        r"^  cold start of an empty handler.* +0\.170 +\d\.\d{3} .*(reached|REACHED)$", benched.table, re.MULTILINE
+    )
     assert "whipsnake beside itself, cold start, empty" in benched.table
 
 

@@ -48,6 +48,19 @@ def test_who_imports_site_gets_the_real_one(play: PlayFunction) -> None:
     assert user_site is not None
 
 
+def test_a_late_import_of_site_sees_no_customisation_of_the_functions_own(both: CompareBoth) -> None:
+    files = {
+        "app.py": """
+            import builtins, site
+            found = getattr(builtins, "customised", None)
+            import sitecustomize
+            def handler(event, context): return [found, builtins.customised]
+        """,
+        "sitecustomize.py": "import builtins; builtins.customised = __name__",
+    }
+    both(files, events=[{}])
+
+
 def test_site_runs_where_it_has_something_to_find(play: PlayFunction, embedded_python: EmbeddedPython, tmp_path: Path) -> None:
     app = """
         import builtins
