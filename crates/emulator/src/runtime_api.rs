@@ -79,6 +79,8 @@ pub(crate) struct State {
     extensions: Extensions,
     /// How often the connections that wait for an event were closed.
     hang_ups: u32,
+    /// How many connections are being read from.
+    reading: u32,
 }
 
 struct Current {
@@ -166,6 +168,7 @@ impl RuntimeApi {
                 exit: None,
                 extensions: Extensions::default(),
                 hang_ups: 0,
+                reading: 0,
             }),
             changed: Condvar::new(),
             refuse,
@@ -212,9 +215,10 @@ impl RuntimeApi {
         }
     }
 
-    /// The process has ended: whoever waits for it stops waiting.
+    /// The process has ended: whoever waits for it stops waiting. Not before all that it has sent was read.
     pub(crate) fn process_ended(&self, exit: Exit) {
-        self.desk.state().exit = Some(exit);
+        let waited = self.desk.changed.wait_timeout_while(self.desk.state(), EXIT, |state| state.reading > 0);
+        waited.expect("nobody panics at the desk").0.exit = Some(exit);
         self.desk.changed.notify_all();
     }
 
@@ -255,6 +259,7 @@ impl Desk {
     fn serve(&self, mut connection: Connection) {
         loop {
             let mut streaming = false;
+            self.state().reading += 1;
             let read = connection.read_request_and_watch(|request| {
                 streaming = streaming || self.begins_stream(request);
                 if streaming {
@@ -263,6 +268,8 @@ impl Desk {
                 }
                 ControlFlow::Continue(())
             });
+            self.state().reading -= 1;
+            self.changed.notify_all();
             let Some(request) = read else {
                 return;
             };
