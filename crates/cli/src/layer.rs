@@ -165,6 +165,10 @@ fn add_standard_library(
         let bytes = libraries.take(&file.origin, file.bytes)?;
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
+    let (frozen, modules): (Vec<_>, Vec<_>) = modules.into_iter().partition(|file| prefix.has_frozen(&file.path));
+    for file in frozen {
+        contents.add(format!("{HOME}/{}", file.path), Part::StandardLibrary, Entry::File(file.bytes));
+    }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
     let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
     let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];

@@ -12,7 +12,7 @@ use crate::{failure::Failure, python::Interpreter};
 
 /// Run by the interpreter. What a module does not know, or cannot be imported, is left out.
 const QUESTIONS: &str = "
-import json, os, sys, sysconfig
+import _imp, json, os, sys, sysconfig
 def told(module, name):
     try:
         return str(getattr(__import__(module, fromlist=['']), name))
@@ -38,6 +38,8 @@ print(json.dumps({
         *sys.builtin_module_names,
         *(name.split('.')[0] for name in (os.listdir(modules) if os.path.isdir(modules) else [])),
     ],
+    # The names of the first two are others there.
+    'frozen': ['importlib._bootstrap', 'importlib._bootstrap_external', *_imp._frozen_module_names()],
     'versions': {name: version[0] for name, version in versions.items() if version and version[0]},
 }))
 ";
@@ -56,6 +58,8 @@ pub struct Prefix {
     pub extension_modules: PathBuf,
     /// The modules that are written in C, wherever they are.
     pub extension_module_names: BTreeSet<String>,
+    /// The modules whose bytecode is in the interpreter itself.
+    frozen: BTreeSet<String>,
     /// The versions of the libraries it uses, by their names.
     pub versions: BTreeMap<String, String>,
 }
@@ -89,6 +93,14 @@ impl Prefix {
     pub fn within(&self, path: &Path) -> Option<String> {
         let mut prefixes = self.prefixes.iter().rev();
         prefixes.find_map(|prefix| path.strip_prefix(prefix).ok()).map(|path| path.display().to_string())
+    }
+
+    /// Whether bytecode of this source, by its path below the prefix, would never be read.
+    pub fn has_frozen(&self, source: &str) -> bool {
+        let folder = self.within(&self.standard_library).unwrap_or_default();
+        let module = source.strip_prefix(&folder).and_then(|path| path.strip_suffix(".py"));
+        let module = module.map(|path| path.trim_matches('/').trim_end_matches("/__init__").replace('/', "."));
+        module.is_some_and(|module| self.frozen.contains(&module))
     }
 
     /// The folder it is installed in.
