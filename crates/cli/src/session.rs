@@ -27,7 +27,8 @@ use crate::{
 /// "<content type>"} and {"chunk": ...} of a streamed response; and last of an invocation {"outcome": {"request_id", "fault",
 /// "payload"}}, or {"refused": "<why>"} when it could not be run. Bytes are a string, or {"base64": ...} when they are not UTF-8.
 ///
-/// The end of standard input ends the function's process as Lambda does.
+/// The end of standard input ends the function's process, with notice: what it has to do at its end, such as writing what a
+/// coverage tool has seen, is done.
 #[derive(clap::Args)]
 pub struct Session {
     #[command(flatten)]
@@ -51,7 +52,7 @@ impl Session {
     /// Serves until standard input ends.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let function = self.function.function()?;
-        let emulator = Arc::new(Emulator::new(function, Box::new(LogLines)));
+        let emulator = Arc::new(Emulator::new(function, Box::new(LogLines)).giving_notice());
         let running = Arc::clone(&emulator);
         signals::on_end(move || running.shut_down())?;
         let failed = emulator.start().map_err(|error| Failure::new(error.to_string()))?;

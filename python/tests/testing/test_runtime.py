@@ -184,11 +184,6 @@ def test_each_invocation_has_its_own_log(start: Start) -> None:
     runtime = start("fail")
     assert runtime.invoke().logs.text.count("on the way") == runtime.invoke().logs.text.count("on the way") == 1
     assert runtime.init_logs.raw == b""
-
-
-def test_the_end_has_a_log_where_the_function_asked_for_notice_of_it(start: Start) -> None:
-    assert "goodbye" not in start("fail").close()
-    runtime = start("fail", environment={"WHIPSNAKE_GRACEFUL_SHUTDOWN": "1"})
     assert "goodbye" in runtime.close()
 
 
