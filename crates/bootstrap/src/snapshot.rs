@@ -1,10 +1,12 @@
 //! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
 //! the hooks after a restore.
 
+use crate::interpreter::imported;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
 use crate::traceback;
 use pyo3::exceptions::PyBaseException;
+use pyo3::intern;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::Fault;
 
@@ -36,7 +38,7 @@ pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
 
 /// Only who has imported their module can have registered some.
 fn run_hooks(py: Python<'_>, which: &str) -> PyResult<()> {
-    if py.import("sys")?.getattr("modules")?.contains("snapshot_restore_py")? {
+    if imported(py, intern!(py, "snapshot_restore_py"))?.is_some() {
         py.import("whipsnake._snapshot")?.call_method0(which)?;
     }
     Ok(())
