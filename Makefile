@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
 	lint format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
-	layer-test-here layer-test-arm64
+	layer-test-here layer-test-arm64 test-concurrency
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -103,6 +103,11 @@ test-rust: build
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
 	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer wheel) python/tests
+
+# Their packages need not run on the CPython that is embedded.
+test-concurrency: build layer-venv ## Several invocations at once, also on a CPython without GIL (PYTHON=one)
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(TARGET)/layer-venv/bin/pytest --quiet --numprocesses auto \
+	python/tests/functions/test_concurrency.py python/tests/functions/test_standard_streams.py python/tests/faults/test_threads.py
 
 # How many payloads and values Hypothesis makes up.
 EXAMPLES ?= 20000

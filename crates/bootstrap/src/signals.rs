@@ -228,7 +228,7 @@ impl Waiter {
     }
 
     /// Until the guard is dropped, SIGTERM is ours to note. Afterwards a second one is not ours to delay.
-    fn idle(&self) -> impl Drop {
+    pub fn idle(&self) -> impl Drop {
         struct Idle<'a>(&'a AtomicBool);
         impl Drop for Idle<'_> {
             fn drop(&mut self) {

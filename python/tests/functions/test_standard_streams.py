@@ -38,3 +38,23 @@ def test_writes_from_threads_do_not_lose_anything(play: PlayFunction) -> None:
 def test_nothing_of_ours_is_written(play: PlayFunction) -> None:
     run = play(handler("return 1"), events=[{}, {}])
     assert (run.stdout, run.stderr) == ("", "")
+
+
+def test_a_stream_says_whether_it_is_closed(play: PlayFunction) -> None:
+    files = {
+        "app.py": """
+            import io, sys
+            def of(stream, change):
+                try:
+                    change(stream)
+                    return stream.closed
+                except Exception as error:
+                    return str(error)
+            def handler(event, context):
+                changes = [lambda stream: None, lambda stream: stream.close(), lambda stream: stream.detach()]
+                return [of(type(sys.stdout)(io.BytesIO()), change) for change in changes]
+        """
+    }
+    for environment in ({}, {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": "threads"}):
+        run = play(files, events=[{}], environment=environment, end_after_answers=True)
+        assert run.responses == [[False, True, "underlying buffer has been detached"]]
