@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
-	layer-test-here layer-test-arm64
+	lint format docs site bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv site-venv packages \
+	bench-tools layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -138,6 +138,13 @@ format: venv ## Formats everything
 docs: python ## Writes the generated pages of docs/ anew
 	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap -p whipsnake reference_page
 
+SITE := $(TARGET)/site
+
+site: site-venv ## Builds the documentation as a site in target/site; a link that leads nowhere is an error
+	@rm -rf $(SITE)
+	@$(TARGET)/site-venv/bin/sphinx-build --quiet --fresh-env --fail-on-warning --conf-dir python/site --doctree-dir $(TARGET)/site-doctrees . $(SITE)
+	@echo "$(SITE)/index.html"
+
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
 # BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".
 QUICK ?=
@@ -206,6 +213,16 @@ wheel-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/wheel-venv && \
 	$(UV) pip install --quiet --python $(TARGET)/wheel-venv/bin/python --group python/pyproject.toml:wheel
+
+# Made once for each set of pins, so that the site needs no network afterwards.
+site-venv: cli $(UV)
+	@wanted="$$(cksum < python/pyproject.toml)"; \
+	if [ "$$(cat $(TARGET)/site-venv/made-for 2>/dev/null)" != "$$wanted" ]; then \
+		python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
+		$(UV) venv --quiet --clear --python "$$python" $(TARGET)/site-venv && \
+		$(UV) pip install --quiet --python $(TARGET)/site-venv/bin/python --group python/pyproject.toml:site && \
+		echo "$$wanted" > $(TARGET)/site-venv/made-for; \
+	fi
 
 # Links for another processor. cargo-zigbuild looks for zig on PATH.
 $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
