@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs site bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv site-venv packages \
-	bench-tools layer-test-here layer-test-arm64
+	lint format docs site site-test bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv site-venv \
+	packages bench-tools layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -102,7 +102,7 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer wheel) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,documentation ecosystem examples layer wheel) python/tests
 
 # How many payloads and values Hypothesis makes up.
 EXAMPLES ?= 20000
@@ -144,6 +144,9 @@ site: site-venv ## Builds the documentation as a site in target/site; a link tha
 	@rm -rf $(SITE)
 	@$(TARGET)/site-venv/bin/sphinx-build --quiet --fresh-env --fail-on-warning --conf-dir python/site --doctree-dir $(TARGET)/site-doctrees . $(SITE)
 	@echo "$(SITE)/index.html"
+
+site-test: site ## Checks that the site is whole, and that what is wrong with a page is noticed
+	@WHIPSNAKE_SITE=$(SITE) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/site-venv/bin/pytest --quiet python/tests/documentation
 
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
 # BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".

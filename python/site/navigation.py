@@ -1,7 +1,7 @@
 """The sidebar is the README's list of pages.
 
-On GitHub it is a plain list: a name in bold type, and links. Here each of its items becomes a toctree of that name as well, so that
-there is one list, and Sphinx tells which page is missing in it.
+On GitHub it is a plain list: a name in bold type, and links. Here each of its items becomes a toctree of that name as well, so
+that there is one list, and Sphinx tells which page is missing in it.
 """
 
 from docutils import nodes
@@ -16,7 +16,7 @@ class Navigation(SphinxTransform):
     # Before Sphinx looks for toctrees, after the links are known.
     default_priority = 500
 
-    def apply(self, **kwargs: object) -> None:
+    def apply(self, **_kwargs: object) -> None:
         if self.env.docname != self.config.root_doc:
             return
         for section in self.document.findall(nodes.section):

@@ -1,7 +1,7 @@
 """Links to what is no page: a source file, a test, a folder.
 
-GitHub shows these, and so does the site: each file that a page links to gets a page with its text, each folder one with its files.
-Nothing outside the site is needed, and a link to a file that the repository does not have is a warning.
+GitHub shows these, and so does the site: each file that a page links to gets a page with its text, each folder one with its
+files. So links need no address of a repository, and one to a file that the repository does not have is a warning.
 """
 
 import html
@@ -32,7 +32,7 @@ class RepositoryFiles(SphinxTransform):
     # Before navigation.py, which wants to know the pages.
     default_priority = 400
 
-    def apply(self, **kwargs: object) -> None:
+    def apply(self, **_kwargs: object) -> None:
         for kind in (addnodes.download_reference, addnodes.pending_xref):
             for link in list(self.document.findall(kind)):
                 if link.get("reftype") == "myst" and link.get("refdomain") is None:
@@ -85,8 +85,7 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     for folder in sorted(target for target in targets if is_folder(env, target)):
         inside = [file for file in files(env) if file.startswith(f"{folder}/")]
         targets.update(inside)
-        here = f"{folder}/index.html"
-        items = "".join(f'<li><a href="{relative_uri(here, address(env, file))}">{html.escape(file)}</a></li>' for file in inside)
+        items = "".join(item(folder, file.removeprefix(f"{folder}/"), address(env, file)) for file in inside)
         yield f"{folder}/index", context(folder, f"<ul>{items}</ul>"), "page.html"
     for file in sorted(target for target in targets if not is_folder(env, target)):
         source, shown_at = Path(env.srcdir, file), address(env, file)
@@ -97,6 +96,10 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         else:
             text = app.builder.highlighter.highlight_block(source.read_text(), language(source), force=True)
             yield shown_at.removesuffix(".html"), context(file, text), "page.html"
+
+
+def item(folder: str, name: str, uri: str) -> str:
+    return f'<li><a href="{html.escape(relative_uri(f"{folder}/index.html", uri))}">{html.escape(name)}</a></li>'
 
 
 def context(title: str, body: str) -> dict[str, Any]:
