@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
+	lint deny format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
 	layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -136,6 +136,10 @@ lint: python venv ## Checks formatting, lints and types
 	$(VENV)/bin/ruff format --check python docs/samples
 	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks
 
+# ADVISORIES=1: also known vulnerabilities, from the RustSec database.
+deny: $(CACHE)/cargo-deny/bin/cargo-deny ## Checks the crates' licences, sources and doubles (ADVISORIES=1)
+	@$< check licenses bans sources $(if $(ADVISORIES),advisories)
+
 format: venv ## Formats everything
 	cargo fmt --all
 	$(VENV)/bin/ruff check --fix --quiet python docs/samples
@@ -218,6 +222,10 @@ $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
 	@$(UV) venv --quiet --allow-existing $(CACHE)/zigbuild && \
 	$(HASHED) --python $(CACHE)/zigbuild/bin/python --requirements python/requirements/cross.txt && \
 	ln -sf $$(echo $(CACHE)/zigbuild/lib/python3*/site-packages/ziglang/zig) $(CACHE)/zigbuild/bin/zig
+
+# Unoptimised: that is built in half the time, and its work is small.
+$(CACHE)/cargo-deny/bin/cargo-deny:
+	@CARGO_TARGET_DIR=$(TARGET)/cargo-deny cargo install --quiet --locked --debug --root $(CACHE)/cargo-deny cargo-deny@0.20.2 && rm -r $(TARGET)/cargo-deny
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \
