@@ -22,7 +22,7 @@ from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
 # What a browser shows by itself, and what is too long to be coloured.
-BROWSERS_OWN = {".html"}
+BROWSERS_OWN = {".html", ".png", ".svg"}
 LONGEST = 200_000
 
 LOGGER = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class RepositoryFiles(SphinxTransform):
         if docname in self.env.found_docs:
             link["refdomain"], link["reftarget"], link["reftargetid"] = "doc", docname, None
         elif is_folder(self.env, target) or target in files(self.env):
-            linked(self.env).setdefault(self.env.docname, set()).add(target)
+            linked(self.env).add(target)
             uri = relative_uri(f"{self.env.docname}.html", address(self.env, target))
             link.replace_self(nodes.reference("", "", *link.children, refuri=uri, internal=True))
         # What is left of a pending reference MyST warns about by itself.
@@ -55,9 +55,9 @@ class RepositoryFiles(SphinxTransform):
 def files(env: BuildEnvironment) -> list[str]:
     """What git has or would take."""
     if not hasattr(env, "repository_files"):
-        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=env.srcdir, check=True, capture_output=True, text=True)
-        env.repository_files = sorted(listed.stdout.splitlines())
+        env.repository_files = sorted(name for name in listed.stdout.split("\0") if Path(env.srcdir, name).is_file())
     return env.repository_files
 
 
@@ -65,10 +65,10 @@ def is_folder(env: BuildEnvironment, target: str) -> bool:
     return any(file.startswith(f"{target}/") for file in files(env))
 
 
-def linked(env: BuildEnvironment) -> dict[str, set[str]]:
-    """The files and folders that each page links to."""
+def linked(env: BuildEnvironment) -> set[str]:
+    """The files and folders that pages link to."""
     if not hasattr(env, "linked_files"):
-        env.linked_files = {}
+        env.linked_files = set()
     return env.linked_files
 
 
@@ -81,7 +81,7 @@ def address(env: BuildEnvironment, target: str) -> str:
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     env = app.env
-    targets = set().union(*linked(env).values())
+    targets = set(linked(env))
     for folder in sorted(target for target in targets if is_folder(env, target)):
         inside = [file for file in files(env) if file.startswith(f"{folder}/")]
         targets.update(inside)
