@@ -25,6 +25,10 @@ use log_by_invocation::LogByInvocation;
 /// is then the response), and with 2 when it could not be run.
 #[derive(clap::Args)]
 pub struct Invoke {
+    /// Has debugpy listen in the function's process, and imports the function when an editor has attached; needs the package
+    /// debugpy
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5678", conflicts_with = "concurrency")]
+    debugpy: Option<u16>,
     #[command(flatten)]
     event: EventArguments,
     #[command(flatten)]
@@ -36,16 +40,12 @@ pub struct Invoke {
     /// Invokes so often, in the same process as long as that lives [default: 1, or as often as --concurrency says]
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Invocations")]
     repeat: Option<u32>,
-    /// Invokes so often at once, as on Lambda Managed Instances; without it one after the other
+    /// Sends the function up to so many invocations at once, as Lambda Managed Instances do
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Invocations")]
     concurrency: Option<u16>,
     /// Prints one JSON object a line for each invocation, in order: response, fault, logs, report
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Has debugpy listen in the function's process, and imports the function when an editor has attached; needs the package
-    /// debugpy
-    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5678", conflicts_with = "concurrency")]
-    debugpy: Option<u16>,
 }
 
 /// What comes with an event.
@@ -86,6 +86,7 @@ impl Invoke {
         };
         signals::on_end(end.clone())?;
         let outcome = self.invoke(&emulator, &event, &logs);
+        signals::let_end();
         end();
         Ok(ExitCode::from(u8::from(outcome?)))
     }

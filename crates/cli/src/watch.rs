@@ -200,15 +200,19 @@ impl Watched {
 
     /// Ends the process as Lambda does where an extension is registered.
     fn end(&self, emulator: &Emulator) {
-        let begun = Instant::now();
+        let (begun, was_running) = (Instant::now(), emulator.is_running());
         let limit = SHUTDOWN.as_millis();
-        display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda with an extension"));
+        if was_running {
+            display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda with an extension"));
+        }
         emulator.shut_down();
         let took = begun.elapsed();
         for older in self.retiring().iter().filter_map(Weak::upgrade) {
             older.shut_down();
         }
-        if took < SHUTDOWN {
+        if !was_running {
+            display::say("the function has no process that could be told: it has crashed, or did not start");
+        } else if took < SHUTDOWN {
             display::say(&format!("it ended after {} ms", took.as_millis()));
         } else {
             display::complain("it did not end, and was killed");

@@ -173,6 +173,11 @@ impl Emulator {
         Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
     }
 
+    /// Whether there is a process: there is none before the first start, after a crash and after an init phase that failed.
+    pub fn is_running(&self) -> bool {
+        self.environment().as_ref().is_some_and(|environment| !environment.has_ended())
+    }
+
     /// Ends the process when the invocations that it runs have ended.
     pub fn retire(&self) {
         let _all: Vec<_> = (0..self.concurrency.unwrap_or(1)).map(|_| self.take_place()).collect();
