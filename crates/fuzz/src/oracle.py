@@ -152,8 +152,12 @@ class Recipe:
         return [self.pop() for _ in range(min(self.size(), len(self.stack)))]
 
     def text(self):
+        """Of any width, with lone surrogates."""
         written = self.take(self.size())
-        return written.decode(["utf-8", "latin-1", "utf-16-le", "utf-32-le"][self.size() % 4], "surrogatepass" if self.size() % 2 else "replace")
+        try:
+            return written.decode(["utf-8", "utf-16-le", "utf-32-le"][self.size() % 3], "surrogatepass")
+        except UnicodeDecodeError:
+            return written.decode("latin-1")
 
     def integer(self):
         return int.from_bytes(self.take(self.size()), signed=True)

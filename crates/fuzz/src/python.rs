@@ -9,7 +9,11 @@ use std::sync::Once;
 pub(crate) fn with_oracle(check: impl FnOnce(&Bound<'_, PyModule>) -> PyResult<()>) {
     static START: Once = Once::new();
     static ORACLE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    START.call_once(Python::initialize);
+    START.call_once(|| {
+        // SAFETY: the environment is read by CPython, here and now, and by nothing else in these processes.
+        unsafe { std::env::set_var("PYTHONHOME", env!("PYTHON_PREFIX")) };
+        Python::initialize();
+    });
     Python::attach(|py| {
         let load = || PyModule::from_code(py, ORACLE_SOURCE, c"oracle.py", c"oracle").map(Bound::unbind);
         let checked = ORACLE.get_or_try_init(py, load).and_then(|oracle| check(oracle.bind(py)));

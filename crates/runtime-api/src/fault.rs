@@ -128,11 +128,14 @@ fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
     let is_end = |character| {
         matches!(character, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
     };
-    let empty = entry.is_empty().then_some("");
-    empty.into_iter().chain(entry.split_inclusive("\r\n").flat_map(move |part| {
-        let part = part.strip_suffix("\r\n").unwrap_or(part);
-        part.strip_suffix(is_end).unwrap_or(part).split(is_end)
-    }))
+    let mut rest = Some(entry);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, end) = text.split_at(text.find(is_end).unwrap_or(text.len()));
+        let after = end.strip_prefix("\r\n").or_else(|| end.strip_prefix(is_end)).unwrap_or_default();
+        rest = (!after.is_empty()).then_some(after);
+        Some(line)
+    })
 }
 
 /// [`Fault`]'s JSON, in the managed runtime's order of keys.
