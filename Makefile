@@ -39,6 +39,9 @@ UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 # Installs what `make pins` has chosen, and nothing else under its name.
 HASHED = $(UV) pip install --quiet --require-hashes
 
+# On a terminal cargo shows how far it is.
+QUIETLY := $(shell [ -t 2 ] || echo --quiet)
+
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
 PYTHON_CONFIG := $(TARGET)/python.cfg
 WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
@@ -55,7 +58,7 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 	@$(WHIPSNAKE) invoke $(HANDLER) --task $(TASK) --event $(EVENT)
 
 build: python ## Builds target/release/bootstrap against the CPython
-	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
+	@$(WITH_PYTHON) cargo build $(QUIETLY) --release -p whipsnake-bootstrap
 
 pack: cli $(UV) ## Packs a function, its requirements and their bytecode for Lambda, into dist/ (TASK, HANDLER, REQUIREMENTS, ARCH)
 	@$(WITH_UV) $(WHIPSNAKE) pack $(TASK) --handler $(HANDLER) $(if $(REQUIREMENTS),--requirements $(REQUIREMENTS)) \
@@ -190,7 +193,7 @@ clean: ## Removes what was built here
 	cargo clean
 
 cli: $(UV)
-	@cargo build --quiet --release -p whipsnake
+	@cargo build $(QUIETLY) --release -p whipsnake
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
@@ -242,6 +245,8 @@ $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
 $(CACHE)/cargo-deny/bin/cargo-deny:
 	@CARGO_TARGET_DIR=$(TARGET)/cargo-deny cargo install --quiet --locked --debug --root $(CACHE)/cargo-deny cargo-deny@0.20.2 && rm -r $(TARGET)/cargo-deny
 
+# With Python, or where there is none with uv's own installer.
 $(CACHE)/uv/bin/uv:
-	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \
+	@{ python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv; } >/dev/null 2>&1 || \
+		{ curl -LsSf https://astral.sh/uv/install.sh | UV_UNMANAGED_INSTALL=$(CACHE)/uv/bin sh >/dev/null 2>&1; [ -x $@ ]; } || \
 		{ echo "make: uv is missing and could not be installed; see https://docs.astral.sh/uv/" >&2; exit 1; }
