@@ -129,8 +129,11 @@ _encoded_environ = _EncodedEnviron()
 
 
 def _environ():
-    os = sys.modules.get("os")
-    return _encoded_environ if os is None else os.environ
+    """The function's own, whatever it has made of it, as long as it can be asked."""
+    # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself.
+    modules = sys.modules
+    environ = getattr(modules["os"], "environ", None) if "os" in modules else None
+    return environ if hasattr(environ, "get") else _encoded_environ
 
 
 class _Slotted:
