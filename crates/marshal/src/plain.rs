@@ -28,20 +28,6 @@ pub(crate) fn plain(text: &[u8]) -> Plain {
     Plain { length: text.len() - rest.len() + length, is_ascii }
 }
 
-/// How far `text` is plain and ASCII.
-pub(crate) fn plain_ascii(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (position, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = special(word) | word & HIGHEST;
-        if found != 0 {
-            return position * 8 + first(found);
-        }
-    }
-    let length = rest.iter().position(|&byte| is_special(byte) || !byte.is_ascii()).unwrap_or(rest.len());
-    text.len() - rest.len() + length
-}
-
 fn is_special(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
