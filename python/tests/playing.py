@@ -172,6 +172,8 @@ class Run:
     signal: int | None
     """The signal that ended it. SIGKILL is how a play ends when the events are used up."""
     timed_out: bool
+    ended_at_us: int
+    """Microseconds since the runtime was started."""
     pipes: Mapping[str, bytes]
 
     @cached_property
@@ -268,6 +270,7 @@ def _run(recording: dict[str, Any]) -> Run:
         exit_code=recording["exit_code"],
         signal=recording["signal"],
         timed_out=recording["timed_out"],
+        ended_at_us=recording["ended_at_us"],
         pipes={name: _read_bytes(value) for name, value in recording["pipes"].items()},
     )
 

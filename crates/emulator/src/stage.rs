@@ -33,7 +33,8 @@ pub(crate) struct Stage {
 pub(crate) struct State {
     pub(crate) spawned: Instant,
     pub(crate) process: Option<Arc<Process>>,
-    pub(crate) exit: Option<Exit>,
+    /// How it ended, and when.
+    pub(crate) exit: Option<(Exit, Instant)>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) requests: Vec<RecordedRequest>,
     pub(crate) request_count: usize,
