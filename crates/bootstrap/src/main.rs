@@ -47,7 +47,8 @@ fn main() -> ExitCode {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("whipsnake: {error}");
+        // In one piece: other workers may be saying the same.
+        eprint!("{}", format!("whipsnake: {error}\n"));
         ExitCode::FAILURE
     })
 }

@@ -300,6 +300,14 @@ impl Answer {
         }
     }
 
+    /// Whether an event arrives, so that an answer to it can be waited for.
+    pub(crate) fn arrives(&self) -> bool {
+        self.raw.is_none()
+            && self.truncate_at.is_none()
+            && self.content_length.is_none()
+            && self.close != Some(Close::Before)
+    }
+
     /// Whether the answer comes before the whole request has been read.
     pub(crate) fn interrupts(&self) -> bool {
         self.after_chunks.is_some() || self.after_bytes.is_some()
