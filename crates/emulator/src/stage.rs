@@ -117,6 +117,10 @@ impl Stage {
         let process = self.state().process.clone();
         if let Some(process) = process {
             process.signal(signal);
+            // Else one of its threads may still notice what comes next.
+            if signal == Signal::STOP {
+                process.wait_until_stopped();
+            }
         }
     }
 
