@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
+	lint deny format docs bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv packages bench-tools \
 	layer-test-here layer-test-arm64
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -36,6 +36,8 @@ ECOSYSTEM := python/tests/ecosystem
 PACKAGES := $(TARGET)/ecosystem
 WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin:$(CACHE)/zigbuild/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+# Installs what `make pins` has chosen, and nothing else under its name.
+HASHED = $(UV) pip install --quiet --require-hashes
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
 PYTHON_CONFIG := $(TARGET)/python.cfg
@@ -117,10 +119,14 @@ recordings: build venv ## Records awslambdaric anew, and writes docs/compatibili
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
 
-pins: $(UV) ## Resolves anew what the tools of `make ecosystem` need
+PIN = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make pins"
+
+pins: $(UV) ## Resolves anew what the suites and the tools of `make ecosystem` need, with hashes
+	@for group in $$(sed -n '/^\[dependency-groups]/,/^\[tool/s/^\([a-z]*\) = \[$$/\1/p' python/pyproject.toml); do \
+		$(PIN) --python-version 3.12 --group python/pyproject.toml:$$group --output-file python/requirements/$$group.txt >/dev/null || exit; \
+	done
 	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \
-		$(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --no-annotate --no-emit-index-url --custom-compile-command "make pins" \
-			--group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt || exit; \
+		$(PIN) --python-version 3.13 --group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt >/dev/null || exit; \
 	done
 
 lint: python venv ## Checks formatting, lints and types
@@ -129,6 +135,10 @@ lint: python venv ## Checks formatting, lints and types
 	$(VENV)/bin/ruff check python docs/samples
 	$(VENV)/bin/ruff format --check python docs/samples
 	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks
+
+# ADVISORIES=1: also known vulnerabilities, from the RustSec database.
+deny: $(CACHE)/cargo-deny/bin/cargo-deny ## Checks the crates' licences, sources and doubles (ADVISORIES=1)
+	@$< check licenses bans sources $(if $(ADVISORIES),advisories)
 
 format: venv ## Formats everything
 	cargo fmt --all
@@ -178,10 +188,10 @@ python: cli
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python
-	@python=$$(cat $(TARGET)/python.path); wanted="$$python $$(cksum < python/pyproject.toml)"; \
+	@python=$$(cat $(TARGET)/python.path); wanted="$$python $$(cat python/requirements/test.txt python/requirements/lint.txt | cksum)"; \
 	if [ "$$(cat $(VENV)/made-for 2>/dev/null)" != "$$wanted" ]; then \
 		$(UV) venv --quiet --clear --python "$$python" $(VENV) && \
-		$(UV) pip install --quiet --python $(VENV)/bin/python --group python/pyproject.toml:test --group python/pyproject.toml:lint && \
+		$(HASHED) --python $(VENV)/bin/python --requirements python/requirements/test.txt --requirements python/requirements/lint.txt && \
 		echo "$$wanted" > $(VENV)/made-for; \
 	fi
 
@@ -192,7 +202,7 @@ packages: python $(UV)
 		tool=$(PACKAGES)/$$(basename $$pins .txt); wanted="$$python $$(cksum < $$pins)"; \
 		if [ "$$(cat $$tool.made-for 2>/dev/null)" != "$$wanted" ]; then \
 			rm -rf $$tool && \
-			$(UV) pip install --quiet --no-deps --compile-bytecode --python "$$python" --target $$tool --requirements $$pins && \
+			$(HASHED) --no-deps --compile-bytecode --python "$$python" --target $$tool --requirements $$pins && \
 			echo "$$wanted" > $$tool.made-for || exit; \
 		fi; \
 	done
@@ -200,18 +210,22 @@ packages: python $(UV)
 layer-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
-	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
+	$(HASHED) --python $(TARGET)/layer-venv/bin/python --requirements python/requirements/layer.txt
 
 wheel-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/wheel-venv && \
-	$(UV) pip install --quiet --python $(TARGET)/wheel-venv/bin/python --group python/pyproject.toml:wheel
+	$(HASHED) --python $(TARGET)/wheel-venv/bin/python --requirements python/requirements/wheel.txt
 
 # Links for another processor. cargo-zigbuild looks for zig on PATH.
 $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
 	@$(UV) venv --quiet --allow-existing $(CACHE)/zigbuild && \
-	$(UV) pip install --quiet --python $(CACHE)/zigbuild/bin/python cargo-zigbuild==0.24.0 ziglang==0.17.0 && \
+	$(HASHED) --python $(CACHE)/zigbuild/bin/python --requirements python/requirements/cross.txt && \
 	ln -sf $$(echo $(CACHE)/zigbuild/lib/python3*/site-packages/ziglang/zig) $(CACHE)/zigbuild/bin/zig
+
+# Unoptimised: that is built in half the time, and its work is small.
+$(CACHE)/cargo-deny/bin/cargo-deny:
+	@CARGO_TARGET_DIR=$(TARGET)/cargo-deny cargo install --quiet --locked --debug --root $(CACHE)/cargo-deny cargo-deny@0.20.2 && rm -r $(TARGET)/cargo-deny
 
 $(CACHE)/uv/bin/uv:
 	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \
