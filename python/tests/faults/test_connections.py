@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def outcome(event):
     return "x" * 6_000_000 if event == "large" else event
 """
 
-BEFORE = {"closed": {"close": "after"}, "reset": {"close": "after", "reset": True}}
+BEFORE: dict[str, Mapping[str, Any]] = {"closed": {"close": "after"}, "reset": {"close": "after", "reset": True}}
 DURING: dict[str, Mapping[str, object]] = {
     "closed at the first byte": {"after_bytes": 0, "close": "before"},
     "closed halfway": {"after_bytes": 3_000_000, "close": "before"},
@@ -109,7 +110,8 @@ def test_where_both_arrived_one_line_says_so(play: PlayFunction, status: int, ha
 def test_what_is_lost_twice_ends_the_process_with_code_1_and_a_sentence(play: PlayFunction, verb: str, handler: str) -> None:
     if handler in STREAMED and verb == "response":
         pytest.skip("of a stream nothing can be sent again: see below")
-    run = served(play, handler, ["first" if verb == "response" else "fail", "next"], **{verb: [AFTER["reset"]] * 2})
+    lost: dict[str, Any] = {verb: [AFTER["reset"]] * 2}
+    run = served(play, handler, ["first" if verb == "response" else "fail", "next"], **lost)
     assert run.calls == ["GET next", *[f"POST rid-1/{verb}"] * 2]
     assert_ended_at_once(run, f"could not post the {verb}: no answer from the Runtime API: ")
 
@@ -194,7 +196,9 @@ def test_with_several_at_once_late_answers_are_dropped_under_their_own_ids(play:
 
 
 @pytest.mark.parametrize("answer", [{"close": "before"}, {"close": "before", "reset": True}, {"truncate_at": 20}])
-def test_an_init_error_that_is_lost_is_sent_once_more_and_ends_with_code_1(play: PlayFunction, answer: dict[str, object]) -> None:
+def test_an_init_error_that_is_lost_is_sent_once_more_and_ends_with_code_1(
+    play: PlayFunction, answer: dict[str, object]
+) -> None:
     app = {"app.py": "1 / 0\ndef handler(event, context): pass"}
     run = play(app, init_error=[answer])
     assert (run.calls, run.ending, run.stderr) == (["POST init/error"] * 2, "exit code 1", "")

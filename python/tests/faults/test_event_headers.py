@@ -1,4 +1,4 @@
-"""The headers of an event: missing, empty, doubled, not UTF-8, of 64 KB, and odd inside. The invocation is served, or fails alone."""
+"""The headers of an event: missing, empty, doubled, not UTF-8, of 64 KB, odd inside. The invocation is served, or fails alone."""
 
 import time
 from collections.abc import Sequence
@@ -88,7 +88,14 @@ def test_the_invocation_id_comes_back_in_every_shape(play: PlayFunction, shape: 
 
 
 def test_a_request_id_is_taken_as_it_is_and_the_first_of_two(play: PlayFunction) -> None:
-    ids: Sequence[Sequence[str | bytes]] = [["first", "second"], ["é/😀"], [b"a\xffb"], ["x" * 60_000], [" blanks\t"], ["../next"]]
+    ids: Sequence[Sequence[str | bytes]] = [
+        ["first", "second"],
+        ["é/😀"],
+        [b"a\xffb"],
+        ["x" * 60_000],
+        [" blanks\t"],
+        ["../next"],
+    ]
     run = served(play, "plain", [*(event_with("context.aws_request_id", ID, *values) for values in ids), "next"], source=SHOWS)
     seen = ["first", "é/😀", REPLACED, "x" * 60_000, "blanks", "../next"]
     assert answers(run) == seen
@@ -104,7 +111,7 @@ def test_a_content_type_that_is_not_json_gives_the_bytes_and_none_is_json(play: 
     assert bodies == [b'"str"'] * 3 + [b'"bytes"'] * 3
 
 
-NO_TIME = ["0", "-5", "1000", "soon", "", "-", b"\xff", "9" * 30, "x" * LENGTH, "1e3", "0x10", "１２"]  # noqa: RUF001
+NO_TIME: Sequence[str | bytes] = ["0", "-5", "1000", "soon", "", "-", b"\xff", "9" * 30, "x" * LENGTH, "1e3", "0x10", "１２"]
 REMAINING = "context.get_remaining_time_in_millis()"
 
 
@@ -123,16 +130,41 @@ def test_so_it_is_served_with_several_at_once(play: PlayFunction, kind: str) -> 
 
 def test_a_deadline_far_off_is_a_long_time(play: PlayFunction) -> None:
     largest = 2**63 - 1
-    run = served(play, "async", [event_with(REMAINING, DEADLINE, value) for value in (str(largest), "4102444800000")], source=SHOWS)
+    run = served(
+        play, "async", [event_with(REMAINING, DEADLINE, value) for value in (str(largest), "4102444800000")], source=SHOWS
+    )
     first, second = (request.json() for request in run.requests if request.method == "POST")
     now = time.time() * 1000
     assert abs(largest - now - first) < 60_000
     assert abs(4_102_444_800_000 - now - second) < 60_000
 
 
-NOT_JSON = ["{", "text", "{'a': 1}", '{"a": 1} x', b'"\xff', "\ufeff{}", "[" * 30_000, "1" * 5_000, "nul", "{" * LENGTH, '"\t"']
-ODD_CLIENTS = ["[]", '"text"', "1", "true", "1.5", "NaN", '{"client": "text"}', '{"client": [1]}', '{"client": 1}', '[{"client": 1}]']
-FINE_CLIENTS = [
+NOT_JSON: Sequence[str | bytes] = [
+    "{",
+    "text",
+    "{'a': 1}",
+    '{"a": 1} x',
+    b'"\xff',
+    "\ufeff{}",
+    "[" * 30_000,
+    "1" * 5_000,
+    "nul",
+    "{" * LENGTH,
+    '"\t"',
+]
+ODD_CLIENTS = [
+    "[]",
+    '"text"',
+    "1",
+    "true",
+    "1.5",
+    "NaN",
+    '{"client": "text"}',
+    '{"client": [1]}',
+    '{"client": 1}',
+    '[{"client": 1}]',
+]
+FINE_CLIENTS: Sequence[str | bytes] = [
     "{}",
     "null",
     '{"custom": 1, "env": "text", "client": null}',
@@ -145,7 +177,13 @@ FINE_CLIENTS = [
     b'{"custom": "\xff"}',
 ]
 ODD_IDENTITIES = ["[]", '"text"', "1", "true"]
-FINE_IDENTITIES = ["{}", "null", '{"cognitoIdentityId": 1}', '{"cognitoIdentityPoolId": ["a"]}', '{"x": "' + "x" * LENGTH + '"}']
+FINE_IDENTITIES = [
+    "{}",
+    "null",
+    '{"cognitoIdentityId": 1}',
+    '{"cognitoIdentityPoolId": ["a"]}',
+    '{"x": "' + "x" * LENGTH + '"}',
+]
 
 JSON_HEADERS: dict[str, tuple[str, Sequence[str | bytes], str]] = {
     "no client context": (CLIENT, NOT_JSON, "Runtime.LambdaContextUnmarshalError"),

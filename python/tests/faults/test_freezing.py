@@ -1,5 +1,5 @@
-"""Between two invocations Lambda stops the process, for as long as it likes. What it finds afterwards: dead connections, another time
-of day, or a copy of itself. The next invocation is served, and costs one new connection.
+"""Between two invocations Lambda stops the process, for as long as it likes. What it finds afterwards: dead connections, another
+time of day, or that it is a copy. The next invocation is served, and costs one new connection.
 
 `WHIPSNAKE_FREEZE_SECONDS` is how long the process is stopped [0.3].
 """
@@ -14,7 +14,7 @@ from faults.handlers import HANDLERS, assert_served, served, served_at_once
 from playing import SECONDS_TO_ANSWER, Step, event, step
 
 SECONDS = float(os.environ.get("WHIPSNAKE_FREEZE_SECONDS") or 0.3)
-TIME_OUT = {"timeout_ms": int((SECONDS_TO_ANSWER + 2 * SECONDS) * 1000)}
+TIME_OUT = int((SECONDS_TO_ANSWER + 2 * SECONDS) * 1000)
 
 STOPPED = step(idle_signal={"name": "SIGSTOP"})
 
@@ -36,7 +36,7 @@ ENDS: dict[str, dict[str, object]] = {
 def test_a_connection_that_died_while_the_process_was_stopped_costs_one_reconnect(
     play: PlayFunction, name: str, handler: str
 ) -> None:
-    run = served(play, handler, ["first", STOPPED, thawed(**ENDS[name]), "after", "next"], **TIME_OUT)
+    run = served(play, handler, ["first", STOPPED, thawed(**ENDS[name]), "after", "next"], timeout_ms=TIME_OUT)
     assert_served(run, "rid-1", "rid-3", "rid-4")
     assert [answer.body for answer in run.answers.values()] == [b'"first"', b'"after"', b'"next"']
     assert [request.connection for request in run.requests] == [1, 1, 1, 2, 2, 2, 2, 2]
@@ -48,14 +48,14 @@ def test_a_connection_that_died_while_the_process_was_stopped_costs_one_reconnec
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_an_event_that_came_while_the_process_was_stopped_is_served(play: PlayFunction, handler: str) -> None:
     thaw = event("meanwhile", signal={"name": "SIGCONT", "after_ms": int(SECONDS * 1000)})
-    run = served(play, handler, ["first", STOPPED, thaw, "next"], **TIME_OUT)
+    run = served(play, handler, ["first", STOPPED, thaw, "next"], timeout_ms=TIME_OUT)
     assert_served(run, "rid-1", "rid-2", "rid-3")
     assert {request.connection for request in run.requests} == {1}
 
 
 @pytest.mark.parametrize("kind", ["tasks", "threads"])
 def test_with_several_at_once_a_dead_connection_costs_one_reconnect(play: PlayFunction, kind: str) -> None:
-    run = served_at_once(play, kind, [1, 2, STOPPED, thawed(close="before", reset=True), 3, 4, 5], **TIME_OUT)
+    run = served_at_once(play, kind, [1, 2, STOPPED, thawed(close="before", reset=True), 3, 4, 5], timeout_ms=TIME_OUT)
     assert sorted(run.responses) == [1, 2, 3, 4, 5], run.story()
     assert len({request.connection for request in run.requests}) == 3
     assert (run.stdout, run.stderr) == ("", "")
@@ -76,7 +76,7 @@ def outcome(event):
 def test_stopped_in_the_middle_of_an_invocation_it_answers_over_a_new_connection(
     play: PlayFunction, handler: str, reset: bool
 ) -> None:
-    run = served(play, handler, [event("stop", close="after", reset=reset), "next"], source=STOPS_ITSELF, **TIME_OUT)
+    run = served(play, handler, [event("stop", close="after", reset=reset), "next"], source=STOPS_ITSELF, timeout_ms=TIME_OUT)
     assert_served(run, "rid-1", "rid-2")
     assert run.answers["rid-1"].body == b'"stop"'
     assert [request.connection for request in run.requests] == [1, 2, 2, 2, 2]
