@@ -47,8 +47,9 @@ fn main() -> ExitCode {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
+        let notice = format!("whipsnake: {error}\n");
         // In one piece: other workers may be saying the same.
-        eprint!("{}", format!("whipsnake: {error}\n"));
+        eprint!("{notice}");
         ExitCode::FAILURE
     })
 }

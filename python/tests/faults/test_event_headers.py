@@ -1,4 +1,4 @@
-"""The headers of an event: missing, empty, doubled, not UTF-8, of 64 KB, odd inside. The invocation is served, or fails alone."""
+"""The headers of an event: missing, empty, doubled, not UTF-8, of 64 KB, odd inside. The invocation is served or fails."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Between two invocations Lambda stops the process, for as long as it likes. What it finds afterwards: dead connections, another
+"""Between two invocations Lambda stops the process, for as long as it likes. What it finds then: dead connections, another
 time of day, or that it is a copy. The next invocation is served, and costs one new connection.
 
 `WHIPSNAKE_FREEZE_SECONDS` is how long the process is stopped [0.3].
