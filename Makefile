@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins \
 	lint deny format docs site site-test bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools layer-test-here layer-test-arm64 test-concurrency
 
@@ -120,6 +120,12 @@ EXAMPLES ?= 20000
 conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
 	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) WHIPSNAKE_EXAMPLES=$(EXAMPLES) \
 	$(PYTEST) python/tests/conformance $(if $(REFERENCE)$(THROUGH_NAMES),,python/tests/properties)
+
+# For how many seconds a process is stopped; 0.3 where empty.
+FREEZE ?=
+
+faults: build venv ## Runs what docs/specification.md promises where the platform or the function misbehaves (FREEZE=seconds)
+	WHIPSNAKE_FREEZE_SECONDS=$(FREEZE) $(PYTEST) python/tests/faults
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance

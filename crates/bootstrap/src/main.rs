@@ -47,7 +47,9 @@ fn main() -> ExitCode {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("whipsnake: {error}");
+        let notice = format!("whipsnake: {error}\n");
+        // In one piece: other workers may be saying the same.
+        eprint!("{notice}");
         ExitCode::FAILURE
     })
 }

@@ -18,7 +18,7 @@ const NAMES: &[&str] = &[
     "content-length",
 ];
 
-/// Any headers that HTTP allows make an invocation, if only they name a request; and each is as it was sent, or absent.
+/// Any headers that HTTP allows make an invocation, if only they name a request that a path can name; and each is as it was sent, or absent.
 pub fn headers(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|&byte| byte == b'\n') {
@@ -31,8 +31,9 @@ pub fn headers(bytes: &[u8]) {
         value.filter(|text| !text.is_empty()).map(String::from)
     };
     let payload = Bytes::copy_from_slice(bytes);
-    let Some(invocation) = Invocation::read(&headers, payload.clone()) else {
-        assert_eq!(sent(0), None);
+    let Ok(invocation) = Invocation::read(&headers, payload.clone()) else {
+        let may_be_in_a_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        assert!(sent(0).is_none_or(|id| !id.bytes().all(may_be_in_a_path)), "{:?} is refused", sent(0));
         return;
     };
     assert_eq!(Some(invocation.ticket.request_id.clone()), sent(0));
