@@ -196,18 +196,28 @@ def summed_up(name: str, load: Load, ledger: Ledger, samples: list[Sample], seco
         blocks_slope=slope([(n, blocks) for n, blocks, _ in measured]),
         descriptors=growth("descriptors"),
         threads=growth("threads"),
-        kinds=ledger.kinds,
+        kinds=dict(ledger.kinds),
         ending=ending,
     )
 
 
 def table(results: Sequence[Result]) -> str:
     """Markdown."""
-    heads = ("way", "invocations", "log records", "mixed up or lost", "a second", "MB resident", "bytes an invocation", "malloc's", "blocks")
+    heads = (
+        "way",
+        "invocations",
+        "log records",
+        "mixed up or lost",
+        "a second",
+        "MB resident",
+        "bytes an invocation",
+        "malloc's",
+        "blocks",
+    )
     rows = [
         (
-            one.way, f"{one.invocations:,}", f"{one.records:,}", one.mistakes + one.missing, f"{one.invocations / one.seconds:,.0f}",
-            f"{one.resident / 1e6:.1f}", f"{one.resident_slope:+.3f}", f"{one.malloc_slope:+.3f}", f"{one.blocks_slope:+.4f}",
+            one.way, f"{one.invocations:,}", f"{one.records:,}", one.mistakes + one.missing,
+            f"{one.invocations / one.seconds:,.0f}", f"{one.resident / 1e6:.1f}", f"{one.resident_slope:+.3f}", f"{one.malloc_slope:+.3f}", f"{one.blocks_slope:+.4f}",
             f"{one.descriptors[0]} to {one.descriptors[1]}", f"{one.threads[0]} to {one.threads[1]}",
         )
         for one in results

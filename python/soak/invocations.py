@@ -8,8 +8,22 @@ from functools import cached_property
 SIZES = ((20_011, 5_000_000), (997, 500_000), (53, 20_000), (3, 1_000))
 """Of each so many invocations, one has so many characters of text; the others have few."""
 
-KINDS = {"late": 1013, "refused": 211, "lost": 331, "broken stream": 101, "no JSON": 97, "fault": 19, "stream": 11, "print": 7, "pause": 5}
+KINDS = {
+    "late": 1013,
+    "refused": 211,
+    "lost": 331,
+    "broken stream": 101,
+    "no JSON": 97,
+    "fault": 19,
+    "stream": 11,
+    "print": 7,
+    "pause": 5,
+}
 """Of each so many invocations, one is of this kind; the others are plain. `refused` and `lost` are the platform's doing."""
+
+
+NO_JSON = "Expecting property name enclosed in double quotes or '}': line 1 column 2 (char 1)"
+"""What is wrong with an opening brace and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,7 @@ class Invocation:
             "fault": f"fault {self.n}",
             "broken stream": f"broken {self.n}",
             "late": "the invocation was cancelled at its deadline",
-            "no JSON": "Unable to unmarshal input: Expecting property name enclosed in double quotes or '}': line 1 column 2 (char 1)",
+            "no JSON": f"Unable to unmarshal input: {NO_JSON}",
         }.get(self.kind)
 
     @property

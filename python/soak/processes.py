@@ -23,8 +23,8 @@ def sample(n: int, process: int) -> Sample:
         folder = Path(f"/proc/{one}")
         try:
             resident += int((folder / "statm").read_text().split()[1]) * PAGE
-            descriptors += len(os.listdir(folder / "fd"))
-            threads += len(os.listdir(folder / "task"))
+            descriptors += len([*(folder / "fd").iterdir()])
+            threads += len([*(folder / "task").iterdir()])
         except OSError:
             # It has just ended.
             continue

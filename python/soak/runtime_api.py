@@ -4,7 +4,8 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import BufferedReader
+from typing import cast
 
 from invocations import Invocation, Load
 from ledger import Ledger
@@ -51,7 +52,7 @@ class RuntimeApi:
     def _converse(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb", 1 << 16) as reader:
-                while request := read_request(reader):
+                while request := read_request(cast("BufferedReader", reader)):
                     answer = self._answer(request)
                     if answer is None:
                         return
@@ -88,7 +89,7 @@ class RuntimeApi:
         return invocation.answer()
 
 
-def read_request(reader: BinaryIO) -> Request | None:
+def read_request(reader: BufferedReader) -> Request | None:
     """None at the end of the connection."""
     line = reader.readline()
     if not line:
@@ -104,7 +105,7 @@ def read_request(reader: BinaryIO) -> Request | None:
     return Request(method, path, headers, b"".join(pieces), _read_headers(reader))
 
 
-def _read_headers(reader: BinaryIO) -> dict[str, str]:
+def _read_headers(reader: BufferedReader) -> dict[str, str]:
     headers = {}
     while (line := reader.readline()) not in (b"\r\n", b""):
         name, _, value = line.decode().partition(":")

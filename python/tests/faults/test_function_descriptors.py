@@ -35,7 +35,9 @@ def test_without_a_descriptor_left_an_async_handler_is_served(play: PlayFunction
 
 
 @pytest.mark.parametrize("first", [0, 3])
-def test_a_function_that_closes_the_runtimes_descriptors_ends_its_process_with_exit_code_1(play: PlayFunction, first: int) -> None:
+def test_a_function_that_closes_the_runtimes_descriptors_ends_its_process_with_exit_code_1(
+    play: PlayFunction, first: int
+) -> None:
     run = play(misbehaves(f"os.closerange({first}, 1000)", ""), events=EVENTS)
     assert (run.calls, run.ending) == (["GET next"], "exit code 1")
     if first:

@@ -10,7 +10,7 @@ from reference import Better
 AWAY = {
     "full": "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)",
     "closed at its other end": "r, w = os.pipe(); os.close(r); os.dup2(w, 1)",
-    "full and not read": "r, w = os.pipe(); os.set_blocking(w, False); os.set_blocking(r, True); os.write(w, bytes(65536)); os.dup2(w, 1)",
+    "full and not read": "r, w = os.pipe(); os.set_blocking(w, False); os.write(w, bytes(65536)); os.dup2(w, 1)",
 }
 SERVED_ON = {
     "calls": ["GET next", "POST rid-1/response", "GET next", "POST rid-2/error", "GET next", "POST rid-3/response", "GET next"],

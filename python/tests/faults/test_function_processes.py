@@ -86,7 +86,8 @@ def test_processes_that_outlive_the_invocation_are_left_alone(both: CompareBoth)
 def test_threads_that_outlive_the_invocation_go_on(both: CompareBoth) -> None:
     bad = """
         global threads
-        threads = [threading.Thread(target=lambda: [time.sleep(0.001) for _ in range(20)], daemon=n % 2 == 0) for n in range(50)]
+        def work(): [time.sleep(0.001) for _ in range(20)]
+        threads = [threading.Thread(target=work, daemon=n % 2 == 0) for n in range(50)]
         for thread in threads: thread.start()
     """
     pair = both(misbehaves(bad, "if event == 2: [thread.join() for thread in threads]"), events=EVENTS)

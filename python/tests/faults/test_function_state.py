@@ -16,7 +16,7 @@ SAME = {
     "logging emptied": "logging.getLogger().handlers.clear(); logging.getLogger().manager.loggerDict.clear()",
     "os.environ cleared": "os.environ.clear()",
     "the C environment cleared": "ctypes.CDLL(None).clearenv()",
-    "the import system emptied": "sys.path.clear(); sys.meta_path.clear(); sys.path_hooks.clear(); sys.path_importer_cache.clear()",
+    "the import system emptied": "[part.clear() for part in (sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache)]",
     "collections disabled": "gc.disable(); gc.set_threshold(0)",
     "everything frozen": "gc.freeze()",
     "the context emptied": "context.__dict__.clear(); context.aws_request_id = 'rid-1'",
@@ -24,7 +24,7 @@ SAME = {
 BROKEN = {
     "sys.modules cleared": "sys.modules.clear()",
     "standard modules removed": "[sys.modules.pop(n, None) for n in ('os', 'sys', 'json', 'logging', 'traceback', 'time')]",
-    "builtins broken": "import builtins\nbuiltins.str = builtins.len = builtins.isinstance = builtins.getattr = builtins.open = None",
+    "builtins broken": "import builtins\nbuiltins.len = builtins.getattr = builtins.hasattr = builtins.open = None",
     "os.environ is None": "os.environ = None",
     "a recursion limit of 10": "sys.setrecursionlimit(10)",
     "the working directory is gone": "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
@@ -59,7 +59,14 @@ def test_the_next_invocation_is_right_and_a_failure_has_its_stack(play: PlayFunc
 def test_the_managed_runtime_ends_where_its_modules_are_taken_away(both: CompareBoth) -> None:
     better = Better(
         "the failure is reported and the next invocation served; the managed runtime's process ends",
-        {"calls": FAILED, "ending": ENDED_AFTER_THE_LAST_EVENT, "rid-2": {}, "rid-3": {}, "stdout": re.compile("in handler"), "stderr": ""},
+        {
+            "calls": FAILED,
+            "ending": ENDED_AFTER_THE_LAST_EVENT,
+            "rid-2": {},
+            "rid-3": {},
+            "stdout": re.compile("in handler"),
+            "stderr": "",
+        },
     )
     both(misbehaves("sys.modules.clear()"), events=EVENTS, better=better)
 
