@@ -217,7 +217,9 @@ def table(results: Sequence[Result]) -> str:
     rows = [
         (
             one.way, f"{one.invocations:,}", f"{one.records:,}", one.mistakes + one.missing,
-            f"{one.invocations / one.seconds:,.0f}", f"{one.resident / 1e6:.1f}", f"{one.resident_slope:+.3f}", f"{one.malloc_slope:+.3f}", f"{one.blocks_slope:+.4f}",
+            f"{one.invocations / one.seconds:,.0f}", f"{one.resident / 1e6:.1f}",
+
+            f"{one.resident_slope:+.3f}", f"{one.malloc_slope:+.3f}", f"{one.blocks_slope:+.4f}",
             f"{one.descriptors[0]} to {one.descriptors[1]}", f"{one.threads[0]} to {one.threads[1]}",
         )
         for one in results

@@ -16,7 +16,7 @@ SAME = {
     "logging emptied": "logging.getLogger().handlers.clear(); logging.getLogger().manager.loggerDict.clear()",
     "os.environ cleared": "os.environ.clear()",
     "the C environment cleared": "ctypes.CDLL(None).clearenv()",
-    "the import system emptied": "[part.clear() for part in (sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache)]",
+    "the import system emptied": "[x.clear() for x in (sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache)]",
     "collections disabled": "gc.disable(); gc.set_threshold(0)",
     "everything frozen": "gc.freeze()",
     "the context emptied": "context.__dict__.clear(); context.aws_request_id = 'rid-1'",
