@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins \
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins soak \
 	lint deny format docs site site-test bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools layer-test-here layer-test-arm64 test-concurrency
 
@@ -148,7 +148,7 @@ lint: python venv ## Checks formatting, lints and types
 	$(WITH_PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python docs/samples
 	$(VENV)/bin/ruff format --check python docs/samples
-	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks python/soak
 
 # ADVISORIES=1: also known vulnerabilities, from the RustSec database.
 deny: $(CACHE)/cargo-deny/bin/cargo-deny ## Checks the crates' licences, sources and doubles (ADVISORIES=1)
@@ -199,6 +199,13 @@ bench-tools: build venv packages
 bench-concurrency: build venv ## Several invocations at once, beside awslambdaric's (FREE_THREADED=a bootstrap)
 	@$(VENV)/bin/python python/benchmarks/concurrency.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap \
 	--packages $$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") $(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
+
+# Of all ways of serving together. The bounded form is part of `make test`.
+INVOCATIONS ?= 1000000
+
+soak: build venv ## Serves INVOCATIONS and looks whether any is mixed up with another and whether anything grows (FREE_THREADED=a bootstrap)
+	@$(VENV)/bin/python python/soak --bootstrap $(TARGET)/release/bootstrap --invocations $(INVOCATIONS) \
+	$(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
 
 clean: ## Removes what was built here
 	cargo clean
