@@ -54,6 +54,7 @@ fn main() -> ExitCode {
 
 /// Serves the function; the process ends in there, or with the error that is returned.
 fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
+    shutdown::end_on_panic();
     let environment = &Environment::read();
     trace_if_asked(environment);
     let concurrency = Concurrency::asked_for(environment)?;

@@ -129,8 +129,9 @@ _encoded_environ = _EncodedEnviron()
 
 
 def _environ():
-    os = sys.modules.get("os")
-    return _encoded_environ if os is None else os.environ
+    """The function's own, whatever it has made of it, as long as it can be asked."""
+    environ = getattr(sys.modules.get("os"), "environ", None)
+    return environ if hasattr(environ, "get") else _encoded_environ
 
 
 class _Slotted:
