@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins soak \
-	lint deny format docs site site-test bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv \
+	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools layer-test-here layer-test-arm64 test-concurrency
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -129,6 +129,22 @@ faults: build venv ## Runs what docs/specification.md promises where the platfor
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
+
+# For how long each target is fuzzed, and which; all of them when empty.
+SECONDS ?= 60
+FUZZ ?=
+
+fuzz: venv ## Looks for bytes that a parser of ours takes otherwise than Python does, or not at all (SECONDS for each, FUZZ=decode)
+	@$(WITH_PYTHON) PYTHONPATH=$$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") \
+	crates/fuzz/run $(SECONDS) $(FUZZ)
+
+# Without what measures memory, or lists all variables: those tests see the sanitizer itself.
+SANITIZED = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event" \
+	--deselect "python/tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
+
+sanitize: build venv ## Runs the black-box suites against a bootstrap whose memory AddressSanitizer watches (needs a nightly Rust)
+	$(WITH_PYTHON) crates/fuzz/sanitize env WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_TIMES_SLOWER=4 \
+	$(VENV)/bin/pytest --quiet --numprocesses auto $(SANITIZED)
 
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
