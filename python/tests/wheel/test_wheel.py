@@ -186,6 +186,12 @@ def test_plain_python_imports_what_functions_import(installed: Installed, tmp_pa
     assert "ModuleNotFoundError" in installed.run("python", "-c", imported, cwd=tmp_path, code=1).stderr
 
 
+def test_doctor_tells_about_the_environments_python(installed: Installed, project: Path) -> None:
+    told = installed.run("whipsnake", "doctor", cwd=project).stdout
+    assert f"of {installed.python.parents[1]}: " in told
+    assert "it does not run here" not in told
+
+
 def test_the_bootstrap_alone_says_whose_it_is(installed: Installed, tmp_path: Path) -> None:
     (bootstrap,) = installed.folder.glob("lib/python3*/site-packages/whipsnake/_bin/bootstrap")
     ran = subprocess.run(
