@@ -80,7 +80,7 @@ def test_it_can_be_built_from_a_source_distribution(
 ) -> None:
     folder = tmp_path_factory.mktemp("source")
     python = os.environ["WHIPSNAKE_WHEEL_PYTHON"]
-    build = ["uv", "build", "--quiet", "--python", python, "--out-dir", folder]
+    build: list[str | Path] = ["uv", "build", "--quiet", "--python", python, "--out-dir", folder]
     subprocess.run([*build, "--sdist", repository / "python"], check=True)
     (source,) = folder.glob("*.tar.gz")
     subprocess.run([*build, "--wheel", source], cwd=folder, check=True)
