@@ -34,7 +34,7 @@ impl Doctor {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let bootstrap = self.configuration.bootstrap()?;
         let mut told = String::new();
-        let embedded = bootstrap::describe(&bootstrap, &mut told);
+        let embedded = bootstrap::describe(&bootstrap, self.configuration.python_of_wheel()?, &mut told);
         describe_pythons(&mut told);
         layers::describe(&self.layers, &mut told);
         display::print(&told)?;

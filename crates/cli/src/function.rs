@@ -84,9 +84,7 @@ impl Configuration {
             let separator = if path.is_empty() { "" } else { ":" };
             path.push_str(&format!("{separator}{}", packages.display()));
         }
-        // The bootstrap of a wheel has no Python of its own; one that was named has.
-        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
-        let library_folder = python.as_deref().map(python::shared_library_folder).transpose()?;
+        let (python, library_folder) = self.python_of_wheel()?.unzip();
         environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
             name: self.function_name.clone(),
@@ -107,6 +105,12 @@ impl Configuration {
     /// The bootstrap, known to exist.
     pub fn bootstrap(&self) -> Result<PathBuf, Failure> {
         find_bootstrap(self.bootstrap.clone())
+    }
+
+    /// The Python of a wheel's bootstrap, which has none of its own, and the folder of its library. One that was named has its own.
+    pub fn python_of_wheel(&self) -> Result<Option<(String, PathBuf)>, Failure> {
+        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
+        python.map(|python| python::shared_library_folder(&python).map(|folder| (python, folder))).transpose()
     }
 
     /// The folder with the function's code, as it was named.

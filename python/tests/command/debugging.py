@@ -21,10 +21,13 @@ class Editor:
         # It is answered last.
         attached = self._send("attach", justMyCode=True)
         self.event("initialized")
-        (breakpoint,) = self.ask("setBreakpoints", source={"path": str(file)}, breakpoints=[{"line": line}])["breakpoints"]
-        assert breakpoint["line"] == line, breakpoint
+        self.stop_at(file, line)
         self.ask("configurationDone")
         assert self._receive(lambda message: message.get("request_seq") == attached)["success"]
+
+    def stop_at(self, file: Path, line: int) -> None:
+        set_breakpoints = self.ask("setBreakpoints", source={"path": str(file)}, breakpoints=[{"line": line}])
+        assert [found["line"] for found in set_breakpoints["breakpoints"]] == [line]
 
     def stopped(self) -> tuple[int, int]:
         """Waits until the process stops; returns the line and the frame's number."""

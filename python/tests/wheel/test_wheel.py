@@ -80,7 +80,7 @@ def test_it_can_be_built_from_a_source_distribution(
 ) -> None:
     folder = tmp_path_factory.mktemp("source")
     python = os.environ["WHIPSNAKE_WHEEL_PYTHON"]
-    build = ["uv", "build", "--quiet", "--python", python, "--out-dir", folder]
+    build: list[str | Path] = ["uv", "build", "--quiet", "--python", python, "--out-dir", folder]
     subprocess.run([*build, "--sdist", repository / "python"], check=True)
     (source,) = folder.glob("*.tar.gz")
     subprocess.run([*build, "--wheel", source], cwd=folder, check=True)
@@ -184,6 +184,12 @@ def test_plain_python_imports_what_functions_import(installed: Installed, tmp_pa
     assert installed.run("python", "-c", source, cwd=tmp_path).stdout == "201 0.1.0\n"
     imported = "import awslambdaric"
     assert "ModuleNotFoundError" in installed.run("python", "-c", imported, cwd=tmp_path, code=1).stderr
+
+
+def test_doctor_tells_about_the_environments_python(installed: Installed, project: Path) -> None:
+    told = installed.run("whipsnake", "doctor", cwd=project).stdout
+    assert f"of {installed.python.parents[1]}: " in told
+    assert "it does not run here" not in told
 
 
 def test_the_bootstrap_alone_says_whose_it_is(installed: Installed, tmp_path: Path) -> None:

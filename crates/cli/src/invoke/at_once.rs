@@ -30,8 +30,8 @@ pub fn run(count: u32, limit: u16, one: impl Fn(u64) -> Result<bool, Failure> + 
     };
     thread::scope(|scope| {
         let callers: Vec<_> = (0..u32::from(limit).min(count)).map(|_| scope.spawn(caller)).collect();
-        let outcomes = callers.into_iter().map(|caller| caller.join().expect("callers do not panic"));
-        outcomes.fold(Ok(false), |before, outcome| Ok(before? | outcome?))
+        let mut outcomes = callers.into_iter().map(|caller| caller.join().expect("callers do not panic"));
+        outcomes.try_fold(false, |has_failed, outcome| Ok(has_failed | outcome?))
     })
 }
 
