@@ -132,11 +132,10 @@ def _variable_getter():
     """Asks the function's `os.environ`, whatever it has made of it, as long as it can be asked."""
     # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself.
     modules = sys.modules
-    os = modules["os"] if "os" in modules else None
-    if os is None:
+    if "os" not in modules:
         return _encoded_environ.get
     try:
-        return os.environ.get
+        return modules["os"].environ.get
     except AttributeError:
         return _encoded_environ.get
 
