@@ -44,12 +44,10 @@ fn is_all_plain(text: &[u8]) -> bool {
 /// The same for sixteen bytes, without a branch: one instruction compares all of them.
 #[inline]
 fn is_plain_block(block: [u8; 16]) -> bool {
-    let mut special = [0; 16];
-    for (special, byte) in special.iter_mut().zip(block) {
-        // As a signed number, a byte beyond ASCII is less than any.
-        *special = u8::from(byte.cast_signed() < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    }
-    u128::from_ne_bytes(special) == 0
+    // As a signed number, a byte beyond ASCII is less than any.
+    let is_special = |byte: u8| u8::from(byte.cast_signed() < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    // Collected, not searched: each byte's answer in its place is what the compiler makes one instruction of.
+    u128::from_ne_bytes(block.map(is_special)) == 0
 }
 
 fn append_wide<Unit: Copy + Into<u32>>(out: &mut Vec<u8>, text: &[Unit]) {
