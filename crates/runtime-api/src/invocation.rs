@@ -39,7 +39,8 @@ pub struct Invocation {
 
 impl Invocation {
     /// Reads the headers of an answer to `/next`; `None` when it names no request id.
-    pub(crate) fn read(headers: &HeaderMap, payload: Bytes) -> Option<Self> {
+    #[must_use]
+    pub fn read(headers: &HeaderMap, payload: Bytes) -> Option<Self> {
         let ticket = Ticket {
             request_id: text(headers, "lambda-runtime-aws-request-id")?,
             invocation_id: text(headers, "lambda-runtime-invocation-id"),
