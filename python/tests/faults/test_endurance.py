@@ -50,8 +50,6 @@ def test_no_answer_log_line_trace_or_tenant_is_ever_anothers(soak: Soak, way: st
     }
     assert result["records"] > INVOCATIONS[way]
     assert ("late" in result["kinds"]) == (way == "16 tasks")
-    assert result["descriptors"][0] >= result["descriptors"][1]
-    assert result["threads"][0] >= result["threads"][1]
 
 
 @pytest.mark.parametrize("mistake", ["another's answer", "another's record", "another's print"])
