@@ -31,7 +31,7 @@ LONG = 100_000
 """Invocations of a way from which on its resident set is judged."""
 MEASURES = 100
 COMES_AND_GOES = 2
-"""Threads that wait beside an event loop, and connections that are made anew: some samples meet one. What leaks is met by the hundred."""
+"""Threads that wait beside a loop, connections that are made anew: some samples meet one. Leaks are met by the hundred."""
 WARM = 0.25
 """The part of a run that is not looked at: caches fill, and the C library's heap finds its size."""
 
@@ -100,8 +100,8 @@ class Result:
         """
         is_long = self.invocations >= LONG
         most_malloc, most_blocks = (1.0, 0.02) if is_long else (16.0, 0.5)
-        # With others at work at the same moment, what they have in use counts as well; and each thread and process has a heap of its own,
-        # which finds its size when the largest events happen to meet it.
+        # With others at work at the same moment, what they have in use counts as well; and each thread and process has a heap
+        # of its own, which finds its size when the largest events happen to meet it.
         several_at_once = "one" not in self.way
         checks = {
             f"answered {self.answered}": self.answered == self.invocations,

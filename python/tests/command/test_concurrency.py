@@ -39,17 +39,7 @@ def test_as_many_run_at_once_as_are_asked_for(whipsnake: Whipsnake) -> None:
 
 def test_a_response_stands_before_its_end_and_report(cli: Path, bootstrap: Path, task: Path) -> None:
     write_files(task, {"app.py": MEET})
-    command: list[str | Path] = [
-        cli,
-        "invoke",
-        "app.handler",
-        "--concurrency",
-        "4",
-        "-e",
-        '{"of": 4}',
-        "--bootstrap",
-        bootstrap,
-    ]
+    command: list[str | Path] = [cli, "invoke", "app.handler", "--concurrency", "4", "-e", '{"of": 4}', "--bootstrap", bootstrap]
     both = subprocess.STDOUT
     ran = subprocess.run(command, cwd=task, stdout=subprocess.PIPE, stderr=both, text=True, timeout=30, check=True)
     ends = re.findall(rf'^"({ID})"\nEND RequestId: ({ID})\nREPORT RequestId: ({ID})\t', ran.stdout, re.MULTILINE)

@@ -72,11 +72,7 @@ def test_an_invocation_waits_for_the_editor_and_stops_at_its_lines(
     editor.ask("setBreakpoints", source={"path": str(app)}, breakpoints=[{"line": IN_HANDLER}])
     editor.go_on()
     line, frame = editor.stopped()
-    assert (line, editor.evaluate(frame, "doubled"), editor.evaluate(frame, "imported")) == (
-        IN_HANDLER,
-        "[21, 21]",
-        "'at the import'",
-    )
+    assert (line, editor.evaluate(frame, "doubled"), editor.evaluate(frame, "imported")) == (IN_HANDLER, "[21, 21]", "'at the import'")
     editor.go_on()
     stdout, stderr = invoking.communicate(timeout=20)
     editor.close()

@@ -33,7 +33,9 @@ def test_a_slow_import_is_told_and_leaves_nothing(bootstrap: Path, task: Path, o
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR=1", "TERM=dumb"])
-def test_who_wants_plain_text_gets_plain_text(bootstrap: Path, task: Path, on_terminal: OnTerminal, variable: str) -> None:
+def test_who_wants_plain_text_gets_plain_text(
+    bootstrap: Path, task: Path, on_terminal: OnTerminal, variable: str
+) -> None:
     write_files(task, {"app.py": SLOW_IMPORT})
     name, value = variable.split("=")
     shown = on_terminal("invoke", "app.handler", "--bootstrap", bootstrap, **{name: value})

@@ -79,7 +79,7 @@ def test_the_load_program_sees_what_is_mixed_up(repository: Path, tmp_path: Path
         "--way",
         "one",
         "--invocations",
-        "100",
+        "400",
     ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 1
