@@ -27,9 +27,11 @@ from runtime_api import RuntimeApi
 
 FUNCTION = Path(__file__).parent / "function"
 SAMPLES = 400
-LONG = 50_000
+LONG = 100_000
 """Invocations of a way from which on its resident set is judged."""
 MEASURES = 100
+COMES_AND_GOES = 2
+"""Threads that wait beside a loop, connections that are made anew: some samples meet one. Leaks are met by the hundred."""
 WARM = 0.25
 """The part of a run that is not looked at: caches fill, and the C library's heap finds its size."""
 
@@ -98,18 +100,21 @@ class Result:
         """
         is_long = self.invocations >= LONG
         most_malloc, most_blocks = (1.0, 0.02) if is_long else (16.0, 0.5)
-        # With others at work at the same moment, what they have in use counts as well.
+        # With others at work at the same moment, what they have in use counts as well; and each thread and process has a heap
+        # of its own, which finds its size when the largest events happen to meet it.
         several_at_once = "one" not in self.way
         checks = {
             f"answered {self.answered}": self.answered == self.invocations,
             f"{self.mistakes} mixed up: {self.examples}": self.mistakes == 0,
             f"{self.missing} missing: {self.examples}": self.missing == 0,
             f"ended with {self.ending}": self.ending == -signal.SIGTERM,
-            f"resident set grows by {self.resident_slope:.2f} bytes an invocation": not is_long or self.resident_slope < 1,
+            f"resident set grows by {self.resident_slope:.2f} bytes an invocation": several_at_once
+            or not is_long
+            or self.resident_slope < 1,
             f"malloc keeps {self.malloc_slope:.2f} bytes an invocation": several_at_once or self.malloc_slope < most_malloc,
             f"Python keeps {self.blocks_slope:.3f} blocks an invocation": several_at_once or self.blocks_slope < most_blocks,
-            f"descriptors grew from {self.descriptors}": self.descriptors[1] <= self.descriptors[0],
-            f"threads grew from {self.threads}": self.threads[1] <= self.threads[0],
+            f"descriptors grew from {self.descriptors}": self.descriptors[1] <= self.descriptors[0] + COMES_AND_GOES,
+            f"threads grew from {self.threads}": self.threads[1] <= self.threads[0] + COMES_AND_GOES,
         }
         return [problem for problem, is_right in checks.items() if not is_right]
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
-SIZES = ((20_011, 5_000_000), (997, 500_000), (53, 20_000), (3, 1_000))
+SIZES = ((4_001, 5_000_000), (499, 500_000), (53, 20_000), (3, 1_000))
 """Of each so many invocations, one has so many characters of text; the others have few."""
 
 KINDS = {

@@ -50,8 +50,6 @@ def test_no_answer_log_line_trace_or_tenant_is_ever_anothers(soak: Soak, way: st
     }
     assert result["records"] > INVOCATIONS[way]
     assert ("late" in result["kinds"]) == (way == "16 tasks")
-    assert result["descriptors"][0] >= result["descriptors"][1]
-    assert result["threads"][0] >= result["threads"][1]
 
 
 @pytest.mark.parametrize("mistake", ["another's answer", "another's record", "another's print"])
@@ -81,7 +79,7 @@ def test_the_load_program_sees_what_is_mixed_up(repository: Path, tmp_path: Path
         "--way",
         "one",
         "--invocations",
-        "100",
+        "400",
     ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 1
