@@ -52,7 +52,8 @@ impl Log {
             sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
         };
-        let kind = frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
+        let kind =
+            frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
         Ok(write_frame(frames, kind, &traceback::text(&msg.str()?))?)
     }
 

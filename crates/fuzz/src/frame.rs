@@ -1,8 +1,8 @@
 //! Records of the log.
 
 use crate::python::with_oracle;
-use pyo3::prelude::*;
 use crate::take_text;
+use pyo3::prelude::*;
 use std::time::{Duration, UNIX_EPOCH};
 use whipsnake_runtime_api::{Fault, log_frame};
 

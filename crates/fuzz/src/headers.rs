@@ -45,6 +45,10 @@ pub fn headers(bytes: &[u8]) {
     assert_eq!(invocation.content_type, sent(8));
     assert_eq!(invocation.payload, payload);
     let deadline = sent(2).and_then(|text| text.parse::<i64>().ok().filter(|_| !text.starts_with('+')));
-    assert!(deadline.is_none() || invocation.deadline == deadline, "a deadline of {deadline:?} is {:?}", invocation.deadline);
+    assert!(
+        deadline.is_none() || invocation.deadline == deadline,
+        "a deadline of {deadline:?} is {:?}",
+        invocation.deadline
+    );
     assert_eq!(invocation.is_json(), sent(8).is_none_or(|kind| kind == "application/json"));
 }

@@ -31,9 +31,7 @@ pub fn encode(recipe: &[u8]) {
 
 fn check_encoding(oracle: &Bound<'_, PyModule>, value: &Bound<'_, PyAny>, is_plain: bool) -> PyResult<()> {
     match marshal::encode(value, None) {
-        Ok(text) => {
-            oracle.call_method1("check_encoded", (value, PyBytes::new(oracle.py(), &text), is_plain)).map(drop)
-        }
+        Ok(text) => oracle.call_method1("check_encoded", (value, PyBytes::new(oracle.py(), &text), is_plain)).map(drop),
         Err(error) => oracle.call_method1("check_not_encoded", (value, error, is_plain)).map(drop),
     }
 }

@@ -24,7 +24,8 @@ pub(crate) fn with_oracle(check: impl FnOnce(&Bound<'_, PyModule>) -> PyResult<(
     });
 }
 
-const ORACLE_SOURCE: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!("oracle.py"), "\0").as_bytes()) {
-    Ok(source) => source,
-    Err(_) => panic!("oracle.py has a NUL"),
-};
+const ORACLE_SOURCE: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!("oracle.py"), "\0").as_bytes()) {
+        Ok(source) => source,
+        Err(_) => panic!("oracle.py has a NUL"),
+    };
