@@ -1,7 +1,7 @@
 """What Python makes of the same bytes and values.
 
-The standard library's json is always there. The managed runtime's own marshaller (awslambdaric, simplejson), which whipsnake follows to the
-byte, is asked where it is installed: it has texts of errors to compare as well.
+The standard library's json is always there. The managed runtime's own marshaller (awslambdaric, simplejson), which whipsnake follows
+to the byte, is asked where it is installed: it has texts of errors to compare as well.
 """
 
 import collections
@@ -25,22 +25,16 @@ def refuse_constant(name):
 
 def standard_loads(payload):
     """json.loads, but for what simplejson has otherwise: UTF-8 alone, with or without a byte order mark; and no NaN."""
-    return json.loads(
-        payload.decode().removeprefix("\ufeff"), parse_constant=refuse_constant
-    )
+    return json.loads(payload.decode().removeprefix("\ufeff"), parse_constant=refuse_constant)
 
 
 def check_decoded(payload, value):
     expected = standard_loads(payload)
     # repr tells types, the order of keys and the sign of zero.
-    assert repr(value) == repr(expected), (
-        f"decoded to {value!r:.500} and not {expected!r:.500}"
-    )
+    assert repr(value) == repr(expected), f"decoded to {value!r:.500} and not {expected!r:.500}"
     if MANAGED:
         expected = MANAGED.unmarshal_request(payload)
-        assert repr(value) == repr(expected), (
-            f"decoded to {value!r:.500}, and by the managed runtime to {expected!r:.500}"
-        )
+        assert repr(value) == repr(expected), f"decoded to {value!r:.500}, and by the managed runtime to {expected!r:.500}"
 
 
 def check_refused(payload, error):
@@ -55,31 +49,23 @@ def check_refused(payload, error):
         raise AssertionError(f"refused with {error}, and it is {value!r:.500}")
     if MANAGED:
         expected = fault(MANAGED.unmarshal_request, payload)
-        assert f"Unable to unmarshal input: {error}" == expected, (
-            f"refused with {error}, and not with {expected}"
-        )
+        assert f"Unable to unmarshal input: {error}" == expected, f"refused with {error}, and not with {expected}"
 
 
 def check_encoded(value, text, is_plain):
     if is_plain:
-        expected = json.dumps(value, ensure_ascii=False).encode(
-            errors="backslashreplace"
-        )
+        expected = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
         assert text == expected, f"encoded as {text!r:.500} and not {expected!r:.500}"
     if MANAGED and not isinstance(value, bytes):
         # Lone surrogates end the managed runtime's process.
         expected = MANAGED.marshal_response(value)[0].encode(errors="backslashreplace")
-        assert text == expected, (
-            f"encoded as {text!r:.500}, and by the managed runtime as {expected!r:.500}"
-        )
+        assert text == expected, f"encoded as {text!r:.500}, and by the managed runtime as {expected!r:.500}"
 
 
 def check_not_encoded(value, error, is_plain):
     if isinstance(error, RecursionError):
         return
-    assert isinstance(error, (ValueError, TypeError, decimal.DecimalException)), repr(
-        error
-    )
+    assert isinstance(error, (ValueError, TypeError, decimal.DecimalException)), repr(error)
     if is_plain:
         try:
             text = json.dumps(value, ensure_ascii=False)
@@ -89,9 +75,7 @@ def check_not_encoded(value, error, is_plain):
             raise AssertionError(f"refused with {error}, and it is {text:.500}")
     if MANAGED and not isinstance(value, bytes):
         expected = fault(MANAGED.marshal_response, value)
-        assert f"Unable to marshal response: {error}" == expected, (
-            f"refused with {error}, and not with {expected}"
-        )
+        assert f"Unable to marshal response: {error}" == expected, f"refused with {error}, and not with {expected}"
 
 
 def fault(function, argument):
@@ -102,10 +86,7 @@ def fault(function, argument):
 
 
 def check_log_lines(entry, lines):
-    expected = [
-        "\u00a0" * (len(line) - len(line.lstrip(" "))) + line.lstrip(" ")
-        for line in entry.splitlines() or [""]
-    ]
+    expected = ["\u00a0" * (len(line) - len(line.lstrip(" "))) + line.lstrip(" ") for line in entry.splitlines() or [""]]
     assert lines == expected, f"{entry!r} gave {lines!r} and not {expected!r}"
 
 
@@ -173,9 +154,7 @@ class Recipe:
         """Of any width, with lone surrogates."""
         written = self.take(self.size())
         try:
-            return written.decode(
-                ["utf-8", "utf-16-le", "utf-32-le"][self.size() % 3], "surrogatepass"
-            )
+            return written.decode(["utf-8", "utf-16-le", "utf-32-le"][self.size() % 3], "surrogatepass")
         except UnicodeDecodeError:
             return written.decode("latin-1")
 
