@@ -44,7 +44,7 @@ class BuildHook(BuildHookInterface[Any]):
 
 
 def find_repository(root: Path) -> tuple[Path, Path]:
-    """The folder with the crates, which is above this one, or this one itself in a source distribution; and where cargo builds."""
+    """The folder with the crates, above this one or in a source distribution this one itself; and where cargo builds."""
     if not (root / "crates").is_dir():
         return root.parent, root.parent / os.environ.get("CARGO_TARGET_DIR", "target")
     python = root / "python"
