@@ -9,11 +9,13 @@ use crate::streaming::{self, StreamedResponse};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER, USER_AGENT};
 use http::request::Builder;
+use http::response::Parts;
 use http::{Request, StatusCode, Uri};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use hyper_util::client::legacy::connect::HttpConnector;
 use lambda_runtime_api_client::body::Body;
 use lambda_runtime_api_client::{BoxError, PooledClient};
+use std::time::Duration;
 
 const VERSION: &str = "/2018-06-01/runtime";
 const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
@@ -23,6 +25,9 @@ const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-
 
 /// What Lambda is told of a failure after a restore, whatever the type of the exception.
 const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
+
+/// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
+const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
 
 /// How much of an answer that reports an error is kept, in bytes.
 const LONGEST_COMPLAINT: usize = 1024;
@@ -49,6 +54,7 @@ impl Client {
         let mut connector = HttpConnector::new();
         // A small response must not wait for the acknowledgement of the packet before it.
         connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(TIME_TO_CONNECT));
         let http = PooledClient::builder().with_connector(connector).with_endpoint(uri).build();
         Ok(Self { http, user_agent: header_value(user_agent) })
     }
@@ -59,12 +65,11 @@ impl Client {
     /// Any error here ends the execution environment: there is nothing to go on with.
     pub async fn next(&self) -> Result<Invocation, Error> {
         let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
-        let answer = self.ask(Call::Next, request, Bytes::new()).await?;
-        let (parts, payload) = answer.into_parts();
-        if parts.status != StatusCode::OK {
+        let Answered { parts, body: payload, .. } = self.ask(Call::Next, request, Bytes::new()).await?;
+        if !parts.status.is_success() {
             return Err(refused(Call::Next, parts.status, &payload, 0));
         }
-        Invocation::read(&parts.headers, payload).ok_or(Error { call: Call::Next, kind: Kind::NoRequestId })
+        Invocation::read(&parts.headers, payload).map_err(|kind| Error { call: Call::Next, kind })
     }
 
     /// Answers an invocation.
@@ -97,7 +102,7 @@ impl Client {
         let answer = self.http.call(request);
         let answer = Box::pin(async {
             let (parts, body) = answer.await?.into_parts();
-            Ok((parts, body.collect().await?.to_bytes()))
+            Ok((parts, body.collect().await.map_or_else(|_| Bytes::new(), Collected::to_bytes)))
         });
         Ok(StreamedResponse::new(sender, answer))
     }
@@ -130,7 +135,7 @@ impl Client {
     /// Any error here means that there was no snapshot.
     pub async fn restored(&self) -> Result<(), Error> {
         let request = self.request(Request::get(format!("{VERSION}/restore/next")));
-        let (parts, complaint) = self.ask(Call::RestoreNext, request, Bytes::new()).await?.into_parts();
+        let Answered { parts, body: complaint, .. } = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
         if parts.status != StatusCode::OK {
             return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
         }
@@ -152,7 +157,7 @@ impl Client {
     }
 
     fn answer(&self, ticket: &Ticket, path: &str) -> Builder {
-        let request = self.request(Request::post(format!("{VERSION}/invocation/{}/{path}", ticket.request_id)));
+        let request = self.request(Request::post(answer_path(&ticket.request_id, path)));
         match &ticket.invocation_id {
             Some(id) => request.header(INVOCATION_ID, header_value(id)),
             None => request,
@@ -161,27 +166,55 @@ impl Client {
 
     async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
         let sent = body.len();
-        let (parts, complaint) = self.ask(call, request, body).await?.into_parts();
-        if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
+        let Answered { parts, body: complaint, again } = self.ask(call, request, body).await?;
+        if parts.status.is_success() {
+            return Ok(());
+        }
+        let mut error = refused(call, parts.status, &complaint, sent);
+        if let Kind::Status { sent_again, .. } = &mut error.kind {
+            *sent_again = again;
+        }
+        Err(error)
     }
 
     /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
     /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it
     /// was answered is the same one, and of two answers Lambda refuses the second.
-    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
+    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<Answered, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
-        let send = || async {
+        let send = |again| {
             let request = request.clone().map(|()| Body::from(body.clone()));
-            let (parts, body) = self.http.call(request).await?.into_parts();
-            // Read to the end, or the connection cannot be used again.
-            Ok::<_, BoxError>(http::Response::from_parts(parts, body.collect().await?.to_bytes()))
+            async move {
+                let (parts, body) = self.http.call(request).await?.into_parts();
+                // Read to the end, or the connection cannot be used again.
+                let body = match body.collect().await {
+                    Ok(body) => body.to_bytes(),
+                    // The status has said it all.
+                    Err(_) if call != Call::Next => Bytes::new(),
+                    Err(error) => return Err(error.into()),
+                };
+                Ok::<_, BoxError>(Answered { parts, body, again })
+            }
         };
-        let answer = match send().await {
-            Err(error) if !is_connect_error(&error) => send().await,
+        let answer = match send(false).await {
+            Err(error) if !is_connect_error(&error) => send(true).await,
             outcome => outcome,
         };
         answer.map_err(|source| Error { call, kind: Kind::Transport(source) })
     }
+}
+
+/// Where an invocation is answered.
+pub(crate) fn answer_path(request_id: &str, kind: &str) -> String {
+    format!("{VERSION}/invocation/{request_id}/{kind}")
+}
+
+/// What came back.
+pub(crate) struct Answered {
+    pub parts: Parts,
+    pub body: Bytes,
+    /// Whether the request was sent a second time.
+    again: bool,
 }
 
 /// Whether there was no connection at all, so that it makes no sense to try again.
@@ -190,8 +223,10 @@ fn is_connect_error(error: &BoxError) -> bool {
 }
 
 pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
-    let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]).trim().to_owned();
-    Error { call, kind: Kind::Status { status, body, sent } }
+    let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]);
+    // One line, whatever it says.
+    let body = body.trim().replace(char::is_control, " ");
+    Error { call, kind: Kind::Status { status, body, sent, sent_again: false } }
 }
 
 /// A header value of whatever the function chose: bytes above ASCII go as UTF-8, what HTTP forbids is dropped. In JSON text
