@@ -26,9 +26,9 @@ class BuildHook(BuildHookInterface[Any]):
         if version == "editable":
             # The command is then the one that WHIPSNAKE_CLI names.
             return
-        repository = find_repository(Path(self.root))
+        repository, targets = find_repository(Path(self.root))
         tag = next(sys_tags())
-        target = repository / os.environ.get("CARGO_TARGET_DIR", "target") / "wheel"
+        target = targets / "wheel"
         command, bootstrap = build(repository, target)
         licences = target / "LICENCES.txt"
         licences.write_text(licences_of_crates(repository))
@@ -43,15 +43,16 @@ class BuildHook(BuildHookInterface[Any]):
         }
 
 
-def find_repository(root: Path) -> Path:
-    """The folder with the crates: the one above this one, or this one itself in a source distribution."""
+def find_repository(root: Path) -> tuple[Path, Path]:
+    """The folder with the crates, above this one or in a source distribution this one itself; and where cargo builds."""
     if not (root / "crates").is_dir():
-        return root.parent
+        return root.parent, root.parent / os.environ.get("CARGO_TARGET_DIR", "target")
     python = root / "python"
     if not python.exists():
         # Where the bootstrap's build looks for what it freezes.
         python.symlink_to(".")
-    return root
+    # Not what the environment says: all files of an archive are old, and cargo would take what another version has left.
+    return root, root / "target"
 
 
 def build(repository: Path, target: Path) -> tuple[Path, Path]:

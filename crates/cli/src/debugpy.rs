@@ -17,7 +17,7 @@ import sys
 import time
 
 
-def listen(port):
+def listen(port, waits):
     import debugpy
 
     # The process before this one may still hold the port.
@@ -29,13 +29,13 @@ def listen(port):
             if attempt == 49:
                 return os.write(2, f"whipsnake: debugpy does not listen on port {port}: {error}\n".encode())
             time.sleep(0.05)
-    if os.environ.pop("WHIPSNAKE_DEBUGPY_WAITS", None):
+    if waits:
         os.write(2, b"whipsnake: waiting for an editor to attach\n")
         debugpy.wait_for_client()
 
 
 if port := os.environ.pop("WHIPSNAKE_DEBUGPY", None):
-    listen(int(port))
+    listen(int(port), os.environ.pop("WHIPSNAKE_DEBUGPY_WAITS", None))
 sys.path.remove(os.path.dirname(__file__))
 ours = sys.modules.pop("sitecustomize")
 try:
