@@ -338,7 +338,7 @@ def test_an_import_that_exits_ends_the_environment_with_its_code(play: PlayFunct
 @pytest.mark.parametrize("kind", KINDS)
 def test_lambda_is_asked_again_when_it_has_no_answer(play: PlayFunction, kind: str) -> None:
     unable = step(status=500)
-    run = several(play, KINDS[kind].format(seconds=0, result="event"), [1, unable, unable, 2, 3], at_once=2, kind=kind)
+    run = several(play, KINDS[kind].format(seconds=0, result="event"), [1, unable, 2, unable, 3], at_once=2, kind=kind)
     assert sorted(run.responses) == [1, 2, 3]
     assert set(run.stderr.splitlines()) == {
         "whipsnake: could not get the next invocation: the Runtime API answered 500 Internal Server Error; asking again in 100 ms"
