@@ -3,20 +3,20 @@
 #[cfg(doc)]
 use crate::Fault;
 use crate::Response;
+use crate::connection::{Broken, Connection};
 use crate::error::{Call, Error, Kind};
 use crate::invocation::{Invocation, Ticket};
 use crate::streaming::{self, StreamedResponse};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER, USER_AGENT};
 use http::request::Builder;
-use http::{Request, StatusCode, Uri};
-use http_body_util::BodyExt;
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::response::Parts;
+use http::{Request, StatusCode};
 use lambda_runtime_api_client::body::Body;
-use lambda_runtime_api_client::{BoxError, PooledClient};
+use std::sync::Arc;
 
 const VERSION: &str = "/2018-06-01/runtime";
-const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
+pub(crate) const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
 const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
@@ -30,7 +30,7 @@ const LONGEST_COMPLAINT: usize = 1024;
 /// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) http: PooledClient,
+    pub(crate) connection: Arc<Connection>,
     user_agent: HeaderValue,
 }
 
@@ -40,17 +40,9 @@ impl Client {
     /// # Errors
     /// When the endpoint cannot be one.
     pub fn new(endpoint: &str, user_agent: &str) -> Result<Self, Error> {
-        let bad_endpoint = || Error { call: Call::Connect, kind: Kind::Endpoint(endpoint.to_owned()) };
-        let uri: Uri = endpoint.parse().map_err(|_| bad_endpoint())?;
-        let authority = uri.authority().ok_or_else(bad_endpoint)?;
-        if authority.host().is_empty() || (authority.port_u16().is_none() && authority.as_str().contains(':')) {
-            return Err(bad_endpoint());
-        }
-        let mut connector = HttpConnector::new();
-        // A small response must not wait for the acknowledgement of the packet before it.
-        connector.set_nodelay(true);
-        let http = PooledClient::builder().with_connector(connector).with_endpoint(uri).build();
-        Ok(Self { http, user_agent: header_value(user_agent) })
+        let connection = Connection::to(endpoint)
+            .ok_or_else(|| Error { call: Call::Connect, kind: Kind::Endpoint(endpoint.to_owned()) })?;
+        Ok(Self { connection: Arc::new(connection), user_agent: header_value(user_agent) })
     }
 
     /// Waits for the next invocation, as long as it takes.
@@ -59,8 +51,7 @@ impl Client {
     /// Any error here ends the execution environment: there is nothing to go on with.
     pub async fn next(&self) -> Result<Invocation, Error> {
         let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
-        let answer = self.ask(Call::Next, request, Bytes::new()).await?;
-        let (parts, payload) = answer.into_parts();
+        let (parts, payload) = self.ask(Call::Next, request, Bytes::new()).await?;
         if parts.status != StatusCode::OK {
             return Err(refused(Call::Next, parts.status, &payload, 0));
         }
@@ -94,11 +85,8 @@ impl Client {
             .header(TRAILER, streaming::TRAILERS)
             .body(body)
             .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
-        let answer = self.http.call(request);
-        let answer = Box::pin(async {
-            let (parts, body) = answer.await?.into_parts();
-            Ok((parts, body.collect().await?.to_bytes()))
-        });
+        let connection = Arc::clone(&self.connection);
+        let answer = Box::pin(async move { connection.exchange(request).await.map_err(Into::into) });
         Ok(StreamedResponse::new(sender, answer))
     }
 
@@ -130,11 +118,11 @@ impl Client {
     /// Any error here means that there was no snapshot.
     pub async fn restored(&self) -> Result<(), Error> {
         let request = self.request(Request::get(format!("{VERSION}/restore/next")));
-        let (parts, complaint) = self.ask(Call::RestoreNext, request, Bytes::new()).await?.into_parts();
+        let (parts, complaint) = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
         if parts.status != StatusCode::OK {
             return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
         }
-        self.http.reset_pool();
+        self.connection.forget();
         Ok(())
     }
 
@@ -161,32 +149,23 @@ impl Client {
 
     async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
         let sent = body.len();
-        let (parts, complaint) = self.ask(call, request, body).await?.into_parts();
+        let (parts, complaint) = self.ask(call, request, body).await?;
         if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
     }
 
     /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
     /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it
     /// was answered is the same one, and of two answers Lambda refuses the second.
-    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<http::Response<Bytes>, Error> {
+    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<(Parts, Bytes), Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
-        let send = || async {
-            let request = request.clone().map(|()| Body::from(body.clone()));
-            let (parts, body) = self.http.call(request).await?.into_parts();
-            // Read to the end, or the connection cannot be used again.
-            Ok::<_, BoxError>(http::Response::from_parts(parts, body.collect().await?.to_bytes()))
-        };
+        let send = || self.connection.exchange(request.clone().map(|()| Body::from(body.clone())));
         let answer = match send().await {
-            Err(error) if !is_connect_error(&error) => send().await,
+            Err(Broken::Exchange(_)) => send().await,
+            // No connection at all: it makes no sense to try again.
             outcome => outcome,
         };
-        answer.map_err(|source| Error { call, kind: Kind::Transport(source) })
+        answer.map_err(|source| Error { call, kind: Kind::Transport(source.into()) })
     }
-}
-
-/// Whether there was no connection at all, so that it makes no sense to try again.
-fn is_connect_error(error: &BoxError) -> bool {
-    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
 }
 
 pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{Request, StatusCode};
 use lambda_runtime_api_client::body::Body;
+use std::sync::Arc;
 
 const VERSION: &str = "/2020-01-01/extension";
 const NAME: HeaderName = HeaderName::from_static("lambda-extension-name");
@@ -19,8 +20,7 @@ impl Client {
     /// When Lambda did not take it.
     pub async fn register_extension(&self, name: &'static str) -> Result<(), Error> {
         let request = self.request(Request::post(format!("{VERSION}/register"))).header(NAME, name);
-        let answer = self.ask(Call::Register, request, Bytes::from_static(br#"{"events": []}"#)).await?;
-        let (parts, complaint) = answer.into_parts();
+        let (parts, complaint) = self.ask(Call::Register, request, Bytes::from_static(br#"{"events": []}"#)).await?;
         if parts.status != StatusCode::OK {
             return Err(refused(Call::Register, parts.status, &complaint, 0));
         }
@@ -32,7 +32,8 @@ impl Client {
             .body(Body::empty())
             .map_err(|source| Error { call: Call::Register, kind: Kind::Request(source) })?;
         // The init phase lasts until every extension asks for an event. This one never gets any, so nobody waits for the answer.
-        tokio::spawn(self.http.call(poll));
+        let connection = Arc::clone(&self.connection);
+        tokio::spawn(async move { drop(connection.exchange(poll).await) });
         Ok(())
     }
 }
