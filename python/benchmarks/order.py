@@ -39,7 +39,7 @@ class Symbols:
 
 
 def called(profile: Path, bootstrap: Path) -> Iterator[int]:
-    """Addresses of instructions of `bootstrap` that ran, in callgrind's format: objects by number, positions relative to the last."""
+    """Addresses of instructions that ran. Callgrind gives objects by number, and positions relative to the last."""
     objects: dict[str, str] = {}
     current, address = "", 0
     for line in profile.read_text().splitlines():
