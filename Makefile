@@ -1,9 +1,9 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance recordings ecosystem pins \
-	lint format docs bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv packages bench-tools \
-	layer-test-here layer-test-arm64
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins soak \
+	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
+	site-venv packages bench-tools layer-test-here layer-test-arm64 test-concurrency
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -36,6 +36,11 @@ ECOSYSTEM := python/tests/ecosystem
 PACKAGES := $(TARGET)/ecosystem
 WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin:$(CACHE)/zigbuild/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+# Installs what `make pins` has chosen, and nothing else under its name.
+HASHED = $(UV) pip install --quiet --require-hashes
+
+# On a terminal cargo shows how far it is.
+QUIETLY := $(shell [ -t 2 ] || echo --quiet)
 
 # What pyo3 is told about the CPython: everything that builds the bootstrap needs it.
 PYTHON_CONFIG := $(TARGET)/python.cfg
@@ -53,7 +58,7 @@ run: build ## Runs a function under the emulator (TASK, HANDLER, EVENT)
 	@$(WHIPSNAKE) invoke $(HANDLER) --task $(TASK) --event $(EVENT)
 
 build: python ## Builds target/release/bootstrap against the CPython
-	@$(WITH_PYTHON) cargo build --quiet --release -p whipsnake-bootstrap
+	@$(WITH_PYTHON) cargo build $(QUIETLY) --release -p whipsnake-bootstrap
 
 pack: cli $(UV) ## Packs a function, its requirements and their bytecode for Lambda, into dist/ (TASK, HANDLER, REQUIREMENTS, ARCH)
 	@$(WITH_UV) $(WHIPSNAKE) pack $(TASK) --handler $(HANDLER) $(if $(REQUIREMENTS),--requirements $(REQUIREMENTS)) \
@@ -102,7 +107,12 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) $(addprefix --ignore python/tests/,ecosystem examples layer wheel) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,documentation ecosystem examples layer wheel) python/tests
+
+# Their packages need not run on the CPython that is embedded.
+test-concurrency: build layer-venv ## Several invocations at once, also on a CPython without GIL (PYTHON=one)
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(TARGET)/layer-venv/bin/pytest --quiet --numprocesses auto \
+	python/tests/functions/test_concurrency.py python/tests/functions/test_standard_streams.py python/tests/faults/test_threads.py
 
 # How many payloads and values Hypothesis makes up.
 EXAMPLES ?= 20000
@@ -111,16 +121,42 @@ conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=r
 	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) WHIPSNAKE_EXAMPLES=$(EXAMPLES) \
 	$(PYTEST) python/tests/conformance $(if $(REFERENCE)$(THROUGH_NAMES),,python/tests/properties)
 
+# For how many seconds a process is stopped; 0.3 where empty.
+FREEZE ?=
+
+faults: build venv ## Runs what docs/specification.md promises where the platform or the function misbehaves (FREEZE=seconds)
+	WHIPSNAKE_FREEZE_SECONDS=$(FREEZE) $(PYTEST) python/tests/faults
+
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance
+
+# For how long each target is fuzzed, and which; all of them when empty.
+SECONDS ?= 60
+FUZZ ?=
+
+fuzz: venv ## Looks for bytes that a parser of ours takes otherwise than Python does, or not at all (SECONDS for each, FUZZ=decode)
+	@$(WITH_PYTHON) PYTHONPATH=$$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") \
+	crates/fuzz/run $(SECONDS) $(FUZZ)
+
+# Without what measures memory, or lists all variables: those tests see the sanitizer itself.
+SANITIZED = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event" \
+	--deselect "python/tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
+
+sanitize: build venv ## Runs the black-box suites against a bootstrap whose memory AddressSanitizer watches (needs a nightly Rust)
+	$(WITH_PYTHON) crates/fuzz/sanitize env WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_TIMES_SLOWER=4 \
+	$(VENV)/bin/pytest --quiet --numprocesses auto $(SANITIZED)
 
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
 
-pins: $(UV) ## Resolves anew what the tools of `make ecosystem` need
+PIN = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make pins"
+
+pins: $(UV) ## Resolves anew what the suites and the tools of `make ecosystem` need, with hashes
+	@for group in $$(sed -n '/^\[dependency-groups]/,/^\[tool/s/^\([a-z]*\) = \[$$/\1/p' python/pyproject.toml); do \
+		$(PIN) --python-version 3.12 --group python/pyproject.toml:$$group --output-file python/requirements/$$group.txt >/dev/null || exit; \
+	done
 	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \
-		$(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --no-annotate --no-emit-index-url --custom-compile-command "make pins" \
-			--group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt || exit; \
+		$(PIN) --python-version 3.13 --group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt >/dev/null || exit; \
 	done
 
 lint: python venv ## Checks formatting, lints and types
@@ -128,7 +164,11 @@ lint: python venv ## Checks formatting, lints and types
 	$(WITH_PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python docs/samples
 	$(VENV)/bin/ruff format --check python docs/samples
-	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks
+	$(VENV)/bin/mypy --config-file python/pyproject.toml python/src python/tests python/benchmarks python/soak
+
+# ADVISORIES=1: also known vulnerabilities, from the RustSec database.
+deny: $(CACHE)/cargo-deny/bin/cargo-deny ## Checks the crates' licences, sources and doubles (ADVISORIES=1)
+	@$< check licenses bans sources $(if $(ADVISORIES),advisories)
 
 format: venv ## Formats everything
 	cargo fmt --all
@@ -137,6 +177,16 @@ format: venv ## Formats everything
 
 docs: python ## Writes the generated pages of docs/ anew
 	WHIPSNAKE_WRITE_DOCS=1 $(WITH_PYTHON) cargo test --quiet -p whipsnake-bootstrap -p whipsnake reference_page
+
+SITE := $(TARGET)/site
+
+site: site-venv ## Builds the documentation as a site in target/site; a link that leads nowhere is an error
+	@rm -rf $(SITE)
+	@$(TARGET)/site-venv/bin/sphinx-build --quiet --fresh-env --fail-on-warning --conf-dir python/site --doctree-dir $(TARGET)/site-doctrees . $(SITE)
+	@echo "$(SITE)/index.html"
+
+site-test: site ## Checks that the site is whole, and that what is wrong with a page is noticed
+	@WHIPSNAKE_SITE=$(SITE) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/site-venv/bin/pytest --quiet python/tests/documentation
 
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
 order: build cli ## Writes anew which functions of a static CPython a start calls (needs valgrind; LIBPYTHON=static)
@@ -170,11 +220,18 @@ bench-concurrency: build venv ## Several invocations at once, beside awslambdari
 	@$(VENV)/bin/python python/benchmarks/concurrency.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap \
 	--packages $$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") $(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
 
+# Of all ways of serving together. The bounded form is part of `make test`.
+INVOCATIONS ?= 1000000
+
+soak: build venv ## Serves INVOCATIONS and looks whether any is mixed up with another and whether anything grows (FREE_THREADED=a bootstrap)
+	@$(VENV)/bin/python python/soak --bootstrap $(TARGET)/release/bootstrap --invocations $(INVOCATIONS) \
+	$(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
+
 clean: ## Removes what was built here
 	cargo clean
 
 cli: $(UV)
-	@cargo build --quiet --release -p whipsnake
+	@cargo build $(QUIETLY) --release -p whipsnake
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli
@@ -182,10 +239,10 @@ python: cli
 
 # The suites' packages, on the very CPython that the bootstrap embeds: the managed runtime runs beside it.
 venv: python
-	@python=$$(cat $(TARGET)/python.path); wanted="$$python $$(cksum < python/pyproject.toml)"; \
+	@python=$$(cat $(TARGET)/python.path); wanted="$$python $$(cat python/requirements/test.txt python/requirements/lint.txt | cksum)"; \
 	if [ "$$(cat $(VENV)/made-for 2>/dev/null)" != "$$wanted" ]; then \
 		$(UV) venv --quiet --clear --python "$$python" $(VENV) && \
-		$(UV) pip install --quiet --python $(VENV)/bin/python --group python/pyproject.toml:test --group python/pyproject.toml:lint && \
+		$(HASHED) --python $(VENV)/bin/python --requirements python/requirements/test.txt --requirements python/requirements/lint.txt && \
 		echo "$$wanted" > $(VENV)/made-for; \
 	fi
 
@@ -196,7 +253,7 @@ packages: python $(UV)
 		tool=$(PACKAGES)/$$(basename $$pins .txt); wanted="$$python $$(cksum < $$pins)"; \
 		if [ "$$(cat $$tool.made-for 2>/dev/null)" != "$$wanted" ]; then \
 			rm -rf $$tool && \
-			$(UV) pip install --quiet --no-deps --compile-bytecode --python "$$python" --target $$tool --requirements $$pins && \
+			$(HASHED) --no-deps --compile-bytecode --python "$$python" --target $$tool --requirements $$pins && \
 			echo "$$wanted" > $$tool.made-for || exit; \
 		fi; \
 	done
@@ -204,19 +261,30 @@ packages: python $(UV)
 layer-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/layer-venv && \
-	$(UV) pip install --quiet --python $(TARGET)/layer-venv/bin/python --group python/pyproject.toml:layer
+	$(HASHED) --python $(TARGET)/layer-venv/bin/python --requirements python/requirements/layer.txt
 
 wheel-venv: cli $(UV)
 	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
 	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/wheel-venv && \
-	$(UV) pip install --quiet --python $(TARGET)/wheel-venv/bin/python --group python/pyproject.toml:wheel
+	$(HASHED) --python $(TARGET)/wheel-venv/bin/python --requirements python/requirements/wheel.txt
+
+site-venv: cli $(UV)
+	@python=$$(PYTHON= $(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) && \
+	$(UV) venv --quiet --allow-existing --python "$$python" $(TARGET)/site-venv && \
+	$(HASHED) --python $(TARGET)/site-venv/bin/python --requirements python/requirements/site.txt
 
 # Links for another processor. cargo-zigbuild looks for zig on PATH.
 $(CACHE)/zigbuild/bin/cargo-zigbuild: $(UV)
 	@$(UV) venv --quiet --allow-existing $(CACHE)/zigbuild && \
-	$(UV) pip install --quiet --python $(CACHE)/zigbuild/bin/python cargo-zigbuild==0.24.0 ziglang==0.17.0 && \
+	$(HASHED) --python $(CACHE)/zigbuild/bin/python --requirements python/requirements/cross.txt && \
 	ln -sf $$(echo $(CACHE)/zigbuild/lib/python3*/site-packages/ziglang/zig) $(CACHE)/zigbuild/bin/zig
 
+# Unoptimised: that is built in half the time, and its work is small.
+$(CACHE)/cargo-deny/bin/cargo-deny:
+	@CARGO_TARGET_DIR=$(TARGET)/cargo-deny cargo install --quiet --locked --debug --root $(CACHE)/cargo-deny cargo-deny@0.20.2 && rm -r $(TARGET)/cargo-deny
+
+# With Python, or where there is none with uv's own installer.
 $(CACHE)/uv/bin/uv:
-	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv || \
+	@{ python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv; } >/dev/null 2>&1 || \
+		{ curl -LsSf https://astral.sh/uv/install.sh | UV_UNMANAGED_INSTALL=$(CACHE)/uv/bin sh >/dev/null 2>&1; [ -x $@ ]; } || \
 		{ echo "make: uv is missing and could not be installed; see https://docs.astral.sh/uv/" >&2; exit 1; }

@@ -26,7 +26,7 @@ class BuildHook(BuildHookInterface[Any]):
         if version == "editable":
             # The command is then the one that WHIPSNAKE_CLI names.
             return
-        repository = Path(self.root).parent
+        repository = find_repository(Path(self.root))
         tag = next(sys_tags())
         target = repository / os.environ.get("CARGO_TARGET_DIR", "target") / "wheel"
         command, bootstrap = build(repository, target)
@@ -43,11 +43,22 @@ class BuildHook(BuildHookInterface[Any]):
         }
 
 
+def find_repository(root: Path) -> Path:
+    """The folder with the crates: the one above this one, or this one itself in a source distribution."""
+    if not (root / "crates").is_dir():
+        return root.parent
+    python = root / "python"
+    if not python.exists():
+        # Where the bootstrap's build looks for what it freezes.
+        python.symlink_to(".")
+    return root
+
+
 def build(repository: Path, target: Path) -> tuple[Path, Path]:
     """Builds both, in a folder of their own: they are others than those of `make build`."""
     cargo = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
     flags = [*os.environ.get("RUSTFLAGS", "").split(), f"--remap-path-prefix={cargo}=/cargo"]
-    flags.append(f"--remap-path-prefix={repository}=/whipsnake")
+    flags.append(f"--remap-path-prefix={target}=/whipsnake")
     configuration = target / "python.cfg"
     environment = {
         **os.environ,

@@ -33,7 +33,7 @@ def event(value: object, *, headers: Mapping[str, str | bytes | None] | None = N
 
 def payload(body: bytes, *, headers: Mapping[str, str | bytes | None] | None = None, **step: object) -> Step:
     """An event that is exactly these bytes."""
-    return Step(body=_bytes(body), **_with_headers(headers, step))
+    return Step(body=as_written(body), **_with_headers(headers, step))
 
 
 def step(**fields: object) -> Step:
@@ -43,11 +43,12 @@ def step(**fields: object) -> Step:
 
 def _with_headers(headers: Mapping[str, str | bytes | None] | None, fields: dict[str, object]) -> dict[str, object]:
     if headers:
-        fields["set_headers"] = {name: _bytes(value) for name, value in headers.items()}
+        fields["set_headers"] = {name: as_written(value) for name, value in headers.items()}
     return fields
 
 
-def _bytes(value: str | bytes | None) -> object:
+def as_written(value: str | bytes | None) -> object:
+    """As a script has it."""
     return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
@@ -83,7 +84,7 @@ class Play:
         return {
             "command": [*runtime.command],
             "directory": str(self.task_root),
-            "environment": {name: _bytes(value) for name, value in variables.items() if value is not None},
+            "environment": {name: as_written(value) for name, value in variables.items() if value is not None},
             "next": [step if isinstance(step, Step) else event(step) for step in self.events],
             "timeout_ms": SECONDS_TO_ANSWER * 1000,
             **self.script,
@@ -172,6 +173,8 @@ class Run:
     signal: int | None
     """The signal that ended it. SIGKILL is how a play ends when the events are used up."""
     timed_out: bool
+    ended_at_us: int
+    """Microseconds since the runtime was started."""
     pipes: Mapping[str, bytes]
 
     @cached_property
@@ -268,6 +271,7 @@ def _run(recording: dict[str, Any]) -> Run:
         exit_code=recording["exit_code"],
         signal=recording["signal"],
         timed_out=recording["timed_out"],
+        ended_at_us=recording["ended_at_us"],
         pipes={name: _read_bytes(value) for name, value in recording["pipes"].items()},
     )
 

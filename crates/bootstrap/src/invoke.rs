@@ -8,7 +8,7 @@ use crate::handler::Handler;
 use crate::init;
 use crate::logging::Log;
 use crate::shutdown::Ending;
-use crate::signals::{Interruption, Waiter};
+use crate::signals::{self, Interruption, Waiter};
 use crate::snapshot;
 use crate::standard_streams;
 use crate::streaming::Stream;
@@ -72,12 +72,18 @@ impl Server {
                 ending: Mutex::default(),
             });
             server.introduce(py)?;
-            Ok(server)
+            Ok(server.kept())
         };
         prepare().map_err(|error| {
             eprintln!("whipsnake: could not prepare the process for the function:");
             Ending::Raised(error)
         })
+    }
+
+    /// Never dropped: at its end, a process that the function has forked would take its parent's connection off the epoll that both have.
+    fn kept(self: Arc<Self>) -> Arc<Self> {
+        std::mem::forget(Arc::clone(&self));
+        self
     }
 
     /// Makes this the server that the process's Python side knows.
@@ -96,6 +102,7 @@ impl Server {
             place: Some(place),
             ending: Mutex::default(),
         })
+        .kept()
     }
 
     /// Imports the function. Where that fails, Lambda has been told.
@@ -141,6 +148,10 @@ impl Server {
 
     /// Ends what async handlers have left going on.
     pub fn close(&self, py: Python<'_>) {
+        // There it is the parent's.
+        if signals::is_forked() {
+            return;
+        }
         if let Err(error) = self.waiter.event_loop.close(py) {
             eprintln!("whipsnake: could not close the event loop:");
             error.print(py);

@@ -16,16 +16,10 @@ use std::io::Write;
 use std::os::fd::FromRawFd;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use whipsnake_runtime_api::{Fault, Invocation, fault, json};
-
-/// Frame types of the log descriptor: plain text, and errors in both formats.
-const TEXT_FRAME: u32 = 0xa55a_0003;
-const TEXT_ERROR_FRAME: u32 = 0xa55a_0017;
-const JSON_ERROR_FRAME: u32 = 0xa55a_0016;
+use whipsnake_runtime_api::{Fault, Invocation, fault, json, log_frame};
 
 /// How the lines of one error are kept together on standard output, where Lambda takes a newline for the end of an event.
 const LINE_JOINT: &str = "\r";
-const INDENTATION: &str = "\u{a0}";
 
 /// The function's log: where its records go, and which invocation they speak of, for all threads.
 #[pyclass(frozen, module = "whipsnake")]
@@ -58,7 +52,8 @@ impl Log {
             sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
         };
-        let kind = frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(TEXT_FRAME, u32::from_be_bytes);
+        let kind =
+            frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
         Ok(write_frame(frames, kind, &traceback::text(&msg.str()?))?)
     }
 
@@ -129,9 +124,9 @@ impl Log {
             })
         } else {
             let joint = if self.frames.is_some() { "\n" } else { LINE_JOINT };
-            text_lines(fault, story.as_deref()).join(joint)
+            fault.log_lines(story.as_deref()).join(joint)
         };
-        let kind = if self.json { JSON_ERROR_FRAME } else { TEXT_ERROR_FRAME };
+        let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
         let framed = self.frames.as_ref().is_some_and(|frames| write_frame(frames, kind, &record).is_ok());
         if !framed {
             standard_streams::write_out(py, &(record + "\n"));
@@ -181,50 +176,8 @@ struct JsonRecord<'a> {
     traceback: Option<&'a [String]>,
 }
 
-/// The lines of a fault in text, the first one the headline. Stack traces are indented with no-break spaces, which the log
-/// viewer does not swallow. A `story` tells all that the fault's own stack would.
-fn text_lines(fault: &Fault, story: Option<&[String]>) -> Vec<String> {
-    let mut headline = String::from("[ERROR]");
-    if !fault.error_type.is_empty() {
-        headline = headline + " " + &fault.error_type;
-    }
-    if !fault.message.is_empty() {
-        headline = headline + if fault.error_type.is_empty() { " " } else { ": " } + &fault.message;
-    }
-    let mut lines = vec![headline];
-    if story.is_none() {
-        lines.push(String::from("Traceback (most recent call last):"));
-    }
-    for entry in story.unwrap_or(&fault.stack_trace) {
-        lines.extend(split_lines(entry).map(|line| {
-            let text = line.trim_start_matches(' ');
-            INDENTATION.repeat(line.len() - text.len()) + text
-        }));
-    }
-    lines
-}
-
-/// Splits where Python's `str.splitlines` does; an empty entry is an empty line.
-fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
-    let is_end = |character| {
-        matches!(character, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
-    };
-    let empty = entry.is_empty().then_some("");
-    empty.into_iter().chain(entry.split_inclusive("\r\n").flat_map(move |part| {
-        let part = part.strip_suffix("\r\n").unwrap_or(part);
-        part.strip_suffix(is_end).unwrap_or(part).split(is_end)
-    }))
-}
-
-/// A frame: type, length and microseconds since the epoch, all big-endian, then the text.
 fn write_frame(frames: &Mutex<File>, kind: u32, text: &str) -> std::io::Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let mut frame = Vec::with_capacity(16 + text.len());
-    frame.extend_from_slice(&kind.to_be_bytes());
-    frame.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
-    frame.extend_from_slice(&u64::try_from(now).unwrap_or_default().to_be_bytes());
-    frame.extend_from_slice(text.as_bytes());
-    lock(frames).write_all(&frame)
+    lock(frames).write_all(&log_frame::frame(kind, SystemTime::now(), text))
 }
 
 /// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard

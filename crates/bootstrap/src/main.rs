@@ -47,13 +47,16 @@ fn main() -> ExitCode {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("whipsnake: {error}");
+        let notice = format!("whipsnake: {error}\n");
+        // In one piece: other workers may be saying the same.
+        eprint!("{notice}");
         ExitCode::FAILURE
     })
 }
 
 /// Serves the function; the process ends in there, or with the error that is returned.
 fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
+    shutdown::end_on_panic();
     let environment = &Environment::read();
     trace_if_asked(environment);
     let concurrency = Concurrency::asked_for(environment)?;

@@ -14,6 +14,22 @@ use whipsnake_runtime_api::Error;
 /// Python's own exit code for "could not flush standard output".
 const FLUSH_FAILED: i32 = 120;
 
+/// A panic is a defect of ours, or the function has taken away what we stand on, such as our descriptors: one line, and exit code 1.
+pub fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!("{}:{}", base_name(place.file()), place.line()));
+        let reason = panic.payload();
+        let what = reason.downcast_ref::<String>().map(String::as_str).or_else(|| reason.downcast_ref().copied());
+        eprintln!("whipsnake: cannot go on: {} ({})", what.unwrap_or("no reason is known"), place.unwrap_or_default());
+        // SAFETY: ends the process; who knows what its exit functions would find.
+        unsafe { libc::_exit(1) }
+    }));
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// What ended the loop.
 pub enum Ending {
     /// The init phase failed and Lambda knows: exit code 1.

@@ -6,6 +6,7 @@
 //! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
 
 use crate::event_loop::EventLoop;
+use crate::standard_streams;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use signal_hook::SigId;
@@ -14,7 +15,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::{ptr, thread};
@@ -26,12 +27,28 @@ use tokio::sync::Notify;
 /// as it does under the managed runtime. While we wait it is false, and the end is orderly.
 static BUSY: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
+/// True in a process that the function has forked. What we talk to Lambda with belongs to its parent.
+static FORKED: AtomicBool = AtomicBool::new(false);
+
 /// Why a wait was given up.
 pub enum Interruption {
     /// A signal handler of the function's raised.
     Raised(PyErr),
     /// SIGTERM, and the function has no handler for it.
     Terminated,
+}
+
+/// Why there was no wait beside the event loop, or why it was given up.
+enum Beside {
+    Interrupted(Interruption),
+    /// The process may have no other.
+    NoThread,
+}
+
+impl From<Interruption> for Beside {
+    fn from(interruption: Interruption) -> Self {
+        Self::Interrupted(interruption)
+    }
 }
 
 /// Waits for Lambda and for signals at once, on this thread.
@@ -56,6 +73,7 @@ impl Waiter {
     /// Takes charge of the signals. To be called after CPython has started and before the function's code runs.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let mut waiter = Self::without_signals(py)?;
+        FORKED.store(false, Ordering::Relaxed);
         waiter.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
         waiter.actions = watch_sigterm(&waiter.busy, &waiter.terminated, &waiter.sender)?;
         // The C module under `signal`, which itself imports enum.
@@ -105,8 +123,15 @@ impl Waiter {
         F: Future + Send,
         F::Output: Send,
     {
+        leave_forked_process(py);
+        let mut future = pin!(future);
         if self.event_loop.is_open(py) {
-            return self.wait_beside_loop(py, future);
+            match self.wait_beside_loop(py, future.as_mut()) {
+                // Without a thread the event loop has to stand still meanwhile.
+                Err(Beside::NoThread) => {}
+                Err(Beside::Interrupted(interruption)) => return Err(interruption),
+                Ok(output) => return Ok(output),
+            }
         }
         // Again at each wait: asyncio takes the descriptor for itself and leaves none behind.
         if let Some(set_wakeup_fd) = &self.set_wakeup_fd {
@@ -118,7 +143,6 @@ impl Waiter {
         // What came while the descriptor was somebody else's, or before it was ours for the first time.
         py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
-        let mut future = pin!(future);
         loop {
             let outcome = py.detach(|| {
                 self.tokio.block_on(async {
@@ -147,6 +171,7 @@ impl Waiter {
         F: Future + Send,
         F::Output: Send,
     {
+        leave_forked_process(py);
         let mut future = pin!(future);
         let at_once = py.detach(|| {
             self.tokio.block_on(async {
@@ -166,7 +191,7 @@ impl Waiter {
 
     /// [`wait`](Self::wait) with the event loop running on this thread, and `future` on another one: asyncio has no place for a wait that is
     /// not its own. Signals stay with this thread. The loop has their descriptor itself where the function gave it a handler.
-    fn wait_beside_loop<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
+    fn wait_beside_loop<F>(&self, py: Python<'_>, future: Pin<&mut F>) -> Result<F::Output, Beside>
     where
         F: Future + Send,
         F::Output: Send,
@@ -188,7 +213,9 @@ impl Waiter {
             let _ = (&self.sender).write(&[0]);
         };
         let interruption = thread::scope(|scope| {
-            scope.spawn(wait);
+            if thread::Builder::new().spawn_scoped(scope, wait).is_err() {
+                return Err(Beside::NoThread);
+            }
             let interruption = loop {
                 if let Err(error) = self.event_loop.idle(py).and_then(|()| py.check_signals()) {
                     break Some(Interruption::Raised(error));
@@ -201,11 +228,11 @@ impl Waiter {
                 }
             };
             given_up.notify_one();
-            interruption
-        });
+            Ok(interruption)
+        })?;
         match (interruption, output.into_inner().unwrap_or_else(PoisonError::into_inner)) {
             (None, Some(output)) => Ok(output),
-            (interruption, _) => Err(interruption.unwrap_or(Interruption::Terminated)),
+            (interruption, _) => Err(interruption.unwrap_or(Interruption::Terminated).into()),
         }
     }
 
@@ -216,6 +243,7 @@ impl Waiter {
         F: Future + Send,
         F::Output: Send,
     {
+        leave_forked_process(py);
         let _idle = self.idle();
         py.detach(|| self.tokio.block_on(future))
     }
@@ -228,7 +256,7 @@ impl Waiter {
     }
 
     /// Until the guard is dropped, SIGTERM is ours to note. Afterwards a second one is not ours to delay.
-    fn idle(&self) -> impl Drop {
+    pub fn idle(&self) -> impl Drop {
         struct Idle<'a>(&'a AtomicBool);
         impl Drop for Idle<'_> {
             fn drop(&mut self) {
@@ -260,8 +288,27 @@ fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &
 }
 
 extern "C" fn busy_after_fork() {
+    FORKED.store(true, Ordering::Relaxed);
     if let Some(busy) = BUSY.get() {
         busy.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whether the function has forked this process.
+pub fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
+/// Ends a process that the function has forked and that came back from the handler. It would answer its parent's invocation once more,
+/// ask for another over its parent's connection, and each of them would read what is the other's.
+fn leave_forked_process(py: Python<'_>) {
+    if is_forked() {
+        standard_streams::flush(py);
+        eprintln!(
+            "whipsnake: a process that the function has forked came back from the handler, and ends: end it with os._exit"
+        );
+        // SAFETY: ends the process, and nothing of its parent's is touched.
+        unsafe { libc::_exit(1) }
     }
 }
 

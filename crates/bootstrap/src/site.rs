@@ -13,22 +13,37 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict, PyList};
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Modules that `site` imports if they are there.
 const CUSTOMISATIONS: [&str; 2] = ["sitecustomize", "usercustomize"];
 
 /// Whether the stand-in will do.
 pub fn is_spared(environment: &Environment) -> bool {
-    let Some(home) = env::home_dir() else { return false };
     BUILD.stands_in_for_site
         && environment.python_home.is_none()
         && environment.whipsnake_python.is_none()
         && environment.python_path.is_none()
         && env::var_os("PYTHONUSERBASE").is_none()
-        && !home.join(BUILD.user_site).exists()
+        && !home_folder().join(BUILD.user_site).exists()
         && environment.runtime_dir.iter().all(|folder| holds_nothing_for_site(folder))
         && BUILD.search_paths.iter().chain(BUILD.site_folders).all(|folder| holds_nothing_for_site(folder))
+}
+
+/// What Python makes of `~`. Lambda sets no `HOME`, and the C library would look for modules, sockets and settings of its own before
+/// it opens the file of users: that file is read here. Who is in no such file has no home, and Python leaves the `~` as it is.
+fn home_folder() -> PathBuf {
+    if let Some(home) = env::var_os("HOME") {
+        return if home.is_empty() { "/".into() } else { home.into() };
+    }
+    // SAFETY: getuid has no precondition and cannot fail.
+    let user = unsafe { libc::getuid() }.to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let home = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&&*user)).then(|| fields.get(5).copied()).flatten()
+    });
+    home.unwrap_or("~").into()
 }
 
 /// A search path that is no folder can hold anything: the standard library's zip.

@@ -76,7 +76,7 @@ pub fn stated(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) ->
 /// An exception with its stack.
 pub fn fault(py: Python<'_>, error: &PyErr) -> Fault {
     let error_type = error.get_type(py).name().map_or_else(|_| String::from("Exception"), |name| text(&name));
-    let (stack_trace, frames) = stack(py, error).unwrap_or_else(|problem| {
+    let (stack_trace, frames) = stack(py, error).or_else(|_| bare_stack(py, error)).unwrap_or_else(|problem| {
         let note = format!("whipsnake could not read the stack: {}\n", message(py, &problem));
         (vec![note], Vec::new())
     });
@@ -117,6 +117,31 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
         formatted.push(text(&entry?.str()?));
     }
     Ok((formatted, frames))
+}
+
+/// The same where Python's own module cannot be used: no descriptor to import it with is left, or the function has broken something that
+/// it needs.
+fn bare_stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
+    let mut entries = Vec::new();
+    let mut frames = Vec::new();
+    let mut rest = stack_without(error.value(py), OWN_CODE)?;
+    while let Some(entry) = rest.take() {
+        let code = entry.getattr("tb_frame")?.getattr("f_code")?;
+        let (path, label) = (text(&code.getattr("co_filename")?.str()?), text(&code.getattr("co_name")?.str()?));
+        let line: Option<u32> = entry.getattr("tb_lineno")?.extract()?;
+        let source = line.and_then(|line| source_line(&path, line));
+        let place = format!("  File \"{path}\", line {}, in {label}\n", line.unwrap_or_default());
+        entries.push(source.map_or_else(|| place.clone(), |source| format!("{place}    {source}\n")));
+        frames.push(Frame { label, path, line });
+        rest = entry.getattr("tb_next")?.extract()?;
+    }
+    Ok((entries, frames))
+}
+
+fn source_line(path: &str, number: u32) -> Option<String> {
+    let source = std::fs::read_to_string(path).ok()?;
+    let line = source.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
 }
 
 /// All that Python has to say about the exception behind a fault, in the words of `traceback.format_exception`, where that is more

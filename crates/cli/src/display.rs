@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, status_line};
 
 const DIM: &[u8] = b"\x1b[2m";
 const RED: &[u8] = b"\x1b[31m";
@@ -36,12 +36,10 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// Where a function's log is shown: byte for byte as Lambda would have it, or readably when a terminal shows it.
 pub fn log() -> Box<dyn Write + Send> {
-    let stderr = io::stderr();
-    if stderr.is_terminal() {
-        let colours = has_colours();
-        Box::new(Readable::new(stderr, colours))
+    if io::stderr().is_terminal() {
+        Box::new(Readable::new(status_line::Stderr, has_colours()))
     } else {
-        Box::new(stderr)
+        Box::new(io::stderr())
     }
 }
 
@@ -56,11 +54,9 @@ pub fn complain(sentence: &str) {
 }
 
 fn tell(colour: &str, sentence: &str) {
-    if has_colours() {
-        eprintln!("{colour}whipsnake:\x1b[0m {sentence}");
-    } else {
-        eprintln!("whipsnake: {sentence}");
-    }
+    let name = if has_colours() { format!("{colour}whipsnake:\x1b[0m") } else { "whipsnake:".to_owned() };
+    // Nobody is left to tell when standard error is closed.
+    let _ = status_line::Stderr.write_all(format!("{name} {sentence}\n").as_bytes());
 }
 
 /// Type and first line of what went wrong in a function.
@@ -71,7 +67,7 @@ pub fn headline(fault: &[u8]) -> String {
 }
 
 /// Whether standard error is a terminal whose user wants colours: `NO_COLOR`, `CLICOLOR_FORCE` and TERM=dumb are respected.
-fn has_colours() -> bool {
+pub fn has_colours() -> bool {
     AutoStream::choice(&io::stderr()) != ColorChoice::Never
 }
 

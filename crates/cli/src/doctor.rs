@@ -14,7 +14,7 @@ use std::{
 
 use whipsnake_emulator::{Emulator, Function};
 
-use crate::{collected::Collected, display, failure::Failure, function::Configuration, python};
+use crate::{collected::Collected, display, failure::Failure, function::Configuration, progress::Progress, python};
 use imports::Imports;
 
 /// Looks at what runs a function here: the bootstrap, the Pythons, and what the function imports when it starts
@@ -34,7 +34,7 @@ impl Doctor {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let bootstrap = self.configuration.bootstrap()?;
         let mut told = String::new();
-        let embedded = bootstrap::describe(&bootstrap, &mut told);
+        let embedded = bootstrap::describe(&bootstrap, self.configuration.python_of_wheel()?, &mut told);
         describe_pythons(&mut told);
         layers::describe(&self.layers, &mut told);
         display::print(&told)?;
@@ -90,7 +90,7 @@ fn describe_start(function: &Function, embedded: Option<&str>) -> Result<String,
 /// Runs the init phase: its milliseconds, its log, and what went wrong.
 fn start(function: Function) -> Result<(f64, String, Option<String>), Failure> {
     let log = Collected::default();
-    let emulator = Emulator::new(function, Box::new(log.clone()));
+    let emulator = Emulator::new(function, Box::new(log.clone())).during_init(Progress::of_start);
     let begun = Instant::now();
     let fault = emulator.start().map_err(|error| Failure::new(error.to_string()))?;
     let took = begun.elapsed().as_secs_f64() * 1_000.0;

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread};
 use whipsnake_emulator::{Deployment, Emulator};
 
 use crate::{
-    display, endpoints, failure::Failure, function::FunctionArguments, signals, simulate::SimulationArguments,
+    display, endpoints, failure::Failure, function::FunctionArguments, progress::Progress, signals,
+    simulate::SimulationArguments,
 };
 
 /// Serves a function to boto3, `aws lambda invoke` and HTTP clients until Ctrl-C
@@ -30,7 +31,7 @@ impl Emulate {
     /// Serves until a signal ends the process.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let emulator = Emulator::new(self.function.function()?, display::log());
-        let emulator = emulator.simulating(self.simulation.simulation());
+        let emulator = emulator.simulating(self.simulation.simulation()).during_init(Progress::of_start);
         let emulator = Arc::new(match self.concurrency {
             Some(concurrency) => emulator.with_concurrency(concurrency),
             None => emulator,

@@ -11,6 +11,9 @@ use whipsnake_emulator::Function;
 
 use crate::{failure::Failure, python};
 
+/// Longer than anything that is tried on a laptop, unless it hangs.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
 /// A function, and how it is configured.
 #[derive(clap::Args)]
 pub struct FunctionArguments {
@@ -37,9 +40,9 @@ pub struct Configuration {
     /// The function's memory in megabytes: told and reported, not enforced
     #[arg(long, value_name = "MEGABYTES", default_value_t = 128)]
     memory: u32,
-    /// The function's time-out
-    #[arg(long, value_name = "SECONDS", default_value_t = 300.0, value_parser = seconds)]
-    timeout: f64,
+    /// The function's time-out [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<f64>,
     /// A variable of the function's; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
@@ -81,9 +84,7 @@ impl Configuration {
             let separator = if path.is_empty() { "" } else { ":" };
             path.push_str(&format!("{separator}{}", packages.display()));
         }
-        // The bootstrap of a wheel has no Python of its own; one that was named has.
-        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
-        let library_folder = python.as_deref().map(python::shared_library_folder).transpose()?;
+        let (python, library_folder) = self.python_of_wheel()?.unzip();
         environment.extend(python.map(|python| ("WHIPSNAKE_PYTHON".to_owned(), python)));
         Ok(Function {
             name: self.function_name.clone(),
@@ -91,7 +92,8 @@ impl Configuration {
             task,
             bootstrap: self.bootstrap()?,
             memory: self.memory,
-            timeout: Duration::from_secs_f64(self.timeout),
+            init_timeout: None,
+            timeout: self.timeout.map_or(TIMEOUT, Duration::from_secs_f64),
             region: self.region.clone(),
             environment,
             library_folder,
@@ -105,9 +107,20 @@ impl Configuration {
         find_bootstrap(self.bootstrap.clone())
     }
 
+    /// The Python of a wheel's bootstrap, which has none of its own, and the folder of its library. One that was named has its own.
+    pub fn python_of_wheel(&self) -> Result<Option<(String, PathBuf)>, Failure> {
+        let python = env::var("WHIPSNAKE_PYTHON").ok().filter(|_| self.bootstrap.is_none());
+        python.map(|python| python::shared_library_folder(&python).map(|folder| (python, folder))).transpose()
+    }
+
     /// The folder with the function's code, as it was named.
     pub fn task(&self) -> &Path {
         &self.task
+    }
+
+    /// Whether a time-out was named.
+    pub fn has_timeout(&self) -> bool {
+        self.timeout.is_some()
     }
 
     /// The file with the function's variables.

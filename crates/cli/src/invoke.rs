@@ -1,18 +1,23 @@
-//! `whipsnake invoke`: one event, one response.
+//! `whipsnake invoke`: one event, one response; or several.
+
+mod at_once;
+mod log_by_invocation;
 
 use std::{
     io::{self, Write},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use serde::de::IgnoredAny;
 use whipsnake_emulator::{Emulator, Invocation, Part};
 
 use crate::{
-    collected::Collected, display, event::EventArguments, failure::Failure, function::FunctionArguments, json_outcome,
-    signals, simulate::SimulationArguments,
+    collected::Collected, debugpy::Debugpy, display, event::EventArguments, failure::Failure,
+    function::FunctionArguments, json_outcome, progress::Progress, signals, simulate::SimulationArguments, status_line,
 };
+use at_once::InOrder;
+use log_by_invocation::LogByInvocation;
 
 /// Invokes a function: its response goes to standard output, its log to standard error
 ///
@@ -20,6 +25,10 @@ use crate::{
 /// is then the response), and with 2 when it could not be run.
 #[derive(clap::Args)]
 pub struct Invoke {
+    /// Has debugpy listen in the function's process, and imports the function when an editor has attached; needs the package
+    /// debugpy
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5678", conflicts_with = "concurrency")]
+    debugpy: Option<u16>,
     #[command(flatten)]
     event: EventArguments,
     #[command(flatten)]
@@ -28,10 +37,13 @@ pub struct Invoke {
     function: FunctionArguments,
     #[command(flatten)]
     simulation: SimulationArguments,
-    /// Invokes so often, one after the other, in the same process as long as that lives
-    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
-    repeat: u32,
-    /// Prints one JSON object a line for each invocation: response, fault, logs, report
+    /// Invokes so often, in the same process as long as that lives [default: 1, or as often as --concurrency says]
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Invocations")]
+    repeat: Option<u32>,
+    /// Sends the function up to so many invocations at once, as Lambda Managed Instances do
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Invocations")]
+    concurrency: Option<u16>,
+    /// Prints one JSON object a line for each invocation, in order: response, fault, logs, report
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
@@ -55,24 +67,76 @@ impl Invoke {
     /// Invokes the function and prints what comes back.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let event = self.event.read()?;
-        let function = self.function.function()?;
-        let log = Collected::default();
-        let shown: Box<dyn Write + Send> = if self.json { Box::new(log.clone()) } else { display::log() };
-        let emulator = Arc::new(Emulator::new(function, shown).simulating(self.simulation.simulation()));
-        let running = Arc::clone(&emulator);
-        signals::on_end(move || running.shut_down())?;
-        let mut has_failed = false;
-        for _ in 0..self.repeat {
-            let invocation = self.caller.invocation(event.clone())?;
-            has_failed |= if self.json {
-                json_outcome::invoke_and_print(&emulator, &invocation, &log)?
-            } else {
-                show(&emulator, &invocation)?
-            };
+        let mut function = self.function.function()?;
+        let debugpy = self.debugpy.map(|port| Debugpy::prepare(port, true, &self.function)).transpose()?;
+        if let Some(debugpy) = &debugpy {
+            debugpy.attach_to(&mut function);
         }
-        emulator.shut_down();
-        Ok(ExitCode::from(u8::from(has_failed)))
+        let debugpy = Arc::new(debugpy);
+        let (log, logs) = self.log();
+        let mut emulator = Emulator::new(function, log).simulating(self.simulation.simulation());
+        if let Some(concurrency) = self.concurrency {
+            emulator = emulator.with_concurrency(concurrency);
+        }
+        let emulator = Arc::new(emulator.during_init(Progress::of_start));
+        let (running, prepared) = (Arc::clone(&emulator), Arc::clone(&debugpy));
+        let end = move || {
+            running.shut_down();
+            prepared.iter().for_each(Debugpy::tidy_up);
+        };
+        signals::on_end(end.clone())?;
+        let outcome = self.invoke(&emulator, &event, &logs);
+        signals::let_end();
+        end();
+        Ok(ExitCode::from(u8::from(outcome?)))
     }
+
+    /// The log, and where what of it is to be printed can be had.
+    fn log(&self) -> (Box<dyn Write + Send>, Logs) {
+        match (self.json, self.concurrency) {
+            (false, _) => (display::log(), Logs::Shown),
+            (true, None) => {
+                let log = Collected::default();
+                (Box::new(log.clone()), Logs::Collected(log))
+            }
+            (true, Some(_)) => {
+                let log = LogByInvocation::new(display::log());
+                (Box::new(log.clone()), Logs::ByInvocation(log))
+            }
+        }
+    }
+
+    /// True when an invocation failed.
+    fn invoke(&self, emulator: &Emulator, event: &[u8], logs: &Logs) -> Result<bool, Failure> {
+        let limit = self.concurrency.unwrap_or(1);
+        let (printing, in_order) = (Mutex::new(()), Mutex::new(InOrder::default()));
+        at_once::run(self.repeat.unwrap_or(u32::from(limit)), limit, |number| {
+            let invocation = self.caller.invocation(event.to_vec())?;
+            let id = &invocation.request_id;
+            let (line, has_failed) = match logs {
+                Logs::Shown if self.concurrency.is_none() => return show(emulator, &invocation),
+                Logs::Shown => return at_once::show(emulator, &invocation, &printing),
+                Logs::Collected(log) => json_outcome::invoke(emulator, &invocation, || log.take())?,
+                Logs::ByInvocation(log) => {
+                    log.keep(id);
+                    json_outcome::invoke(emulator, &invocation, || log.take(id))?
+                }
+            };
+            let mut in_order = in_order.lock().expect("nobody panics while printing");
+            in_order.print(number, line, write).map_err(unprinted)?;
+            Ok(has_failed)
+        })
+    }
+}
+
+/// Where the log of an invocation goes.
+enum Logs {
+    /// To standard error.
+    Shown,
+    /// Into the invocation's outcome: whatever is written meanwhile.
+    Collected(Collected),
+    /// The same where others run meanwhile.
+    ByInvocation(LogByInvocation),
 }
 
 impl Caller {
@@ -97,28 +161,34 @@ pub fn show(emulator: &Emulator, invocation: &Invocation) -> Result<bool, Failur
             }
         })
         .map_err(|error| Failure::new(error.to_string()))?;
-    printed.map_err(|error| Failure::new(format!("writing the response to standard output: {error}")))?;
+    printed.map_err(unprinted)?;
     Ok(outcome.fault.is_some())
 }
 
 /// Prints a part of the response, at once. What is whole gets a line of its own; a stream is printed as it is.
 fn print(part: Part<'_>, line_is_open: &mut bool) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
     match part {
-        Part::Beginning { .. } => {}
+        Part::Beginning { .. } | Part::End => Ok(()),
         Part::Chunk(chunk) => {
-            stdout.write_all(chunk)?;
-            *line_is_open = chunk.last() != Some(&b'\n');
+            *line_is_open = chunk.last().map_or(*line_is_open, |last| *last != b'\n');
+            write(chunk)
         }
         Part::Whole(response) | Part::Fault(response) => {
-            if *line_is_open {
-                stdout.write_all(b"\n")?;
-            }
-            stdout.write_all(response)?;
-            stdout.write_all(b"\n")?;
+            let before: &[u8] = if *line_is_open { b"\n" } else { b"" };
+            write(&[before, response, b"\n"].concat())
         }
     }
-    stdout.flush()
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    // Standard output may be the same terminal.
+    status_line::erase();
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
+}
+
+fn unprinted(error: io::Error) -> Failure {
+    Failure::new(format!("writing to standard output: {error}"))
 }
 
 /// JSON on one line, as a header needs it.

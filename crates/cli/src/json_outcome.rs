@@ -1,12 +1,10 @@
 //! `whipsnake invoke --json`: everything an invocation came to as one object on one line.
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 use whipsnake_emulator::{Bytes, Emulator, Invocation, Part, Report, Status};
 
-use crate::{collected::Collected, failure::Failure};
+use crate::failure::Failure;
 
 /// The object. What the function answered in JSON stands in it as it was written.
 #[derive(Serialize)]
@@ -42,14 +40,19 @@ struct Figures<'a> {
     error_type: Option<&'a str>,
 }
 
-/// Invokes once and prints the object, with what was logged since the last time. True when the function failed.
-pub fn invoke_and_print(emulator: &Emulator, invocation: &Invocation, log: &Collected) -> Result<bool, Failure> {
+/// Invokes once; the object's line, with what is then taken of the log, and whether the function failed.
+pub fn invoke(
+    emulator: &Emulator,
+    invocation: &Invocation,
+    take_log: impl FnOnce() -> Vec<u8>,
+) -> Result<(Vec<u8>, bool), Failure> {
     let (mut response, mut fault) = (None, None);
     let mut streamed = None;
     let outcome = emulator
         .invoke_and_show(invocation, &mut |part| match part {
             Part::Beginning { .. } => streamed = Some(Vec::new()),
             Part::Chunk(chunk) => streamed.get_or_insert_default().extend_from_slice(chunk),
+            Part::End => {}
             Part::Whole(whole) => response = Some(Payload::of(whole)),
             Part::Fault(what) => fault = Some(Payload::of(what)),
         })
@@ -57,17 +60,12 @@ pub fn invoke_and_print(emulator: &Emulator, invocation: &Invocation, log: &Coll
     let told = Told {
         response: response.or_else(|| streamed.map(|streamed| Payload::Bytes(Bytes(streamed)))),
         fault,
-        logs: Bytes(log.take()),
+        logs: Bytes(take_log()),
         report: Figures::of(&outcome.report, outcome.fault.is_some()),
     };
     let mut line = serde_json::to_vec(&told).map_err(|error| Failure::new(format!("writing JSON: {error}")))?;
     line.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(&line)
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::new(format!("writing the outcome to standard output: {error}")))?;
-    Ok(outcome.fault.is_some())
+    Ok((line, outcome.fault.is_some()))
 }
 
 impl Payload {

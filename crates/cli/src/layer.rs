@@ -165,12 +165,18 @@ fn add_standard_library(
         let bytes = libraries.take(&file.origin, file.bytes)?;
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
-    let (frozen, modules): (Vec<_>, Vec<_>) = modules.into_iter().partition(|file| prefix.has_frozen(&file.path));
-    for file in frozen {
+    let library = prefix.within(&prefix.standard_library).unwrap_or_default();
+    let is_trimmed = |path: &str| {
+        let path = path.strip_prefix(&library).unwrap_or(path).trim_start_matches('/');
+        trims.iter().any(|trim| trim.covers_bytecode_of(path))
+    };
+    let (sources, modules): (Vec<_>, Vec<_>) =
+        modules.into_iter().partition(|file| prefix.has_frozen(&file.path) || is_trimmed(&file.path));
+    for file in sources {
         contents.add(format!("{HOME}/{}", file.path), Part::StandardLibrary, Entry::File(file.bytes));
     }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
+    let folder = format!("{HOME}/{library}");
     let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];
     add_modules(contents, compiler, &folder, modules, how, parts)
 }

@@ -5,6 +5,7 @@
 mod bench;
 mod collected;
 mod completions;
+mod debugpy;
 mod deployment;
 mod display;
 mod doctor;
@@ -19,12 +20,14 @@ mod json_outcome;
 mod layer;
 mod pack;
 mod play;
+mod progress;
 mod python;
 #[cfg(test)]
 mod reference;
 mod session;
 mod signals;
 mod simulate;
+mod status_line;
 mod watch;
 
 use std::process::ExitCode;

@@ -187,7 +187,10 @@ fn install_with_uv(version: &str) -> Option<Result<Interpreter, Failure>> {
 
 fn install(uv: &Path, version: &str) -> Result<Interpreter, Failure> {
     let failed = |doing: &str| Failure::new(format!("`uv python {doing} {version}` failed: {WHAT_TO_DO}"));
-    let installed = Command::new(uv).args(["python", "install", version]).stdout(Stdio::null()).status();
+    // For us alone: nothing is put on the PATH of whoever has not asked for it.
+    let mut installing = Command::new(uv);
+    installing.args(["python", "install", version]).env("UV_PYTHON_INSTALL_BIN", "0").stdout(Stdio::null());
+    let installed = installing.status();
     if !installed.is_ok_and(|status| status.success()) {
         return Err(failed("install"));
     }

@@ -96,7 +96,7 @@ fn invoke(emulator: &Emulator, invocation: &Invocation) -> Result<Value, String>
         Part::Beginning { content_type } => say(&json!({"begins": content_type})),
         Part::Chunk(chunk) => say(&json!({"chunk": Bytes(chunk.to_vec())})),
         // They are in the outcome.
-        Part::Whole(_) | Part::Fault(_) => {}
+        Part::End | Part::Whole(_) | Part::Fault(_) => {}
     });
     let outcome = outcome.map_err(|error| error.to_string())?;
     let payload = Bytes(outcome.payload);

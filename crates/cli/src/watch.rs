@@ -1,7 +1,6 @@
 //! `whipsnake watch`: a function that is served while its code is written.
 
 mod changes;
-mod debugpy;
 mod recorded;
 
 use std::{
@@ -21,10 +20,10 @@ use std::{
 use whipsnake_emulator::{Deployment, Emulator, SHUTDOWN};
 
 use crate::{
-    display, endpoints, failure::Failure, function::FunctionArguments, signals, simulate::SimulationArguments,
+    debugpy::Debugpy, display, endpoints, failure::Failure, function::FunctionArguments, progress::Progress, signals,
+    simulate::SimulationArguments,
 };
 use changes::{Changes, Saved};
-use debugpy::Debugpy;
 use recorded::{Recorder, Replay};
 
 /// Serves a function like `emulate`, and starts it anew when a file of its folder is saved
@@ -45,6 +44,12 @@ pub struct Watch {
     /// Has debugpy listen in the function's process, for an editor to attach; needs the package debugpy
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5678")]
     debugpy: Option<u16>,
+    /// Imports the function when an editor has attached to debugpy, after each save anew
+    #[arg(long, requires = "debugpy")]
+    wait_for_client: bool,
+    /// How many invocations the function gets at once, as on Lambda Managed Instances
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "debugpy")]
+    concurrency: Option<u16>,
     /// Writes every event that comes into this folder, as files for --replay and for `whipsnake invoke --event`
     #[arg(long, value_name = "DIR", conflicts_with = "replay")]
     record: Option<PathBuf>,
@@ -62,6 +67,7 @@ struct Watched {
     function: FunctionArguments,
     simulation: SimulationArguments,
     debugpy: Option<Debugpy>,
+    concurrency: Option<u16>,
     recorder: Option<Arc<Recorder>>,
     replay: Option<Replay>,
     /// Older versions that may still run an invocation.
@@ -84,7 +90,11 @@ impl Watch {
             self.ignore.extend(folder.file_name().map(|name| name.to_string_lossy().into_owned()));
         }
         let watched = Arc::new(Watched {
-            debugpy: self.debugpy.map(|port| Debugpy::prepare(port, &self.function)).transpose()?,
+            debugpy: self
+                .debugpy
+                .map(|port| Debugpy::prepare(port, self.wait_for_client, &self.function))
+                .transpose()?,
+            concurrency: self.concurrency,
             recorder: self.record.map(Recorder::into_folder).transpose()?.map(Arc::new),
             replay: self.replay.map(Replay::of).transpose()?,
             function: self.function,
@@ -123,7 +133,10 @@ impl Watched {
         let log = VersionLog { log: display::log(), is_silent: Arc::clone(&is_silent) };
         let emulator = Emulator::new(function, Box::new(log)).simulating(self.simulation.simulation());
         // Shutdown hooks are there to be tried.
-        let mut emulator = emulator.giving_notice();
+        let mut emulator = emulator.giving_notice().during_init(Progress::of_start);
+        if let Some(concurrency) = self.concurrency {
+            emulator = emulator.with_concurrency(concurrency);
+        }
         if let Some(recorder) = self.recorder.clone() {
             emulator = emulator.observed(move |invocation| recorder.record(invocation));
         }
@@ -187,15 +200,19 @@ impl Watched {
 
     /// Ends the process as Lambda does where an extension is registered.
     fn end(&self, emulator: &Emulator) {
-        let begun = Instant::now();
+        let (begun, was_running) = (Instant::now(), emulator.is_running());
         let limit = SHUTDOWN.as_millis();
-        display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda with an extension"));
+        if was_running {
+            display::say(&format!("SIGTERM to the function, which has {limit} ms, as on Lambda with an extension"));
+        }
         emulator.shut_down();
         let took = begun.elapsed();
         for older in self.retiring().iter().filter_map(Weak::upgrade) {
             older.shut_down();
         }
-        if took < SHUTDOWN {
+        if !was_running {
+            display::say("the function has no process that could be told: it has crashed, or did not start");
+        } else if took < SHUTDOWN {
             display::say(&format!("it ended after {} ms", took.as_millis()));
         } else {
             display::complain("it did not end, and was killed");

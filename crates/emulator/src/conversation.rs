@@ -28,14 +28,16 @@ pub(crate) fn converse(stage: &Arc<Stage>, connection: Connection) {
             if !stage.script.record_requests {
                 request.body.clear();
             }
-            let chunks = request.chunks.len();
-            interrupted = chunks > 0 && interrupts_after(stage, &request.path) == Some(chunks);
+            let (after_chunks, after_bytes) = interruption(stage, &request.path);
+            request.wanted = after_bytes;
+            interrupted = !request.chunks.is_empty() && after_chunks == Some(request.chunks.len());
             if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let Some(request) = read else {
             return;
         };
         let path = request.path.clone();
+        interrupted |= request.wanted == Some(request.body.len()) && !request.complete;
         let answerable = request.complete || interrupted;
         record(stage, connection.number, request, interrupted);
         if answerable {
@@ -44,10 +46,11 @@ pub(crate) fn converse(stage: &Arc<Stage>, connection: Connection) {
     }
 }
 
-/// After how many chunks of a response the script interrupts it.
-fn interrupts_after(stage: &Stage, path: &str) -> Option<usize> {
+/// After how many chunks, or bytes, of a response the script interrupts it.
+fn interruption(stage: &Stage, path: &str) -> (Option<usize>, Option<usize>) {
     let used = stage.state().used.get("response").copied().unwrap_or_default();
-    stage.script.response.get(used).filter(|_| path.ends_with("/response"))?.after_chunks
+    let answer = stage.script.response.get(used).filter(|_| path.ends_with("/response"));
+    answer.map_or((None, None), |answer| (answer.after_chunks, answer.after_bytes))
 }
 
 fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool) {
@@ -215,7 +218,7 @@ fn signal_while_idle(stage: &Stage, step: &Answer) {
 fn answer_step(stage: &Arc<Stage>, connection: Connection, step: &Answer, number: usize) -> Option<Connection> {
     let response = described(event(step, number), step);
     let id = http::find(&response.headers, "lambda-runtime-aws-request-id")
-        .filter(|_| response.status == 200)
+        .filter(|_| response.status == 200 && step.arrives())
         .map(<[u8]>::to_vec);
     if let Some(id) = id.clone() {
         stage.state().unanswered.insert(id, Instant::now());

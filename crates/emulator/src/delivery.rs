@@ -10,7 +10,7 @@ use crate::{
 
 /// Sends `response` the way `answer` says, and gives the connection back if it may be used again.
 ///
-/// `begins` is called before the first byte is written, `written` when the last one is with the kernel.
+/// `begins` is called before the first byte is written, `written` when the last one is with the kernel, or the connection closed.
 pub(crate) fn deliver(
     stage: &Stage,
     mut connection: Connection,
@@ -22,6 +22,7 @@ pub(crate) fn deliver(
     stage.pause(Duration::from_millis(answer.delay_ms));
     if answer.close == Some(Close::Before) {
         hang_up(connection, answer);
+        written();
         return None;
     }
 
@@ -68,7 +69,7 @@ fn hang_up(connection: Connection, answer: &Answer) {
     if answer.reset {
         // Failing means that the client went first.
         let _ = connection.reset();
-    } else if answer.after_chunks.is_some() && answer.close == Some(Close::After) {
+    } else if answer.interrupts() && answer.close == Some(Close::After) {
         connection.close_gently();
     }
 }

@@ -1,6 +1,7 @@
 //! A function and its execution environment: started when needed, replaced when it ends.
 
 use std::{
+    any::Any,
     io::{self, Write},
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
@@ -35,6 +36,8 @@ pub enum Part<'a> {
     },
     /// Some of a streamed response.
     Chunk(&'a [u8]),
+    /// A streamed response has come to its end.
+    End,
     /// A response that is not streamed.
     Whole(&'a [u8]),
     /// The JSON of what went wrong, be it in the middle of a streamed response.
@@ -69,6 +72,7 @@ pub struct Emulator {
     /// Here from its start on, so that a shutdown reaches it in whatever phase it is.
     environment: Mutex<Option<Arc<ExecutionEnvironment>>>,
     observer: Option<Box<Observer>>,
+    init_observer: Option<Box<InitObserver>>,
     simulation: Simulation,
     gives_notice: bool,
     /// How many invocations and how many init phases there were.
@@ -77,6 +81,7 @@ pub struct Emulator {
 }
 
 type Observer = dyn Fn(&Invocation) + Send + Sync;
+type InitObserver = dyn Fn() -> Box<dyn Any> + Send + Sync;
 
 /// What became of a phase, ready to be reported.
 struct Verdict {
@@ -91,7 +96,9 @@ impl Verdict {
     fn show_to(&self, show: &mut dyn FnMut(Part<'_>)) {
         if self.fault.is_some() {
             show(Part::Fault(&self.payload));
-        } else if !self.is_streamed {
+        } else if self.is_streamed {
+            show(Part::End);
+        } else {
             show(Part::Whole(&self.payload));
         }
     }
@@ -109,6 +116,7 @@ impl Emulator {
             starting: Mutex::new(()),
             environment: Mutex::new(None),
             observer: None,
+            init_observer: None,
             simulation: Simulation::default(),
             gives_notice: false,
             invocations: AtomicU32::new(0),
@@ -136,6 +144,13 @@ impl Emulator {
         self
     }
 
+    /// Calls `begin` when an init phase begins, and drops what it returns when that ends.
+    #[must_use]
+    pub fn during_init<T: 'static>(mut self, begin: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.init_observer = Some(Box::new(move || Box::new(begin())));
+        self
+    }
+
     /// Has the function meet what is simulated.
     #[must_use]
     pub fn simulating(mut self, simulation: Simulation) -> Self {
@@ -156,6 +171,11 @@ impl Emulator {
     pub fn start(&self) -> io::Result<Option<Vec<u8>>> {
         let _place = self.take_place();
         Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
+    }
+
+    /// Whether there is a process: there is none before the first start, after a crash and after an init phase that failed.
+    pub fn is_running(&self) -> bool {
+        self.environment().as_ref().is_some_and(|environment| !environment.has_ended())
     }
 
     /// Ends the process when the invocations that it runs have ended.
@@ -281,7 +301,10 @@ impl Emulator {
             })?;
         let environment = Arc::new(environment);
         *self.environment() = Some(Arc::clone(&environment));
-        let Err((duration, ending)) = environment.initialise() else {
+        let observed = self.init_observer.as_ref().map(|begin| begin());
+        let initialised = environment.initialise();
+        drop(observed);
+        let Err((duration, ending)) = initialised else {
             return Ok(Ok(environment));
         };
         self.forget(&environment);

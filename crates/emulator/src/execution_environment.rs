@@ -106,7 +106,7 @@ impl ExecutionEnvironment {
 
     /// Waits for the runtime's first /next; or says how long the init phase took and how it failed.
     pub(crate) fn initialise(&self) -> Result<(), (Duration, Ending)> {
-        let deadline = self.started + INIT.max(self.function.timeout);
+        let deadline = self.started + self.function.init_timeout.unwrap_or(INIT.max(self.function.timeout));
         if self.simulation.init_crash {
             self.process.signal_group(Signal::KILL);
         }

@@ -27,6 +27,8 @@ pub struct Function {
     pub bootstrap: PathBuf,
     /// Megabytes.
     pub memory: u32,
+    /// Longest duration of the init phase. None: Lambda's.
+    pub init_timeout: Option<Duration>,
     /// Longest duration of one invocation.
     pub timeout: Duration,
     /// The region it claims to be in.

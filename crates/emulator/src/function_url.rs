@@ -79,6 +79,8 @@ impl Answer<'_> {
             Part::Beginning { content_type: INTEGRATION } => self.stage = Stage::Prelude(Vec::new()),
             Part::Beginning { content_type } => self.begin(response(200).with("Content-Type", content_type)),
             Part::Chunk(chunk) => self.chunk(chunk),
+            // What is still to be written of it depends on the outcome.
+            Part::End => {}
             Part::Whole(payload) => self.write(&buffered(payload)),
             Part::Fault(_) if matches!(self.stage, Stage::Body | Stage::Bare) => self.stage = Stage::Broken,
             Part::Fault(_) => self.refuse(502, "Internal Server Error"),

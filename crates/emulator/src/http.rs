@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) arrived: Instant,
     /// When each chunk of a chunked body was complete, and its size.
     pub(crate) chunks: Vec<(Instant, usize)>,
+    /// How much of a body of known length is wanted; all of it when None.
+    pub(crate) wanted: Option<usize>,
     /// False when the client hung up before the end of the body, or when nobody wanted the rest.
     pub(crate) complete: bool,
 }
@@ -67,7 +69,7 @@ impl Connection {
     }
 
     /// The same; `watch` sees the request with its body so far when the head is there and after each chunk of a chunked body, may
-    /// take the body away, and may stop the reading.
+    /// take the body away, say how much of it is wanted, and may stop the reading.
     pub(crate) fn read_request_and_watch(
         &mut self,
         mut watch: impl FnMut(&mut Request) -> ControlFlow<()>,
@@ -97,6 +99,7 @@ impl Connection {
                         trailers: Vec::new(),
                         arrived: Instant::now(),
                         chunks: Vec::new(),
+                        wanted: None,
                         complete: false,
                     };
                     self.buffer.drain(..length);
@@ -125,7 +128,8 @@ impl Connection {
             return Ok(true);
         };
         let length = length.trim().parse().map_err(io::Error::other)?;
-        self.take(length, &mut request.body)
+        let wanted = request.wanted.unwrap_or(length).min(length);
+        Ok(self.take(wanted, &mut request.body)? && wanted == length)
     }
 
     fn read_chunks(

@@ -106,7 +106,7 @@ fn spawn(stage: &Arc<Stage>, address: SocketAddr) -> Result<Arc<Process>, PlayEr
     thread::spawn(move || {
         // It fails only if somebody else reaped our child; its code is then lost.
         let exit = waited.wait().unwrap_or(Exit::Code(-1));
-        waiting.state().exit = Some(exit);
+        waiting.state().exit = Some((exit, Instant::now()));
         waiting.notify();
     });
     Ok(process)
@@ -124,10 +124,11 @@ fn recording(stage: &Stage, timed_out: bool) -> Recording {
         .map(|(index, variable)| (variable.clone(), written(STDERR + 1 + index)))
         .collect();
     let (exit_code, signal) = match state.exit {
-        Some(Exit::Code(code)) => (Some(code), None),
-        Some(Exit::Signal(signal)) => (None, Some(signal)),
+        Some((Exit::Code(code), _)) => (Some(code), None),
+        Some((Exit::Signal(signal), _)) => (None, Some(signal)),
         None => (None, None),
     };
+    let ended_at_us = state.exit.map(|(_, ended)| state.since_spawn(ended));
     Recording {
         requests: std::mem::take(&mut state.requests),
         request_count: state.request_count,
@@ -137,6 +138,7 @@ fn recording(stage: &Stage, timed_out: bool) -> Recording {
         exit_code,
         signal,
         timed_out,
+        ended_at_us,
         spawned_at_us: State::monotonic(state.spawned),
         spawn_to_first_next_us: state.first_next_us,
         end_signal_sent: state.end_signal_sent,

@@ -80,6 +80,12 @@ impl Process {
         }
     }
 
+    /// Blocks until the process and all its threads are stopped, or it has ended.
+    pub(crate) fn wait_until_stopped(&self) {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while waitid(WaitId::Pid(self.pid), options).is_err_and(|error| error == rustix::io::Errno::INTR) {}
+    }
+
     /// Kills what is left of the group and lets the kernel forget the process.
     pub(crate) fn reap(&self) {
         self.signal_group(Signal::KILL);

@@ -23,6 +23,8 @@ pub struct Recording {
     pub exit_code: Option<i32>,
     /// The number of the signal that ended it.
     pub signal: Option<i32>,
+    /// Microseconds from the spawn until it had ended.
+    pub ended_at_us: Option<u64>,
     /// Whether `timeout_ms` passed and it was killed.
     pub timed_out: bool,
     /// When it was spawned, in microseconds of CLOCK_MONOTONIC, which the command can read as well.

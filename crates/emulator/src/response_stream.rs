@@ -39,8 +39,8 @@ pub(crate) fn answer(
     let outcome = emulator.invoke_and_show(invocation, &mut |part| match part {
         Part::Beginning { .. } => send(b""),
         Part::Chunk(chunk) | Part::Whole(chunk) => send(chunk),
-        // It goes into the last event.
-        Part::Fault(_) => send(b""),
+        // How it ended is told in the last event.
+        Part::End | Part::Fault(_) => send(b""),
     })?;
     let mut complete = json!({});
     if let Some(fault) = outcome.fault {

@@ -91,13 +91,15 @@ pub struct Answer {
     pub reset: bool,
     /// Of a streamed response, reads no more than this many chunks: `delay_ms`, the answer and the hang-up follow on them.
     pub after_chunks: Option<usize>,
+    /// The same by bytes, of a body whose length is known.
+    pub after_bytes: Option<usize>,
 
     /// The event: serialised without spaces, its numbers as written here.
     pub event: Option<Box<RawValue>>,
     /// On top of the default headers; null removes.
     #[serde(default)]
     pub set_headers: BTreeMap<String, Option<Bytes>>,
-    /// Sent while the handler runs.
+    /// Sent while the handler runs: when the answer is written, or the connection closed without one.
     pub signal: Option<HandlerSignal>,
     /// A step without an answer: a signal while the runtime waits for an event.
     pub idle_signal: Option<IdleSignal>,
@@ -283,16 +285,32 @@ impl Answer {
         if self.reset && self.close.is_none() && self.truncate_at.is_none() {
             return Err("has `reset` but never hangs up: add `close` or `truncate_at`".to_owned());
         }
-        match self.after_chunks {
-            Some(_) if list != "response" => {
-                Err("has `after_chunks`, which only the answers of `response` may have".to_owned())
+        let interruption = self.after_chunks.map(|_| "after_chunks").or(self.after_bytes.map(|_| "after_bytes"));
+        match interruption {
+            Some(field) if list != "response" => {
+                Err(format!("has `{field}`, which only the answers of `response` may have"))
             }
-            Some(0) => Err("has `after_chunks` 0: the first chunk comes with the head".to_owned()),
-            Some(_) if self.close.is_none() && self.truncate_at.is_none() => {
-                Err("has `after_chunks` but never hangs up: add `close` or `truncate_at`".to_owned())
+            Some(field) if self.close.is_none() && self.truncate_at.is_none() => {
+                Err(format!("has `{field}` but never hangs up: add `close` or `truncate_at`"))
+            }
+            _ if self.after_chunks == Some(0) => {
+                Err("has `after_chunks` 0: the first chunk comes with the head".to_owned())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether an event arrives, so that an answer to it can be waited for.
+    pub(crate) fn arrives(&self) -> bool {
+        self.raw.is_none()
+            && self.truncate_at.is_none()
+            && self.content_length.is_none()
+            && self.close != Some(Close::Before)
+    }
+
+    /// Whether the answer comes before the whole request has been read.
+    pub(crate) fn interrupts(&self) -> bool {
+        self.after_chunks.is_some() || self.after_bytes.is_some()
     }
 
     fn field_of_steps(&self) -> Option<&'static str> {

@@ -33,7 +33,8 @@ pub(crate) struct Stage {
 pub(crate) struct State {
     pub(crate) spawned: Instant,
     pub(crate) process: Option<Arc<Process>>,
-    pub(crate) exit: Option<Exit>,
+    /// How it ended, and when.
+    pub(crate) exit: Option<(Exit, Instant)>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) requests: Vec<RecordedRequest>,
     pub(crate) request_count: usize,
@@ -116,6 +117,10 @@ impl Stage {
         let process = self.state().process.clone();
         if let Some(process) = process {
             process.signal(signal);
+            // Else one of its threads may still notice what comes next.
+            if signal == Signal::STOP {
+                process.wait_until_stopped();
+            }
         }
     }
 

@@ -280,6 +280,15 @@ fn a_process_that_exits_in_init_is_a_runtime_exit_error() {
 }
 
 #[test]
+fn an_init_phase_may_last_as_long_as_it_is_told() {
+    let scratch = Scratch::new();
+    let fifo = scratch.fifo("address");
+    let function = Function { init_timeout: Some(Duration::from_millis(50)), ..function(&scratch, &fifo, "sleep 60") };
+    let fault = Emulator::new(function, Box::new(Log::default())).start().expect("it starts").expect("it fails");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&fault).expect("JSON")["errorType"], "Sandbox.Timedout");
+}
+
+#[test]
 fn a_process_that_exits_during_an_invocation_fails_it_and_is_replaced() {
     for (signal, reason) in [("USR1", "exit status 3"), ("KILL", "signal: killed")] {
         let stand = Stand::new();

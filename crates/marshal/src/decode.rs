@@ -3,12 +3,14 @@
 //! One parser gives both the objects and the error texts. A faster parser for the good cases beside a slow one for the bad
 //! (lone surrogates, huge integers, trailing data) would need the two to agree on what is good.
 
+use crate::keys;
+use crate::plain::plain;
 use crate::recursion::deeper;
+use crate::syntax_error::SyntaxError;
+use crate::unicode;
 use pyo3::exceptions::PyValueError;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString};
-use std::borrow::Cow;
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList};
 
 /// Decodes an event.
 ///
@@ -19,8 +21,9 @@ pub fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny
     let Ok(text) = std::str::from_utf8(payload) else {
         return Err(why_not_utf_8(py, payload));
     };
-    let mut decoder = Decoder { py, text, bytes: text.as_bytes(), position: 0 };
-    decoder.document().map_err(|failure| match failure {
+    let mut decoder =
+        Decoder { py, text, bytes: text.as_bytes(), position: 0, items: Vec::new(), unescaped: Vec::new() };
+    decoder.document().map_err(|failure| match *failure {
         Failure::Syntax(error) => PyValueError::new_err(error.describe(py, text)),
         Failure::Python(error) => error,
     })
@@ -28,7 +31,7 @@ pub fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny
 
 /// Python's own decoder says best what is wrong with the bytes.
 fn why_not_utf_8(py: Python<'_>, payload: &[u8]) -> PyErr {
-    match unicode_from(py, payload, c"strict") {
+    match unicode::decoded(py, payload, c"strict") {
         Err(error) => error,
         Ok(_) => PyValueError::new_err("the payload is not UTF-8"),
     }
@@ -40,49 +43,10 @@ enum Failure {
     Python(PyErr),
 }
 
-impl From<PyErr> for Failure {
+impl From<PyErr> for Box<Failure> {
     fn from(error: PyErr) -> Self {
-        Self::Python(error)
+        Self::new(Failure::Python(error))
     }
-}
-
-/// An error in the text. Positions are offsets in bytes until somebody reads them.
-struct SyntaxError {
-    message: &'static str,
-    position: usize,
-    end: Option<usize>,
-}
-
-impl SyntaxError {
-    /// The text simplejson gives: positions counted in characters, `%r` in the message standing for the one found there.
-    fn describe(&self, py: Python<'_>, text: &str) -> String {
-        let found = || {
-            let character = text[self.position..].chars().next().map(String::from).unwrap_or_default();
-            PyString::new(py, &character).repr().map_or_else(|_| format!("{character:?}"), |repr| repr.to_string())
-        };
-        let message = if self.message.contains("%r") {
-            Cow::Owned(self.message.replace("%r", &found()))
-        } else {
-            Cow::Borrowed(self.message)
-        };
-        let (line, column, offset) = place(text, self.position);
-        match self.end {
-            None => format!("{message}: line {line} column {column} (char {offset})"),
-            Some(end) => {
-                let (end_line, end_column, end_offset) = place(text, end);
-                format!(
-                    "{message}: line {line} column {column} - line {end_line} column {end_column} (char {offset} - {end_offset})"
-                )
-            }
-        }
-    }
-}
-
-/// Line and column, from 1, and offset, from 0, of a position, all in characters.
-fn place(text: &str, position: usize) -> (usize, usize, usize) {
-    let before = &text[..position];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1, before.chars().count())
 }
 
 struct Decoder<'py, 'text> {
@@ -90,9 +54,15 @@ struct Decoder<'py, 'text> {
     text: &'text str,
     bytes: &'text [u8],
     position: usize,
+    /// Of the arrays that have begun, outermost first: a list is made when its length is known.
+    items: Vec<Bound<'py, PyAny>>,
+    /// Of the string that is being read, in UTF-8. Kept for its memory.
+    unescaped: Vec<u8>,
 }
 
-type Decoded<'py> = Result<Bound<'py, PyAny>, Failure>;
+/// The failure is small, because it is passed on with each value.
+type Read<T> = Result<T, Box<Failure>>;
+type Decoded<'py> = Read<Bound<'py, PyAny>>;
 
 impl<'py> Decoder<'py, '_> {
     fn document(&mut self) -> Decoded<'py> {
@@ -103,18 +73,15 @@ impl<'py> Decoder<'py, '_> {
         let value = self.value()?;
         self.skip_blanks();
         if self.position < self.bytes.len() {
-            return Err(Failure::Syntax(SyntaxError {
-                message: "Extra data",
-                position: self.position,
-                end: Some(self.bytes.len()),
-            }));
+            let end = Some(self.bytes.len());
+            return Err(Box::new(Failure::Syntax(SyntaxError { message: "Extra data", position: self.position, end })));
         }
         Ok(value)
     }
 
     fn value(&mut self) -> Decoded<'py> {
         match self.peek() {
-            Some(b'"') => Ok(self.string()?.into_any()),
+            Some(b'"') => self.string(),
             Some(b'{') => deeper(self.py, c" while decoding a JSON object from a string", || self.object()),
             Some(b'[') => deeper(self.py, c" while decoding a JSON array from a string", || self.array()),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -141,7 +108,7 @@ impl<'py> Decoder<'py, '_> {
             if self.peek() != Some(b'"') {
                 return self.refuse(property_expected, self.position);
             }
-            let key = self.string()?;
+            let key = self.key()?;
             self.skip_blanks();
             if !self.take(":") {
                 return self.refuse("Expecting ':' delimiter", self.position);
@@ -166,20 +133,21 @@ impl<'py> Decoder<'py, '_> {
     }
 
     fn array(&mut self) -> Decoded<'py> {
-        let array = PyList::empty(self.py);
         self.position += 1;
         self.skip_blanks();
         if self.take("]") {
-            return Ok(array.into_any());
+            return Ok(PyList::empty(self.py).into_any());
         }
         if self.peek().is_none() {
             return self.refuse("Expecting value or ']'", self.position);
         }
+        let first = self.items.len();
         loop {
-            array.append(self.value()?)?;
+            let item = self.value()?;
+            self.items.push(item);
             self.skip_blanks();
             if self.take("]") {
-                return Ok(array.into_any());
+                return Ok(PyList::new(self.py, self.items.drain(first..))?.into_any());
             }
             let comma = self.position;
             if !self.take(",") {
@@ -195,29 +163,52 @@ impl<'py> Decoder<'py, '_> {
     fn number(&mut self) -> Decoded<'py> {
         let start = self.position;
         let integer_start = start + usize::from(self.bytes[start] == b'-');
-        let mut end = match self.bytes.get(integer_start) {
-            Some(b'0') => integer_start + 1,
-            Some(b'1'..=b'9') => self.after_digits(integer_start),
+        let (integer, integer_end) = match self.bytes.get(integer_start) {
+            Some(b'0') => (0, integer_start + 1),
+            Some(b'1'..=b'9') => self.digits(0, integer_start),
             _ => return self.refuse("Expecting value", start),
         };
-        let mut is_float = false;
-        if self.bytes.get(end) == Some(&b'.') && self.after_digits(end + 1) > end + 1 {
-            end = self.after_digits(end + 1);
-            is_float = true;
+        let (mut digits, mut end) = (integer, integer_end);
+        if self.bytes.get(end) == Some(&b'.') {
+            let (with_fraction, fraction_end) = self.digits(integer, end + 1);
+            if fraction_end > end + 1 {
+                (digits, end) = (with_fraction, fraction_end);
+            }
         }
+        let fraction_end = end;
         if let Some(b'e' | b'E') = self.bytes.get(end) {
-            let digits = end + 1 + usize::from(matches!(self.bytes.get(end + 1), Some(b'+' | b'-')));
-            if self.after_digits(digits) > digits {
-                end = self.after_digits(digits);
-                is_float = true;
+            let exponent = end + 1 + usize::from(matches!(self.bytes.get(end + 1), Some(b'+' | b'-')));
+            let (_, exponent_end) = self.digits(0, exponent);
+            if exponent_end > exponent {
+                end = exponent_end;
             }
         }
         self.position = end;
         let literal = &self.text[start..end];
-        if is_float {
+        let is_negative = integer_start > start;
+        if end == integer_end {
+            return self.integer(literal, integer, is_negative);
+        }
+        let exact = if end == fraction_end && end - integer_start <= MOST_DIGITS {
+            exact_quotient(digits, end - integer_end - 1)
+        } else {
+            None
+        };
+        let value = match exact {
+            Some(value) if is_negative => -value,
+            Some(value) => value,
             // Correctly rounded, as Python's own; too large becomes infinity in both.
-            let value = literal.parse::<f64>().map_err(|error| PyValueError::new_err(error.to_string()))?;
-            return Ok(PyFloat::new(self.py, value).into_any());
+            None => literal.parse::<f64>().map_err(|error| PyValueError::new_err(error.to_string()))?,
+        };
+        Ok(PyFloat::new(self.py, value).into_any())
+    }
+
+    /// An integer. `digits` are right where they are few enough for 64 bits.
+    fn integer(&self, literal: &str, digits: u64, is_negative: bool) -> Decoded<'py> {
+        if literal.len() <= MOST_DIGITS {
+            let value = digits.cast_signed();
+            let value = if is_negative { -value } else { value };
+            return Ok(value.into_pyobject(self.py).map_err(infallible)?.into_any());
         }
         match literal.parse::<i64>() {
             Ok(value) => Ok(value.into_pyobject(self.py).map_err(infallible)?.into_any()),
@@ -226,61 +217,80 @@ impl<'py> Decoder<'py, '_> {
         }
     }
 
-    /// Where the digits that begin at `from` end.
-    fn after_digits(&self, from: usize) -> usize {
-        from + self.bytes[from.min(self.bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-    }
-
-    fn string(&mut self) -> Result<Bound<'py, PyString>, Failure> {
-        let quote = self.position;
-        let start = quote + 1;
-        let end = self.plain_until(start, quote)?;
-        if self.bytes[end] == b'"' {
-            self.position = end + 1;
-            return Ok(PyString::new(self.py, &self.text[start..end]));
+    /// `before` with the digits that begin at `from` behind it, and where they end. More than 64 bits hold are not told right.
+    fn digits(&self, before: u64, from: usize) -> (u64, usize) {
+        let (mut value, mut end) = (before, from);
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(end) {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            end += 1;
         }
-        self.escaped_string(quote, start, end)
+        (value, end)
     }
 
-    /// The rest of a string that has an escape at `escape`. Kept apart so that plain strings stay small code.
-    fn escaped_string(&mut self, quote: usize, start: usize, escape: usize) -> Result<Bound<'py, PyString>, Failure> {
+    fn string(&mut self) -> Decoded<'py> {
+        let start = self.position + 1;
+        let plain = plain(&self.bytes[start..]);
+        let end = start + plain.length;
+        if self.bytes.get(end) != Some(&b'"') {
+            return self.escaped_string(start);
+        }
+        self.position = end + 1;
+        let text = &self.text[start..end];
+        let text = if plain.is_ascii { unicode::from_ascii(self.py, text) } else { unicode::from_utf_8(self.py, text) };
+        Ok(text?.into_any())
+    }
+
+    fn key(&mut self) -> Decoded<'py> {
+        let start = self.position + 1;
+        let plain = plain(&self.bytes[start..]);
+        let end = start + plain.length;
+        if !plain.is_ascii || self.bytes.get(end) != Some(&b'"') {
+            return self.string();
+        }
+        self.position = end + 1;
+        Ok(keys::key(self.py, &self.text[start..end])?.into_any())
+    }
+
+    /// A string with an escape in it, or with what must not be there. Kept apart so that plain strings stay small code.
+    #[inline(never)]
+    fn escaped_string(&mut self, start: usize) -> Decoded<'py> {
         // UTF-8, but for lone surrogates, which JSON can spell and Python's str can hold: those go in as three bytes each.
-        let mut unescaped = Vec::with_capacity(self.bytes[start..].len().min(4 * (escape - start) + 64));
+        self.unescaped.clear();
         let mut lone_surrogates = false;
-        let mut plain = start;
-        let mut end = escape;
-        while self.bytes[end] == b'\\' {
-            unescaped.extend_from_slice(&self.bytes[plain..end]);
-            let (code, after) = self.escape(end, quote)?;
+        let mut position = start;
+        loop {
+            let end = position + plain(&self.bytes[position..]).length;
+            self.unescaped.extend_from_slice(&self.bytes[position..end]);
+            match self.bytes.get(end) {
+                Some(b'"') => {
+                    self.position = end + 1;
+                    break;
+                }
+                Some(b'\\') => {}
+                Some(_) => return self.refuse("Invalid control character %r at", end),
+                None => return self.refuse("Unterminated string starting at", start - 1),
+            }
+            let (code, after) = self.escape(end, start - 1)?;
             match char::from_u32(code) {
-                Some(character) => unescaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+                Some(character) if character.is_ascii() => self.unescaped.push(character as u8),
+                Some(character) => self.unescaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
                 None => {
                     lone_surrogates = true;
-                    unescaped.extend_from_slice(&three_bytes(code));
+                    self.unescaped.extend_from_slice(&three_bytes(code));
                 }
             }
-            plain = after;
-            end = self.plain_until(after, quote)?;
+            position = after;
         }
-        unescaped.extend_from_slice(&self.bytes[plain..end]);
-        self.position = end + 1;
-        let errors = if lone_surrogates { c"surrogatepass" } else { c"strict" };
-        Ok(unicode_from(self.py, &unescaped, errors)?)
-    }
-
-    /// Where the next quote or backslash is, from `from` on, in the string that began at `quote`.
-    fn plain_until(&self, from: usize, quote: usize) -> Result<usize, Failure> {
-        let plain =
-            self.bytes[from..].iter().take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= b' ').count();
-        match self.bytes.get(from + plain) {
-            Some(b'"' | b'\\') => Ok(from + plain),
-            Some(_) => self.refuse("Invalid control character %r at", from + plain),
-            None => self.refuse("Unterminated string starting at", quote),
+        if lone_surrogates {
+            return Ok(unicode::decoded(self.py, &self.unescaped, c"surrogatepass")?.into_any());
         }
+        // SAFETY: whole characters, one by one or between two ASCII characters of a text.
+        let text = unsafe { str::from_utf8_unchecked(&self.unescaped) };
+        Ok(unicode::from_utf_8(self.py, text)?.into_any())
     }
 
     /// The code point of the escape at `backslash`, and the position after it.
-    fn escape(&self, backslash: usize, quote: usize) -> Result<(u32, usize), Failure> {
+    fn escape(&self, backslash: usize, quote: usize) -> Read<(u32, usize)> {
         let simple = |character: char| Ok((u32::from(character), backslash + 2));
         match self.bytes.get(backslash + 1) {
             None => self.refuse("Unterminated string starting at", quote),
@@ -308,7 +318,7 @@ impl<'py> Decoder<'py, '_> {
         }
     }
 
-    fn four_hex_digits(&self, backslash: usize) -> Result<u32, Failure> {
+    fn four_hex_digits(&self, backslash: usize) -> Read<u32> {
         let digits = self.bytes.get(backslash + 2..backslash + 6).unwrap_or_default();
         let mut value = 0;
         for &digit in digits {
@@ -340,25 +350,26 @@ impl<'py> Decoder<'py, '_> {
     }
 
     #[cold]
-    fn refuse<T>(&self, message: &'static str, position: usize) -> Result<T, Failure> {
-        Err(Failure::Syntax(SyntaxError { message, position, end: None }))
+    fn refuse<T>(&self, message: &'static str, position: usize) -> Read<T> {
+        Err(Box::new(Failure::Syntax(SyntaxError { message, position, end: None })))
     }
+}
+
+/// So many digits are less than 2^63.
+const MOST_DIGITS: usize = 18;
+
+/// `digits` divided by a power of ten, where both are exact as floats: then their quotient is the one that is correctly rounded.
+fn exact_quotient(digits: u64, power: usize) -> Option<f64> {
+    const POWERS: [f64; MOST_DIGITS] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17];
+    let is_exact = digits <= 1 << f64::MANTISSA_DIGITS;
+    is_exact.then(|| digits as f64 / POWERS[power])
 }
 
 /// A surrogate in the three bytes that UTF-8 would give it if it allowed it.
 fn three_bytes(surrogate: u32) -> [u8; 3] {
     let low_bits = |shift: u32| 0x80 | (surrogate >> shift & 0x3f) as u8;
     [0xe0 | (surrogate >> 12) as u8, low_bits(6), low_bits(0)]
-}
-
-fn unicode_from<'py>(py: Python<'py>, bytes: &[u8], errors: &std::ffi::CStr) -> PyResult<Bound<'py, PyString>> {
-    // SAFETY: attached to the interpreter; pointer and length are one slice's, which Python copies out of; the result is a
-    // new reference to a str, or null with an exception set.
-    unsafe {
-        let length = bytes.len() as ffi::Py_ssize_t;
-        let text = ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), length, errors.as_ptr());
-        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
-    }
 }
 
 fn infallible(never: std::convert::Infallible) -> PyErr {

@@ -1,6 +1,8 @@
 //! What a handler returned to JSON text, by the rules of the managed runtime's simplejson.
 
+use crate::escaped;
 use crate::recursion::deeper;
+use crate::unicode;
 use pyo3::exceptions::{PyAttributeError, PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
@@ -9,7 +11,6 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple, PyType};
 use std::collections::HashSet;
 use std::ffi::{CStr, c_char};
-use std::io::Write;
 use std::ptr;
 
 /// Encodes a handler's result: unescaped Unicode, `", "` and `": "` between items, floats as `repr` writes them. `default`, where
@@ -156,65 +157,17 @@ impl Encoder<'_, '_> {
 
     fn string(&mut self, text: &Bound<'_, PyString>) -> PyResult<()> {
         self.out.push(b'"');
-        match text.to_str() {
-            Ok(text) => self.escaped(text.as_bytes()),
-            // Lone surrogates: the managed runtime's process dies on them. As escapes they are valid JSON, and what its
-            // older versions wrote.
-            Err(_) => {
-                let bytes = text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?;
-                self.escaped_with_surrogates(bytes.cast::<PyBytes>()?.as_bytes());
-            }
-        }
+        escaped::append(&mut self.out, &unicode::characters(text));
         self.out.push(b'"');
         Ok(())
     }
 
-    /// Appends text, escaping only what JSON requires: quotes, backslashes and control characters.
-    fn escaped(&mut self, mut text: &[u8]) {
-        loop {
-            let (plain, rest) = text.split_at(plain_length(text));
-            self.out.extend_from_slice(plain);
-            let Some((&byte, after)) = rest.split_first() else { return };
-            text = after;
-            match byte {
-                b'"' => self.out.extend_from_slice(b"\\\""),
-                b'\\' => self.out.extend_from_slice(b"\\\\"),
-                b'\n' => self.out.extend_from_slice(b"\\n"),
-                b'\r' => self.out.extend_from_slice(b"\\r"),
-                b'\t' => self.out.extend_from_slice(b"\\t"),
-                0x08 => self.out.extend_from_slice(b"\\b"),
-                0x0c => self.out.extend_from_slice(b"\\f"),
-                control => self.unicode_escape(u16::from(control)),
-            }
-        }
-    }
-
-    /// Appends text in which a surrogate stands as the three bytes UTF-8 would give it, `0xed` and two more.
-    fn escaped_with_surrogates(&mut self, text: &[u8]) {
-        let mut plain = 0;
-        let mut position = 0;
-        while position < text.len() {
-            if text[position] == 0xed && text[position + 1] >= 0xa0 {
-                self.escaped(&text[plain..position]);
-                self.unicode_escape(
-                    0xd000 | u16::from(text[position + 1] & 0x3f) << 6 | u16::from(text[position + 2] & 0x3f),
-                );
-                position += 3;
-                plain = position;
-            } else {
-                position += 1;
-            }
-        }
-        self.escaped(&text[plain..]);
-    }
-
-    fn unicode_escape(&mut self, code: u16) {
-        write!(self.out, "\\u{code:04x}").expect("writing to memory");
-    }
-
     #[inline(never)]
     fn integer(&mut self, number: &Bound<'_, PyInt>) -> PyResult<()> {
-        if let Ok(small) = number.extract::<i64>() {
+        let mut overflow = 0;
+        // SAFETY: attached to the interpreter, and an int, which says in `overflow` that it is too large, without an exception.
+        let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
+        if overflow == 0 {
             return self.literal(itoa::Buffer::new().format(small));
         }
         // Python's own digits, with its limit on how many. int() first: a subclass may print itself otherwise.
@@ -223,8 +176,7 @@ impl Encoder<'_, '_> {
         Ok(())
     }
 
-    /// Appends a float as Python's `repr` writes it. By Python's own code: where two shortest texts are equally near to the value,
-    /// as 562949953421312.2 and .3 are, Rust takes the other one.
+    /// Appends a float as Python's `repr` writes it.
     #[inline(never)]
     fn float(&mut self, value: f64) -> PyResult<()> {
         if value.is_nan() {
@@ -232,6 +184,11 @@ impl Encoder<'_, '_> {
         }
         if value.is_infinite() {
             return self.literal(if value > 0.0 { "Infinity" } else { "-Infinity" });
+        }
+        // The shortest digits that give the value back, the nearest of these, and the even one of two that are equally near: Python's
+        // rule. Its form of exponents is another one.
+        if value == 0.0 || (1e-4..1e16).contains(&value.abs()) {
+            return self.literal(zmij::Buffer::new().format_finite(value));
         }
         let format = b'r' as c_char;
         // SAFETY: attached to the interpreter. The result is a NUL-terminated text for us to free, or null without memory.
@@ -283,24 +240,6 @@ impl Encoder<'_, '_> {
         self.path.pop();
         Ok(())
     }
-}
-
-/// How many bytes of text there are before the first that JSON wants escaped. Eight are looked at a time: strings are most of what
-/// functions return.
-fn plain_length(text: &[u8]) -> usize {
-    let (words, _) = text.as_chunks::<8>();
-    let plain = words.iter().take_while(|word| !holds_special(u64::from_ne_bytes(**word))).count() * 8;
-    let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    plain + text[plain..].iter().position(is_special).unwrap_or(text.len() - plain)
-}
-
-/// Whether one of eight bytes is to be escaped. A byte borrows from the next one only where it is less than what is taken from it, so
-/// that the answer is right, though not which byte it is.
-fn holds_special(word: u64) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word;
-    let is = |byte: u8| less(word ^ (EACH * u64::from(byte)), 1);
-    (less(word, b' ') | is(b'"') | is(b'\\')) & (EACH << 7) != 0
 }
 
 /// Calls `visit` with each item of a dict in order, without a list of them in between.

@@ -8,7 +8,12 @@
 
 mod decode;
 mod encode;
+mod escaped;
+mod keys;
+mod plain;
 mod recursion;
+mod syntax_error;
+mod unicode;
 
 pub use decode::decode;
 pub use encode::encode;

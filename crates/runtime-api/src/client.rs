@@ -51,11 +51,11 @@ impl Client {
     /// Any error here ends the execution environment: there is nothing to go on with.
     pub async fn next(&self) -> Result<Invocation, Error> {
         let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
-        let (parts, payload) = self.ask(Call::Next, request, Bytes::new()).await?;
-        if parts.status != StatusCode::OK {
+        let Answered { parts, body: payload, .. } = self.ask(Call::Next, request, Bytes::new()).await?;
+        if !parts.status.is_success() {
             return Err(refused(Call::Next, parts.status, &payload, 0));
         }
-        Invocation::read(&parts.headers, payload).ok_or(Error { call: Call::Next, kind: Kind::NoRequestId })
+        Invocation::read(&parts.headers, payload).map_err(|kind| Error { call: Call::Next, kind })
     }
 
     /// Answers an invocation.
@@ -86,7 +86,10 @@ impl Client {
             .body(body)
             .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
         let connection = Arc::clone(&self.connection);
-        let answer = Box::pin(async move { connection.exchange(request).await.map_err(Into::into) });
+        let answer = Box::pin(async move {
+            let (parts, body) = connection.exchange(request).await?;
+            Ok((parts, body.unwrap_or_default()))
+        });
         Ok(StreamedResponse::new(sender, answer))
     }
 
@@ -118,7 +121,7 @@ impl Client {
     /// Any error here means that there was no snapshot.
     pub async fn restored(&self) -> Result<(), Error> {
         let request = self.request(Request::get(format!("{VERSION}/restore/next")));
-        let (parts, complaint) = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
+        let Answered { parts, body: complaint, .. } = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
         if parts.status != StatusCode::OK {
             return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
         }
@@ -140,7 +143,7 @@ impl Client {
     }
 
     fn answer(&self, ticket: &Ticket, path: &str) -> Builder {
-        let request = self.request(Request::post(format!("{VERSION}/invocation/{}/{path}", ticket.request_id)));
+        let request = self.request(Request::post(answer_path(&ticket.request_id, path)));
         match &ticket.invocation_id {
             Some(id) => request.header(INVOCATION_ID, header_value(id)),
             None => request,
@@ -149,18 +152,36 @@ impl Client {
 
     async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
         let sent = body.len();
-        let (parts, complaint) = self.ask(call, request, body).await?;
-        if parts.status.is_success() { Ok(()) } else { Err(refused(call, parts.status, &complaint, sent)) }
+        let Answered { parts, body: complaint, again } = self.ask(call, request, body).await?;
+        if parts.status.is_success() {
+            return Ok(());
+        }
+        let mut error = refused(call, parts.status, &complaint, sent);
+        if let Kind::Status { sent_again, .. } = &mut error.kind {
+            *sent_again = again;
+        }
+        Err(error)
     }
 
     /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
     /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it
     /// was answered is the same one, and of two answers Lambda refuses the second.
-    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<(Parts, Bytes), Error> {
+    pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<Answered, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
-        let send = || self.connection.exchange(request.clone().map(|()| Body::from(body.clone())));
-        let answer = match send().await {
-            Err(Broken::Exchange(_)) => send().await,
+        let send = |again| {
+            let request = request.clone().map(|()| Body::from(body.clone()));
+            async move {
+                let (parts, body) = self.connection.exchange(request).await?;
+                let body = match body {
+                    Err(error) if call == Call::Next => return Err(Broken::Exchange(error)),
+                    // Of any other answer the status has said it all.
+                    body => body.unwrap_or_default(),
+                };
+                Ok(Answered { parts, body, again })
+            }
+        };
+        let answer = match send(false).await {
+            Err(Broken::Exchange(_)) => send(true).await,
             // No connection at all: it makes no sense to try again.
             outcome => outcome,
         };
@@ -168,9 +189,24 @@ impl Client {
     }
 }
 
+/// Where an invocation is answered.
+pub(crate) fn answer_path(request_id: &str, kind: &str) -> String {
+    format!("{VERSION}/invocation/{request_id}/{kind}")
+}
+
+/// What came back.
+pub(crate) struct Answered {
+    pub parts: Parts,
+    pub body: Bytes,
+    /// Whether the request was sent a second time.
+    again: bool,
+}
+
 pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
-    let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]).trim().to_owned();
-    Error { call, kind: Kind::Status { status, body, sent } }
+    let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]);
+    // One line, whatever it says.
+    let body = body.trim().replace(char::is_control, " ");
+    Error { call, kind: Kind::Status { status, body, sent, sent_again: false } }
 }
 
 /// A header value of whatever the function chose: bytes above ASCII go as UTF-8, what HTTP forbids is dropped. In JSON text

@@ -7,14 +7,19 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::response::Parts;
 use http::{Request, Uri};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use lambda_runtime_api_client::body::Body;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
+const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
 
 /// How much is read at once, at most.
 const LARGEST_READ: usize = 1024 * 1024;
@@ -53,9 +58,9 @@ impl Connection {
         Some(Self { address, host, idle: Mutex::new(None) })
     }
 
-    /// Sends a request and reads the answer to its end. The connection may have been closed while nobody looked at it: as long as
+    /// Sends a request and reads the answer, whose body may break off. The connection may have been closed while nobody looked at it: as long as
     /// nothing of the request has been taken, it goes over another one.
-    pub(crate) async fn exchange(&self, mut request: Request<Body>) -> Result<(Parts, Bytes), Broken> {
+    pub(crate) async fn exchange(&self, mut request: Request<Body>) -> Result<(Parts, hyper::Result<Bytes>), Broken> {
         request.headers_mut().insert(HOST, self.host.clone());
         loop {
             let idle = self.idle().take();
@@ -73,8 +78,11 @@ impl Connection {
             match sender.try_send_request(request).await {
                 Ok(answer) => {
                     let (parts, body) = answer.into_parts();
-                    let body = body.collect().await.map_err(Broken::Exchange)?.to_bytes();
-                    *self.idle() = Some(sender);
+                    // Only read to its end, or the connection cannot be used again.
+                    let body = body.collect().await.map(Collected::to_bytes);
+                    if body.is_ok() {
+                        *self.idle() = Some(sender);
+                    }
                     return Ok((parts, body));
                 }
                 Err(mut unsent) => match unsent.take_message() {
@@ -91,7 +99,8 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, Broken> {
-        let stream = TcpStream::connect(&self.address).await.map_err(Broken::Unreachable)?;
+        let stream = timeout(TIME_TO_CONNECT, TcpStream::connect(&self.address)).await;
+        let stream = stream.unwrap_or_else(|late| Err(late.into())).map_err(Broken::Unreachable)?;
         // A small response must not wait for the acknowledgement of the packet before it.
         stream.set_nodelay(true).map_err(Broken::Unreachable)?;
         let handshake = Builder::new().max_buf_size(LARGEST_READ).handshake(TokioIo::new(stream));

@@ -52,9 +52,13 @@ pub enum Kind {
         body: String,
         /// Bytes that we had sent.
         sent: usize,
+        /// Whether that was the second time, as nobody knew whether the first had arrived.
+        sent_again: bool,
     },
     /// An answer to `/next` that names no request.
     NoRequestId,
+    /// An answer to `/next` whose request id cannot be part of a URL, so that nobody could answer it. The id is cropped.
+    RequestId(String),
     /// An answer to `/extension/register` that names no extension.
     NoIdentifier,
     /// Lambda was content with a streamed response before its end.
@@ -116,7 +120,7 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
-            Kind::Status { status, body, sent } => {
+            Kind::Status { status, body, sent, sent_again } => {
                 write!(f, "the Runtime API answered {}", status.as_u16())?;
                 if let Some(reason) = status.canonical_reason() {
                     write!(f, " {reason}")?;
@@ -129,10 +133,16 @@ impl fmt::Display for Error {
                     410 => f.write_str("; the invocation had timed out")?,
                     _ => {}
                 }
+                if *sent_again {
+                    f.write_str(
+                        "; the connection had broken, so they were sent twice, and may have arrived the first time",
+                    )?;
+                }
                 if body.is_empty() { Ok(()) } else { write!(f, ": {body}") }
             }
             Kind::NoIdentifier => f.write_str("the Runtime API's answer has no Lambda-Extension-Identifier header"),
             Kind::NoRequestId => f.write_str("the Runtime API's answer has no Lambda-Runtime-Aws-Request-Id header"),
+            Kind::RequestId(id) => write!(f, "its request id cannot be part of a URL: {id:?}"),
             Kind::Early => f.write_str("the Runtime API answered before it"),
         }
     }

@@ -1,7 +1,7 @@
 //! The Extensions API, version 2020-01-01, as far as a runtime needs it that wants to be told of its end: Lambda gives notice
 //! (SIGTERM) only where an extension is registered, and one inside the runtime's process counts.
 
-use crate::client::{Client, refused};
+use crate::client::{Answered, Client, refused};
 use crate::error::{Call, Error, Kind};
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -20,7 +20,8 @@ impl Client {
     /// When Lambda did not take it.
     pub async fn register_extension(&self, name: &'static str) -> Result<(), Error> {
         let request = self.request(Request::post(format!("{VERSION}/register"))).header(NAME, name);
-        let (parts, complaint) = self.ask(Call::Register, request, Bytes::from_static(br#"{"events": []}"#)).await?;
+        let body = Bytes::from_static(br#"{"events": []}"#);
+        let Answered { parts, body: complaint, .. } = self.ask(Call::Register, request, body).await?;
         if parts.status != StatusCode::OK {
             return Err(refused(Call::Register, parts.status, &complaint, 0));
         }

@@ -6,6 +6,9 @@ use serde::Serialize;
 /// Lambda crops a longer cause, and a header near 1 MiB is refused by HTTP stacks on the way: ours stays below.
 const LONGEST_CAUSE: usize = 64 * 1024;
 
+/// What stack traces are indented with in the log: no-break spaces, which the log viewer does not swallow.
+const INDENTATION: &str = "\u{a0}";
+
 /// The X-Ray type of every fault that is not an exception of the function's own.
 const VALIDATION_ERROR: &str = "LambdaValidationError";
 
@@ -85,6 +88,29 @@ impl Fault {
         if cropped.len() <= LONGEST_CAUSE { cropped } else { self.cause_of(working_directory, &message, &[]) }
     }
 
+    /// The lines that tell of it in a log of text, the first one the headline. A `story` tells all that the fault's own stack would.
+    #[must_use]
+    pub fn log_lines(&self, story: Option<&[String]>) -> Vec<String> {
+        let mut headline = String::from("[ERROR]");
+        if !self.error_type.is_empty() {
+            headline = headline + " " + &self.error_type;
+        }
+        if !self.message.is_empty() {
+            headline = headline + if self.error_type.is_empty() { " " } else { ": " } + &self.message;
+        }
+        let mut lines = vec![headline];
+        if story.is_none() {
+            lines.push(String::from("Traceback (most recent call last):"));
+        }
+        for entry in story.unwrap_or(&self.stack_trace) {
+            lines.extend(split_lines(entry).map(|line| {
+                let text = line.trim_start_matches(' ');
+                INDENTATION.repeat(line.len() - text.len()) + text
+            }));
+        }
+        lines
+    }
+
     fn cause_of(&self, working_directory: &str, message: &str, stack: &[Frame]) -> String {
         let mut paths: Vec<&str> = Vec::new();
         for frame in stack {
@@ -95,6 +121,21 @@ impl Fault {
         let error_type = if self.frames.is_some() { self.error_type.as_str() } else { VALIDATION_ERROR };
         json::to_string(&Cause { working_directory, exceptions: [Exception { message, error_type, stack }], paths })
     }
+}
+
+/// Splits where Python's `str.splitlines` does; an empty entry is an empty line.
+fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
+    let is_end = |character| {
+        matches!(character, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    let mut rest = Some(entry);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, end) = text.split_at(text.find(is_end).unwrap_or(text.len()));
+        let after = end.strip_prefix("\r\n").or_else(|| end.strip_prefix(is_end)).unwrap_or_default();
+        rest = (!after.is_empty()).then_some(after);
+        Some(line)
+    })
 }
 
 /// [`Fault`]'s JSON, in the managed runtime's order of keys.

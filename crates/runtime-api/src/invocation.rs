@@ -1,9 +1,11 @@
 //! One invocation, as `/next` delivers it.
 
-use crate::client::INVOCATION_ID;
+use crate::client::{INVOCATION_ID, answer_path};
+use crate::error::Kind;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName};
+use http::uri::PathAndQuery;
 
 // Names are taken apart and checked once, when this is compiled.
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
@@ -49,10 +51,17 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Reads the headers of an answer to `/next`; `None` when it names no request id.
-    pub(crate) fn read(headers: &HeaderMap, payload: Bytes) -> Option<Self> {
-        let ticket = Ticket { request_id: text(headers, REQUEST_ID)?, invocation_id: text(headers, INVOCATION_ID) };
-        Some(Self {
+    /// Reads the headers of an answer to `/next`. An invocation that nobody could answer is none.
+    ///
+    /// # Errors
+    /// Where its request id is missing, or could be no part of a path.
+    pub fn read(headers: &HeaderMap, payload: Bytes) -> Result<Self, Kind> {
+        let request_id = text(headers, REQUEST_ID).ok_or(Kind::NoRequestId)?;
+        if !can_be_in_a_path(&request_id) {
+            return Err(Kind::RequestId(request_id.chars().take(40).collect()));
+        }
+        let ticket = Ticket { request_id, invocation_id: text(headers, INVOCATION_ID) };
+        Ok(Self {
             ticket,
             deadline: text(headers, DEADLINE).and_then(|ms| leading_integer(&ms)),
             function_arn: text(headers, FUNCTION_ARN),
@@ -71,6 +80,13 @@ impl Invocation {
     pub fn is_json(&self) -> bool {
         self.content_type.as_deref().is_none_or(|kind| kind == "application/json")
     }
+}
+
+/// Whether the request id can be in the path of an answer, where it goes as it came. A `#` would be the path's end.
+fn can_be_in_a_path(request_id: &str) -> bool {
+    let path = answer_path(request_id, "response");
+    let length = path.len();
+    PathAndQuery::try_from(path).is_ok_and(|path| path.as_str().len() == length)
 }
 
 /// A header as text; absent when missing or empty, the first when repeated. Bytes that are not UTF-8 are replaced: one odd
@@ -92,7 +108,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn read(pairs: &[(&'static str, &[u8])]) -> Option<Invocation> {
+    fn read(pairs: &[(&'static str, &[u8])]) -> Result<Invocation, Kind> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_bytes(value).expect("a legal header value"));
@@ -106,7 +122,7 @@ mod tests {
         assert_eq!(invocation.ticket.request_id, "rid-1");
         assert_eq!(invocation.deadline, None);
         assert!(invocation.is_json(), "no content type counts as JSON");
-        assert!(read(&[("lambda-runtime-aws-request-id", b"")]).is_none());
+        assert!(matches!(read(&[("lambda-runtime-aws-request-id", b"")]), Err(Kind::NoRequestId)));
     }
 
     #[test]
@@ -121,6 +137,17 @@ mod tests {
         assert_eq!(invocation.ticket.request_id, "first");
         assert_eq!(invocation.trace_id, None);
         assert_eq!(invocation.tenant_id.as_deref(), Some("blue"));
+    }
+
+    #[test]
+    fn a_request_id_that_no_answer_could_name_is_refused() {
+        let read_id = |id: &str| read(&[("lambda-runtime-aws-request-id", id.as_bytes())]);
+        for good in ["8476a536-e9f4-11e8-9739-2dfe598c3fcd", "a%20b?c=d;x", "é/x", &"x".repeat(60_000)] {
+            assert_eq!(read_id(good).expect("an invocation").ticket.request_id, good);
+        }
+        for bad in ["a b", "a#b", "a\tb", "<a>", &"x".repeat(0x1_0000)] {
+            assert!(matches!(read_id(bad), Err(Kind::RequestId(_))), "{bad}");
+        }
     }
 
     #[test]
@@ -141,6 +168,6 @@ mod tests {
     #[test]
     fn header_bytes_that_are_not_utf_8_are_replaced() {
         let invocation = read(&[("lambda-runtime-aws-request-id", b"r"), ("lambda-runtime-trace-id", b"a\xffb")]);
-        assert_eq!(invocation.and_then(|i| i.trace_id).as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(invocation.expect("an invocation").trace_id.as_deref(), Some("a\u{fffd}b"));
     }
 }

@@ -22,6 +22,7 @@ pub mod extension;
 pub mod fault;
 pub mod invocation;
 pub mod json;
+pub mod log_frame;
 pub mod prelude;
 pub mod response;
 pub mod streaming;

@@ -53,13 +53,13 @@ class LambdaContext:
         invoked_function_arn=None,
         tenant_id=None,
     ):
-        environ = _environ()
+        variable = _variable_getter()
         self.aws_request_id = invoke_id
-        self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.log_group_name = variable("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = variable("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = variable("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_limit_in_mb = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.function_version = variable("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = invoked_function_arn
         self.tenant_id = tenant_id
         if client_context is None:
@@ -128,9 +128,16 @@ _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemenco
 _encoded_environ = _EncodedEnviron()
 
 
-def _environ():
-    os = sys.modules.get("os")
-    return _encoded_environ if os is None else os.environ
+def _variable_getter():
+    """Asks the function's `os.environ`, whatever it has made of it, as long as it can be asked."""
+    # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself.
+    modules = sys.modules
+    if "os" not in modules:
+        return _encoded_environ.get
+    try:
+        return modules["os"].environ.get
+    except AttributeError:
+        return _encoded_environ.get
 
 
 class _Slotted:

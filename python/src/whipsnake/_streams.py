@@ -14,6 +14,15 @@ class StandardStream(TextIOWrapper):
     def __exit__(self, *exception: object) -> None:
         self.flush()
 
+    # Every flush and every write asks whether the stream is closed, and has it locked already. Without the GIL, CPython's own
+    # answer locks it again, so that a thread waits for itself until it gives up what it has; the others queue up behind that.
+    if "t" in sys.abiflags:
+
+        @property
+        def closed(self) -> bool:
+            buffer = self.buffer
+            return super().closed if buffer is None else buffer.closed
+
 
 class StreamOfSeveral(StandardStream):
     """The same for several threads that print at once: a line is written when it is whole, or when its thread flushes."""

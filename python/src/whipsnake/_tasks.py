@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
@@ -14,8 +15,8 @@ type Outcome = tuple[Any, SystemExit | None]
 """What was returned, or how the function wanted to leave. As an exception of a task that would end the loop."""
 
 
-# Whose deadline holds for what a thread has the loop do.
-_invocation: ContextVar[Any] = ContextVar("whipsnake.deadline")
+# When time is up for what a thread has the loop do, by the clock that nobody sets; None: never.
+_deadline: ContextVar[float | None] = ContextVar("whipsnake.deadline")
 
 
 def on_loop(handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[object]]:
@@ -26,7 +27,9 @@ def on_loop(handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitabl
         return await result if hasattr(type(result), "__await__") else result
 
     def begin(event: Any, context: Any) -> Awaitable[object]:
-        _invocation.set(context)
+        # A deadline that has passed before its invocation came says that a clock is wrong, and nothing about the invocation.
+        remaining = context.get_remaining_time_in_millis()
+        _deadline.set(time.monotonic() + remaining / 1000 if remaining else None)
         return call(event, context)
 
     return begin
@@ -37,9 +40,8 @@ class _UntilTheDeadline:
     invocation until this one ends."""
 
     async def __aenter__(self) -> None:
-        context = _invocation.get()
-        seconds = context.get_remaining_time_in_millis() / 1000 if context._epoch_deadline_time_in_ms else None
-        self._limit = asyncio.timeout(seconds)
+        deadline = _deadline.get()
+        self._limit = asyncio.timeout(None if deadline is None else deadline - time.monotonic())
         await self._limit.__aenter__()
 
     async def __aexit__(self, *exception: Any) -> None:

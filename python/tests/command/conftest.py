@@ -1,7 +1,9 @@
 """The `whipsnake` command as people and scripts run it."""
 
 import os
+import pty
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from playing import write_files
 
 type Whipsnake = Callable[..., subprocess.CompletedProcess[str]]
+type OnTerminal = Callable[..., str]
 
 
 @pytest.fixture
@@ -42,3 +45,39 @@ def whipsnake(cli: Path, bootstrap: Path, task: Path) -> Whipsnake:
         return subprocess.CompletedProcess(ran.args, ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def on_terminal(cli: Path, task: Path) -> OnTerminal:
+    """Runs the command with standard error on a terminal, and returns what that is sent."""
+
+    def run(*arguments: str | Path, **variables: str) -> str:
+        ours, theirs = pty.openpty()
+        shown: list[bytes] = []
+        reading = threading.Thread(target=lambda: shown.extend(iter(lambda: read(ours), b"")))
+        reading.start()
+        environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        subprocess.run(
+            [cli, *arguments],
+            cwd=task,
+            env={**environment, "TERM": "xterm", **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            timeout=30,
+            check=False,
+        )
+        os.close(theirs)
+        reading.join(20)
+        os.close(ours)
+        return b"".join(shown).decode().replace("\r\n", "\n")
+
+    return run
+
+
+def read(terminal: int) -> bytes:
+    """Nothing when nobody has the other end any more."""
+    try:
+        return os.read(terminal, 10_000)
+    except OSError:
+        return b""

@@ -1,15 +1,12 @@
 """`whipsnake invoke`: one event, one response."""
 
 import json
-import os
-import pty
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from command.conftest import Whipsnake
+from command.conftest import OnTerminal, Whipsnake
 from playing import write_files
 
 ECHO = "def handler(event, context): return event"
@@ -137,29 +134,14 @@ def test_json_tells_a_stream_as_text_or_base64(whipsnake: Whipsnake) -> None:
 
 @pytest.mark.parametrize("colours", [True, False])
 def test_a_terminal_shows_a_record_as_lines_and_a_pipe_as_it_is(
-    cli: Path, bootstrap: Path, task: Path, whipsnake: Whipsnake, colours: bool
+    bootstrap: Path, whipsnake: Whipsnake, on_terminal: OnTerminal, colours: bool
 ) -> None:
     module = "def handler(event, context): 1 / 0"
     piped = whipsnake("invoke", "app.handler", module=module).stderr
     assert re.search(r"\[ERROR\] ZeroDivisionError: division by zero\rTraceback[^\n]*\r\W+File ", piped)
     assert "\x1b" not in piped
-    ours, theirs = pty.openpty()
-    variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
-    if not colours:
-        variables["NO_COLOR"] = "1"
-    command: list[str | Path] = [cli, "invoke", "app.handler", "--bootstrap", bootstrap]
-    subprocess.run(command, cwd=task, env=variables, stdout=subprocess.DEVNULL, stderr=theirs, timeout=20, check=False)
-    os.close(theirs)
-    shown = ""
-    while True:
-        try:
-            read = os.read(ours, 10_000)
-        except OSError:
-            break
-        if not read:
-            break
-        shown += read.decode().replace("\r\n", "\n")
-    os.close(ours)
+    variables = {} if colours else {"NO_COLOR": "1"}
+    shown = on_terminal("invoke", "app.handler", "--bootstrap", bootstrap, **variables)
     headline = "[ERROR] ZeroDivisionError: division by zero"
     if colours:
         assert f"\x1b[31m{headline}\x1b[0m\nTraceback" in shown

@@ -77,7 +77,7 @@ def test_a_frozen_process_stands_still_between_invocations(outcomes: Any) -> Non
         def handler(event, context):
             time.sleep(0.05)
             gaps = [after - before for before, after in zip(beats, beats[1:])]
-            return [os.getpid(), max(gaps)]
+            return [os.getpid(), max(gaps, default=0)]
     """
     first, second = outcomes("--simulate", "freeze=0.5", module=module, times=2)
     assert first["response"][0] == second["response"][0]

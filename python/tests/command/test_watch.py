@@ -216,6 +216,15 @@ def test_the_active_virtual_environment_is_imported_from(watch: Watch, app: Path
         assert running.invoke({}) == "installed"
 
 
+def test_control_c_after_a_crash_sends_nothing(watch: Watch, app: Path) -> None:
+    app.write_text("import os\ndef handler(event, context): os._exit(3)\n")
+    with watch() as running:
+        assert running.invoke({})["errorType"] == "Runtime.ExitError"
+        assert running.interrupt() == 130
+        running.until("whipsnake: the function has no process that could be told: it has crashed, or did not start\n")
+        assert "SIGTERM to the function" not in running.said
+
+
 @pytest.fixture
 def debugpy(tmp_path: Path) -> Path:
     """A virtual environment with a debugpy that tells what is asked of it."""

@@ -64,8 +64,10 @@ class Watching:
 
 
 @contextlib.contextmanager
-def watching(cli: Path, bootstrap: Path, task: Path, *options: str, **variables: str) -> Iterator[Watching]:
-    """Watches `app.handler` in `task`; returns when the function is ready, or cannot be."""
+def watching(
+    cli: Path, bootstrap: Path, task: Path, *options: str, waits_for: str | None = None, **variables: str
+) -> Iterator[Watching]:
+    """Watches `app.handler` in `task`; returns when the function is ready, or cannot be, or when a text was said."""
     command: list[str | Path] = [cli, "watch", "app.handler", "--task", task, "--bootstrap", bootstrap]
     command += ["--listen", "127.0.0.1:0", "--function-url", "127.0.0.1:0", *options]
     environment = {**os.environ, **variables}
@@ -77,8 +79,9 @@ def watching(cli: Path, bootstrap: Path, task: Path, *options: str, **variables:
         watch = Watching(process)
         try:
             watch.begin()
-            watch.until(f"watching {task}")
-            watch.until("\n")
+            if waits_for is None:
+                watch.until(f"watching {task}")
+            watch.until(waits_for or "\n")
             yield watch
         finally:
             watch.end()

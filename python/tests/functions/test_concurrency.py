@@ -78,13 +78,20 @@ WHERE = "[os.getpid(), threading.current_thread().name]"
             1,
             {"MainThread"},
         ),
-        (KINDS["processes"], 4, {"MainThread"}),
     ],
 )
 def test_the_function_decides_what_serves_it(play: PlayFunction, source: str, processes: int, threads: set[str]) -> None:
     run = several(play, source.format(seconds=0.3, result=WHERE), range(4))
     assert len({pid for pid, _ in run.responses}) == processes, run.story()
     assert {name for _, name in run.responses} == threads
+
+
+def test_a_plain_handler_is_served_by_processes_and_without_a_gil_by_threads(play: PlayFunction) -> None:
+    where = f"[sys._is_gil_enabled(), *{WHERE}]"
+    run = several(play, KINDS["processes"].format(seconds=0.3, result=where), range(4))
+    (has_gil,) = {has_gil for has_gil, *_ in run.responses}
+    assert len({pid for _, pid, _ in run.responses}) == (4 if has_gil else 1), run.story()
+    assert len({name for *_, name in run.responses}) == (1 if has_gil else 4)
 
 
 def test_a_handler_with_a_tools_names_around_it_is_served_by_processes(play: PlayFunction) -> None:
@@ -230,7 +237,7 @@ def test_a_worker_that_dies_fails_its_invocation_and_is_replaced(
 
 
 def test_every_worker_may_die_one_after_the_other(play: PlayFunction) -> None:
-    run = several(play, "def handler(event, context): os._exit(1)", range(20), at_once=3)
+    run = several(play, "def handler(event, context): os._exit(1)", range(20), at_once=3, kind="processes")
     assert len(run.errors) == 20
     assert run.ending == "signal 15"
 
@@ -242,7 +249,7 @@ print("imported", flush=True)
 import random
 {KINDS["processes"].format(seconds=0.3, result="[os.getpid(), random.random()]")}
 """
-    run = several(play, source, range(4))
+    run = several(play, source, range(4), kind="processes")
     assert run.stdout.count("imported") == 1
     assert len({process for process, _ in run.responses}) == len({number for _, number in run.responses}) == 4
 
@@ -263,9 +270,11 @@ print("imported", os.environ.get("WHIPSNAKE_CONCURRENCY"), flush=True)
 os.environ["SET_AT_IMPORT"] = str(int(os.environ.get("SET_AT_IMPORT", "0")) + 1)
 {KINDS["processes"].format(seconds=0.2, result='[os.getpid(), os.environ["SET_AT_IMPORT"]]')}
 """
-    run = several(play, source, range(3), at_once=3, environment={"WHIPSNAKE_LOG": "info"}, files={"data.txt": "data"})
+    run = several(
+        play, source, range(3), at_once=3, kind="processes", environment={"WHIPSNAKE_LOG": "info"}, files={"data.txt": "data"}
+    )
     first, *others = run.stdout.splitlines()
-    assert (first, {*others}) == ("imported None", {"imported isolated"}), run.story()
+    assert (first, {*others}) == ("imported processes", {"imported isolated"}), run.story()
     assert 2 <= len({process for process, _ in run.responses}) <= len(others)
     assert {times for _, times in run.responses} == {"1"}
     assert re.search(f"import the function themselves: its import (left|started) .*{reason}", run.stderr)
@@ -292,7 +301,7 @@ signal.signal(signal.SIGUSR1, lambda *_: print("usr1", flush=True))
 {KINDS["processes"].format(seconds=0.1, result="event")}
 """
     usr1 = step(idle_signal={"name": "SIGUSR1", "after_ms": 50, "until_output": "usr1\nusr1\n"})
-    run = several(play, source, [0, 1, usr1, 2, 3], at_once=2)
+    run = several(play, source, [0, 1, usr1, 2, 3], at_once=2, kind="processes")
     assert sorted(run.responses) == [0, 1, 2, 3]
     assert sorted(run.stdout.splitlines()) == ["signal 15", "signal 15", "usr1", "usr1"]
     assert run.ending == "exit code 5"
@@ -445,7 +454,8 @@ def test_each_worker_writes_to_connections_of_its_own(play: PlayFunction, tmp_pa
 
 def test_a_log_provider_that_is_not_there_costs_nothing_but_a_word(play: PlayFunction) -> None:
     variables = {"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": "/nowhere"}
-    run = several(play, KINDS["processes"].format(seconds=0, result="event"), [1], at_once=1, environment=variables)
+    source = KINDS["processes"].format(seconds=0, result="event")
+    run = several(play, source, [1], at_once=1, kind="processes", environment=variables)
     assert run.response == 1
     assert run.stderr == (
         "whipsnake: could not reach /nowhere, where standard output is to go: No such file or directory (os error 2)\n"

@@ -2,6 +2,7 @@
 
 import email
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -42,8 +43,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def invoke(installed: Installed, project: Path, handler: str = "app.handler") -> object:
-    ran = installed.run("whipsnake", "invoke", handler, "--event", "event.json", cwd=project)
+def invoke(installed: Installed, project: Path, handler: str = "app.handler", event: str = "event.json") -> object:
+    ran = installed.run("whipsnake", "invoke", handler, "--event", event, cwd=project)
     return json.loads(ran.stdout)
 
 
@@ -72,6 +73,31 @@ def test_it_has_the_command_the_bootstrap_the_types_and_the_plugin(wheel: Path) 
     for crate in ("pyo3", "tokio", "clap"):
         assert re.search(rf"^{crate} \d", licences, re.MULTILINE)
     assert not re.search(r"^(windows|pyo3-build-config)", licences, re.MULTILINE)
+
+
+def test_it_can_be_built_from_a_source_distribution(
+    wheel: Path, installed: Installed, repository: Path, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("source")
+    python = os.environ["WHIPSNAKE_WHEEL_PYTHON"]
+    build: list[str | Path] = ["uv", "build", "--quiet", "--python", python, "--out-dir", folder]
+    subprocess.run([*build, "--sdist", repository / "python"], check=True)
+    (source,) = folder.glob("*.tar.gz")
+    subprocess.run([*build, "--wheel", source], cwd=folder, check=True)
+    (built,) = folder.glob("*.whl")
+    assert built.name == wheel.name
+    assert python_of(built) == python_of(wheel)
+    environment = folder / ".venv"
+    subprocess.run(["uv", "venv", "--quiet", "--python", installed.python, environment], check=True)
+    subprocess.run(["uv", "pip", "install", "--quiet", "--python", environment, built], check=True)
+    assert isinstance(invoke(Installed(environment, installed.python), project, "app.imported", '"json"'), str)
+
+
+def python_of(wheel: Path) -> dict[str, bytes | None]:
+    """What is in a wheel. Programs may differ: they come from two folders."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(archive.namelist())
+        return {name: archive.read(name) if name.endswith((".py", "METADATA", ".txt")) else None for name in names}
 
 
 def test_a_function_runs_on_the_virtual_environments_python(installed: Installed, project: Path) -> None:
@@ -158,6 +184,12 @@ def test_plain_python_imports_what_functions_import(installed: Installed, tmp_pa
     assert installed.run("python", "-c", source, cwd=tmp_path).stdout == "201 0.1.0\n"
     imported = "import awslambdaric"
     assert "ModuleNotFoundError" in installed.run("python", "-c", imported, cwd=tmp_path, code=1).stderr
+
+
+def test_doctor_tells_about_the_environments_python(installed: Installed, project: Path) -> None:
+    told = installed.run("whipsnake", "doctor", cwd=project).stdout
+    assert f"of {installed.python.parents[1]}: " in told
+    assert "it does not run here" not in told
 
 
 def test_the_bootstrap_alone_says_whose_it_is(installed: Installed, tmp_path: Path) -> None:

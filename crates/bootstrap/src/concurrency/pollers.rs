@@ -30,6 +30,8 @@ pub fn serve(
     number: u16,
 ) -> Result<Ending, Ending> {
     standard_streams::share(py)?;
+    // Those that have been started serve already while the others are started.
+    let _idle = server.waiter.idle();
     let make_waiter = || Waiter::without_signals(py);
     let pollers = Pollers::start(py, server, handler, environment, number, &make_waiter)?;
     Ok(pollers.outlast(py, server, || Ok(())))
@@ -43,6 +45,7 @@ pub fn serve_on_loop(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
+    let _idle = server.waiter.idle();
     let tasks = py.import("whipsnake._tasks")?;
     let event_loop = server.waiter.event_loop.opened(py)?;
     let handler = Handler::from(tasks.call_method1("on_loop", (handler.function(py),))?);

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
 use super::contents::{Contents, Entry};
+use crate::progress::Progress;
 
 /// The most that deflate can do.
 const LEVEL: i64 = 9;
@@ -49,6 +50,7 @@ impl Moment {
 /// Writes the contents by the order of their paths, all of them as of one time; folders are not written, they follow from the
 /// paths.
 pub fn write(contents: &Contents, modified: Moment) -> ZipResult<Vec<u8>> {
+    let _shown = Progress::of("compressing");
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)

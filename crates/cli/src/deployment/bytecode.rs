@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{failure::Failure, python::Interpreter};
+use crate::{failure::Failure, progress::Progress, python::Interpreter};
 
 /// How bytecode is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -76,6 +76,7 @@ pub fn compile(
 ) -> Result<Vec<Option<Vec<u8>>>, Failure> {
     let name = interpreter.executable.display();
     let failed = |what: &str| Failure::new(format!("compiling modules with {name}: {what}"));
+    let _shown = Progress::of(format!("compiling {} modules", sources.len()));
     let mut compiler = Command::new(&interpreter.executable);
     let set = env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"PYTHON"));
     for name in set {

@@ -1,6 +1,12 @@
 //! The bootstrap: which CPython it embeds, and whether Lambda can run it.
 
-use std::{fmt::Write, fs, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{
+    fmt::Write,
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde::Deserialize;
 
@@ -32,11 +38,16 @@ struct Answers {
     glibc: String,
 }
 
-/// Tells about the bootstrap. Returns the version of its CPython, such as 3.14.
-pub fn describe(bootstrap: &Path, told: &mut String) -> Option<String> {
+/// Tells about the bootstrap, which may use the Python at a path, with a library in a folder. Returns the version of its CPython,
+/// such as 3.14.
+pub fn describe(bootstrap: &Path, python: Option<(String, PathBuf)>, told: &mut String) -> Option<String> {
     _ = writeln!(told, "Bootstrap\n  {}", bootstrap.display());
-    let output = Command::new(bootstrap).arg0("python3").args(["-I", "-c", QUESTIONS]).env_clear().output();
-    let answers: Option<Answers> = output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok());
+    let mut command = Command::new(bootstrap);
+    command.arg0("python3").args(["-I", "-c", QUESTIONS]).env_clear();
+    if let Some((python, library_folder)) = python {
+        command.env("WHIPSNAKE_PYTHON", python).env("LD_LIBRARY_PATH", library_folder);
+    }
+    let answers: Option<Answers> = command.output().ok().and_then(|output| serde_json::from_slice(&output.stdout).ok());
     match &answers {
         None => {
             told.push_str("  it does not run here as a bootstrap with a CPython in it: build one with `make build`\n")

@@ -3,12 +3,13 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use super::{architecture::Architecture, contents::ROOT, crates, elf::Elf, image, prefix::Prefix};
 use crate::{
     failure::Failure,
+    progress,
     python::{
         Interpreter,
         library::{Choice, Kind},
@@ -79,16 +80,16 @@ pub fn build(
         let verb = vec!["zigbuild".to_owned(), "--target".into(), format!("{triple}.{}", image::GLIBC)];
         (verb, format!("{triple}/release/bootstrap"))
     };
-    let status = Command::new("cargo")
+    let mut cargo = Command::new("cargo");
+    cargo
         .args(&verb)
         .args(["--quiet", "--locked", "--release", "--package", crates::BOOTSTRAP])
         .current_dir(source)
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(source))
         .env("PYO3_CONFIG_FILE", &configuration)
-        .env("WHIPSNAKE_LAYER", ROOT)
-        .stdin(Stdio::null())
-        .status()
+        .env("WHIPSNAKE_LAYER", ROOT);
+    let status = progress::run("building the bootstrap", &mut cargo, b"")
         .map_err(|error| Failure::new(format!("running cargo, see https://rustup.rs: {error}")))?;
     if !status.success() {
         let cross = if verb.len() > 1 {

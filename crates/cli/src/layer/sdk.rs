@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     env, fs, io,
-    io::Write,
     path::Path,
-    process::{self, Command, Stdio},
+    process::{self, Command},
 };
 
 use crate::{
     failure::Failure,
+    progress,
     python::{Interpreter, on_path},
 };
 
@@ -102,19 +102,15 @@ fn install(interpreter: &Interpreter, folder: &Path) -> Result<(), Failure> {
         Failure::new("uv is needed to fetch the SDK: see https://docs.astral.sh/uv, or use `make layer SDK=1`")
     })?;
     let failed = |what: &str| Failure::new(format!("installing the SDK (layer/sdk.txt) with {}: {what}", uv.display()));
-    let mut installing = Command::new(&uv)
+    let mut installing = Command::new(&uv);
+    installing
         .args(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"])
         .args(["--no-compile-bytecode", "--requirement", "-", "--python"])
         .arg(&interpreter.executable)
         .arg("--target")
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .spawn()
+        .arg(folder);
+    let status = progress::run("fetching the SDK", &mut installing, REQUIREMENTS.as_bytes())
         .map_err(|error| failed(&error.to_string()))?;
-    if let Some(mut pipe) = installing.stdin.take() {
-        pipe.write_all(REQUIREMENTS.as_bytes()).map_err(|error| failed(&error.to_string()))?;
-    }
-    let status = installing.wait().map_err(|error| failed(&error.to_string()))?;
     if status.success() { Ok(()) } else { Err(failed("see above")) }
 }
 

@@ -14,7 +14,11 @@ const LIST: &str = include_str!("../../../../layer/trim.json");
 pub struct Trim {
     name: String,
     /// Paths below the standard library's folder; `*` stands for any characters but a slash.
+    #[serde(default)]
     paths: Vec<String>,
+    /// Such paths, of files that stay and whose bytecode is left out: Python compiles them when they are imported.
+    #[serde(default)]
+    bytecode: Vec<String>,
     /// Paths with the module in C that makes each superfluous: left out where the Python has that.
     #[serde(default)]
     replaced: BTreeMap<String, String>,
@@ -41,6 +45,11 @@ impl Trim {
     /// Whether something is left out, by its path below the standard library's folder.
     pub fn covers(&self, path: &str) -> bool {
         self.replaced.contains_key(path) || self.paths.iter().any(|pattern| matches(pattern, path))
+    }
+
+    /// Whether a file's bytecode is left out.
+    pub fn covers_bytecode_of(&self, path: &str) -> bool {
+        self.bytecode.iter().any(|pattern| matches(pattern, path))
     }
 }
 
@@ -80,6 +89,14 @@ mod tests {
         let is_left_out = |path: &str| list.iter().any(|trim| trim.covers(path));
         assert!(is_left_out("_pydatetime.py") && is_left_out("_pyio.py"));
         assert!(!is_left_out("_pydecimal.py"));
+    }
+
+    #[test]
+    fn a_table_stays_without_its_bytecode() {
+        let list = list(&[]).expect("a good list");
+        let table = "encodings/mac_greek.py";
+        assert!(list.iter().any(|trim| trim.covers_bytecode_of(table)) && !list.iter().any(|trim| trim.covers(table)));
+        assert!(!list.iter().any(|trim| trim.covers_bytecode_of("encodings/cp1252.py")));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::folder;
 use crate::{
     deployment::{architecture::Architecture, contents::Entry},
     failure::Failure,
+    progress,
     python::{Interpreter, on_path},
 };
 
@@ -79,7 +80,7 @@ fn run_installer(
         // What is built here would be for this machine.
         installing.args(["--only-binary", ":all:"]);
     }
-    installing.arg("--target").arg(folder).arg("--requirement").arg(requirements).stdin(Stdio::null());
+    installing.arg("--target").arg(folder).arg("--requirement").arg(requirements);
     // Nothing is to be said on standard output but the result.
     installing.stdout(Stdio::null());
     let what = format!(
@@ -88,7 +89,8 @@ fn run_installer(
         interpreter.minor_version(),
         Path::new(installing.get_program()).display()
     );
-    let status = installing.status().map_err(|error| Failure::new(format!("{what}: {error}")))?;
+    let status =
+        progress::run(&what, &mut installing, b"").map_err(|error| Failure::new(format!("{what}: {error}")))?;
     if status.success() {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{Interpreter, library::Library};
+use crate::progress::Progress;
 
 /// The smallest Python there can be.
 const PROGRAM: &str = "
@@ -45,6 +46,7 @@ pub fn link(
     library: &Library,
     check: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(), String> {
+    let _shown = Progress::of("linking libpython on trial");
     let folder = env::temp_dir().join(format!("whipsnake-libpython-{}", process::id()));
     let tried = fs::create_dir_all(&folder)
         .map_err(|error| format!("creating {}: {error}", folder.display()))

@@ -61,6 +61,7 @@ pub fn function(scratch: &Scratch, fifo: &Path, line: &str) -> Function {
         task: scratch.0.clone(),
         bootstrap: scratch.script("bootstrap", line),
         memory: 128,
+        init_timeout: None,
         timeout: Duration::from_secs(60),
         region: "us-east-1".to_owned(),
         environment: [("FIFO".to_owned(), fifo.display().to_string())].into(),

@@ -108,7 +108,7 @@ SECTION = Section(
                         files=ECHO,
                         events=[event("a", headers={"Lambda-Runtime-Aws-Request-Id": "a b"})],
                         shows={"calls": ["GET next"], "ending": "exit code 1"},
-                        better=Better("one sentence says why", {"stderr": one_sentence("could not post the response", "uri")}),
+                        better=Better("one sentence says why", {"stderr": one_sentence("request id cannot be part of a URL")}),
                     ),
                 ],
             ),

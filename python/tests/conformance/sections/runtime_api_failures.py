@@ -32,7 +32,7 @@ BAD_ANSWERS: dict[str, tuple[Step, str]] = {
     "403": (step(status=403, body="Forbidden"), "403 Forbidden"),
     "410": (step(status=410), "410 Gone"),
     "302": (step(status=302, headers=[["Location", "/elsewhere"]]), "302 Found"),
-    "204 without an id": (step(status=204, headers=[]), "204 No Content"),
+    "204 without an id": (step(status=204, headers=[]), f"no {ID} header"),
     "200 without an id": (event({}, headers={ID: None}), f"no {ID} header"),
     "an empty id": (event({}, headers={ID: ""}), f"no {ID} header"),
 }

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process,
+    time::Duration,
 };
 
 use whipsnake_emulator::Function;
@@ -22,11 +23,15 @@ def listen(port):
     # The process before this one may still hold the port.
     for attempt in range(50):
         try:
-            return debugpy.listen(("127.0.0.1", port))
+            debugpy.listen(("127.0.0.1", port))
+            break
         except (OSError, RuntimeError) as error:
             if attempt == 49:
                 return os.write(2, f"whipsnake: debugpy does not listen on port {port}: {error}\n".encode())
             time.sleep(0.05)
+    if os.environ.pop("WHIPSNAKE_DEBUGPY_WAITS", None):
+        os.write(2, b"whipsnake: waiting for an editor to attach\n")
+        debugpy.wait_for_client()
 
 
 if port := os.environ.pop("WHIPSNAKE_DEBUGPY", None):
@@ -39,15 +44,20 @@ except ImportError:
     sys.modules["sitecustomize"] = ours
 "#;
 
+/// Who looks at a variable has time.
+const TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Has debugpy listen in every process of the function.
 pub struct Debugpy {
     port: u16,
+    waits: bool,
+    has_timeout: bool,
     folder: PathBuf,
 }
 
 impl Debugpy {
-    /// Makes sure that the function can import it.
-    pub fn prepare(port: u16, arguments: &FunctionArguments) -> Result<Debugpy, Failure> {
+    /// Makes sure that the function can import it. Where it `waits`, the function is imported when an editor has attached.
+    pub fn prepare(port: u16, waits: bool, arguments: &FunctionArguments) -> Result<Debugpy, Failure> {
         let function = arguments.function()?;
         let path = function.environment.get("PYTHONPATH").cloned().unwrap_or_default();
         let is_there = |folder: &Path| folder.join("debugpy").is_dir();
@@ -62,7 +72,7 @@ impl Debugpy {
             .and_then(|()| fs::write(folder.join("sitecustomize.py"), SITECUSTOMIZE))
             .map_err(|error| Failure::new(format!("preparing debugpy in {}: {error}", folder.display())))?;
         display::say(&format!("debugpy listens on 127.0.0.1:{port}: attach an editor to it"));
-        Ok(Debugpy { port, folder })
+        Ok(Debugpy { port, waits, has_timeout: arguments.configuration.has_timeout(), folder })
     }
 
     /// Has it listen in `function`.
@@ -71,6 +81,13 @@ impl Debugpy {
         let separator = if path.is_empty() { "" } else { ":" };
         *path = format!("{}{separator}{path}", self.folder.display());
         function.environment.insert("WHIPSNAKE_DEBUGPY".to_owned(), self.port.to_string());
+        if self.waits {
+            function.environment.insert("WHIPSNAKE_DEBUGPY_WAITS".to_owned(), "1".to_owned());
+        }
+        function.init_timeout = Some(TIMEOUT);
+        if !self.has_timeout {
+            function.timeout = TIMEOUT;
+        }
         // It warns about modules that are frozen into CPython and cannot be stepped into.
         function.environment.insert("PYDEVD_DISABLE_FILE_VALIDATION".to_owned(), "1".to_owned());
     }

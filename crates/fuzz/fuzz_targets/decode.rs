@@ -1,0 +1,4 @@
+#![no_main]
+#![allow(missing_docs)]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| whipsnake_fuzz::decode(bytes));

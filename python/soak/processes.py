@@ -1,0 +1,51 @@
+"""What the processes of a runtime use, and how fast that grows."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Sample:
+    n: int
+    resident: int
+    """Bytes, of all processes together."""
+    descriptors: int
+    threads: int
+
+
+def sample(n: int, process: int) -> Sample:
+    resident = descriptors = threads = 0
+    for one in tree(process):
+        folder = Path(f"/proc/{one}")
+        try:
+            resident += int((folder / "statm").read_text().split()[1]) * PAGE
+            descriptors += len([*(folder / "fd").iterdir()])
+            threads += len([*(folder / "task").iterdir()])
+        except OSError:
+            # It has just ended.
+            continue
+    return Sample(n, resident, descriptors, threads)
+
+
+def tree(process: int) -> Iterator[int]:
+    """A process and those below it."""
+    yield process
+    try:
+        children = [child for file in Path(f"/proc/{process}/task").glob("*/children") for child in file.read_text().split()]
+    except OSError:
+        return
+    for child in children:
+        yield from tree(int(child))
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Of the straight line that fits best, by least squares."""
+    if len(points) < 2:
+        return 0.0
+    mean_x, mean_y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
