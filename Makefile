@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins soak \
-	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds clean cli python venv layer-venv wheel-venv \
+	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools layer-test-here layer-test-arm64 test-concurrency
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
@@ -189,6 +189,10 @@ site-test: site ## Checks that the site is whole, and that what is wrong with a 
 	@WHIPSNAKE_SITE=$(SITE) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/site-venv/bin/pytest --quiet python/tests/documentation
 
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
+order: build cli ## Writes anew which functions of a static CPython a start calls (needs valgrind; LIBPYTHON=static)
+	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap > $(TARGET)/start.order
+	@mv $(TARGET)/start.order crates/bootstrap/start.order
+
 # BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".
 QUICK ?=
 COLD_DISK ?=

@@ -26,6 +26,9 @@ const NOT_OF_FUNCTIONS: &[&str] =
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
 
+/// Functions of CPython that run until an event is answered, one name a line.
+const ORDER: &str = "start.order";
+
 /// Compiles modules to marshalled code, and tells about the interpreter.
 const FREEZE: &str = include_str!("freeze.py");
 
@@ -117,8 +120,35 @@ fn link(library_folder: Option<&str>, is_shared: bool) {
         println!("cargo:rustc-link-arg=-no-pie");
         println!("cargo:rustc-link-arg=-Wl,--wrap=fmod,--wrap=hypot");
         println!("cargo:rustc-cfg=libpython_static");
+        order_functions();
     }
     println!("cargo:rustc-check-cfg=cfg(libpython_static)");
+}
+
+/// Puts the functions of CPython that a start calls beside each other: the kernel maps a file in pieces of 64 KB, of which nearly every
+/// one has such a function in it otherwise. `make order` writes their names anew; one that a CPython does not have does no harm.
+fn order_functions() {
+    let names = fs::canonicalize(ORDER).expect("the file is beside this one");
+    println!("cargo:rerun-if-changed={}", names.display());
+    let option = format!("-Wl,--symbol-ordering-file={},--no-warn-symbol-ordering", names.display());
+    if linker_takes(&option) {
+        println!("cargo:rustc-link-arg-bins={option}");
+    }
+}
+
+/// LLVM's linker does, which Rust brings for x86_64; the GNU one does not.
+fn linker_takes(option: &str) -> bool {
+    let variable = |name: &str| env::var(name).unwrap_or_default();
+    let out = Path::new(&variable("OUT_DIR")).join("linked");
+    let source = out.with_extension("rs");
+    fs::write(&source, "fn main() {}").expect("OUT_DIR can be written");
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc.args(["--target", &variable("TARGET"), "-C", &format!("link-arg={option}"), "-o"]).arg(out).arg(source);
+    rustc.args(variable("CARGO_ENCODED_RUSTFLAGS").split('\x1f').filter(|flag| !flag.is_empty()));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        rustc.args(["-C", &format!("linker={linker}")]);
+    }
+    rustc.output().is_ok_and(|linked| linked.status.success())
 }
 
 struct Module {

@@ -3,6 +3,7 @@
 #[cfg(doc)]
 use crate::Fault;
 use crate::Response;
+use crate::connection::{Broken, Connection};
 use crate::error::{Call, Error, Kind};
 use crate::invocation::{Invocation, Ticket};
 use crate::streaming::{self, StreamedResponse};
@@ -10,15 +11,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER, USER_AGENT};
 use http::request::Builder;
 use http::response::Parts;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Collected};
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::{Request, StatusCode};
 use lambda_runtime_api_client::body::Body;
-use lambda_runtime_api_client::{BoxError, PooledClient};
-use std::time::Duration;
+use std::sync::Arc;
 
 const VERSION: &str = "/2018-06-01/runtime";
-const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
+pub(crate) const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
 const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
@@ -26,16 +24,13 @@ const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-
 /// What Lambda is told of a failure after a restore, whatever the type of the exception.
 const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
 
-/// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
-const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
-
 /// How much of an answer that reports an error is kept, in bytes.
 const LONGEST_COMPLAINT: usize = 1024;
 
 /// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) http: PooledClient,
+    pub(crate) connection: Arc<Connection>,
     user_agent: HeaderValue,
 }
 
@@ -45,18 +40,9 @@ impl Client {
     /// # Errors
     /// When the endpoint cannot be one.
     pub fn new(endpoint: &str, user_agent: &str) -> Result<Self, Error> {
-        let bad_endpoint = || Error { call: Call::Connect, kind: Kind::Endpoint(endpoint.to_owned()) };
-        let uri: Uri = endpoint.parse().map_err(|_| bad_endpoint())?;
-        let authority = uri.authority().ok_or_else(bad_endpoint)?;
-        if authority.host().is_empty() || (authority.port_u16().is_none() && authority.as_str().contains(':')) {
-            return Err(bad_endpoint());
-        }
-        let mut connector = HttpConnector::new();
-        // A small response must not wait for the acknowledgement of the packet before it.
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(TIME_TO_CONNECT));
-        let http = PooledClient::builder().with_connector(connector).with_endpoint(uri).build();
-        Ok(Self { http, user_agent: header_value(user_agent) })
+        let connection = Connection::to(endpoint)
+            .ok_or_else(|| Error { call: Call::Connect, kind: Kind::Endpoint(endpoint.to_owned()) })?;
+        Ok(Self { connection: Arc::new(connection), user_agent: header_value(user_agent) })
     }
 
     /// Waits for the next invocation, as long as it takes.
@@ -99,10 +85,10 @@ impl Client {
             .header(TRAILER, streaming::TRAILERS)
             .body(body)
             .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
-        let answer = self.http.call(request);
-        let answer = Box::pin(async {
-            let (parts, body) = answer.await?.into_parts();
-            Ok((parts, body.collect().await.map_or_else(|_| Bytes::new(), Collected::to_bytes)))
+        let connection = Arc::clone(&self.connection);
+        let answer = Box::pin(async move {
+            let (parts, body) = connection.exchange(request).await?;
+            Ok((parts, body.unwrap_or_default()))
         });
         Ok(StreamedResponse::new(sender, answer))
     }
@@ -139,7 +125,7 @@ impl Client {
         if parts.status != StatusCode::OK {
             return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
         }
-        self.http.reset_pool();
+        self.connection.forget();
         Ok(())
     }
 
@@ -185,22 +171,21 @@ impl Client {
         let send = |again| {
             let request = request.clone().map(|()| Body::from(body.clone()));
             async move {
-                let (parts, body) = self.http.call(request).await?.into_parts();
-                // Read to the end, or the connection cannot be used again.
-                let body = match body.collect().await {
-                    Ok(body) => body.to_bytes(),
-                    // The status has said it all.
-                    Err(_) if call != Call::Next => Bytes::new(),
-                    Err(error) => return Err(error.into()),
+                let (parts, body) = self.connection.exchange(request).await?;
+                let body = match body {
+                    Err(error) if call == Call::Next => return Err(Broken::Exchange(error)),
+                    // Of any other answer the status has said it all.
+                    body => body.unwrap_or_default(),
                 };
-                Ok::<_, BoxError>(Answered { parts, body, again })
+                Ok(Answered { parts, body, again })
             }
         };
         let answer = match send(false).await {
-            Err(error) if !is_connect_error(&error) => send(true).await,
+            Err(Broken::Exchange(_)) => send(true).await,
+            // No connection at all: it makes no sense to try again.
             outcome => outcome,
         };
-        answer.map_err(|source| Error { call, kind: Kind::Transport(source) })
+        answer.map_err(|source| Error { call, kind: Kind::Transport(source.into()) })
     }
 }
 
@@ -215,11 +200,6 @@ pub(crate) struct Answered {
     pub body: Bytes,
     /// Whether the request was sent a second time.
     again: bool,
-}
-
-/// Whether there was no connection at all, so that it makes no sense to try again.
-fn is_connect_error(error: &BoxError) -> bool {
-    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
 }
 
 pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{Request, StatusCode};
 use lambda_runtime_api_client::body::Body;
+use std::sync::Arc;
 
 const VERSION: &str = "/2020-01-01/extension";
 const NAME: HeaderName = HeaderName::from_static("lambda-extension-name");
@@ -32,7 +33,8 @@ impl Client {
             .body(Body::empty())
             .map_err(|source| Error { call: Call::Register, kind: Kind::Request(source) })?;
         // The init phase lasts until every extension asks for an event. This one never gets any, so nobody waits for the answer.
-        tokio::spawn(self.http.call(poll));
+        let connection = Arc::clone(&self.connection);
+        tokio::spawn(async move { drop(connection.exchange(poll).await) });
         Ok(())
     }
 }

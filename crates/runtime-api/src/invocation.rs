@@ -1,10 +1,20 @@
 //! One invocation, as `/next` delivers it.
 
-use crate::client::answer_path;
+use crate::client::{INVOCATION_ID, answer_path};
 use crate::error::Kind;
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderName};
 use http::uri::PathAndQuery;
+
+// Names are taken apart and checked once, when this is compiled.
+const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
+const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
+const FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
+const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
+const TENANT_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-tenant-id");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
+const IDENTITY: HeaderName = HeaderName::from_static("lambda-runtime-cognito-identity");
 
 /// What has to come back with an answer: which invocation it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,20 +56,20 @@ impl Invocation {
     /// # Errors
     /// Where its request id is missing, or could be no part of a path.
     pub fn read(headers: &HeaderMap, payload: Bytes) -> Result<Self, Kind> {
-        let request_id = text(headers, "lambda-runtime-aws-request-id").ok_or(Kind::NoRequestId)?;
+        let request_id = text(headers, REQUEST_ID).ok_or(Kind::NoRequestId)?;
         if !can_be_in_a_path(&request_id) {
             return Err(Kind::RequestId(request_id.chars().take(40).collect()));
         }
-        let ticket = Ticket { request_id, invocation_id: text(headers, "lambda-runtime-invocation-id") };
+        let ticket = Ticket { request_id, invocation_id: text(headers, INVOCATION_ID) };
         Ok(Self {
             ticket,
-            deadline: text(headers, "lambda-runtime-deadline-ms").and_then(|ms| leading_integer(&ms)),
-            function_arn: text(headers, "lambda-runtime-invoked-function-arn"),
-            trace_id: text(headers, "lambda-runtime-trace-id"),
-            tenant_id: text(headers, "lambda-runtime-aws-tenant-id"),
-            client_context: text(headers, "lambda-runtime-client-context"),
-            identity: text(headers, "lambda-runtime-cognito-identity"),
-            content_type: text(headers, "content-type"),
+            deadline: text(headers, DEADLINE).and_then(|ms| leading_integer(&ms)),
+            function_arn: text(headers, FUNCTION_ARN),
+            trace_id: text(headers, TRACE_ID),
+            tenant_id: text(headers, TENANT_ID),
+            client_context: text(headers, CLIENT_CONTEXT),
+            identity: text(headers, IDENTITY),
+            content_type: text(headers, CONTENT_TYPE),
             payload,
         })
     }
@@ -81,7 +91,7 @@ fn can_be_in_a_path(request_id: &str) -> bool {
 
 /// A header as text; absent when missing or empty, the first when repeated. Bytes that are not UTF-8 are replaced: one odd
 /// header must not cost the invocation.
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let value = headers.get(name)?.as_bytes().trim_ascii();
     (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
 }

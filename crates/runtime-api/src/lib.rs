@@ -9,13 +9,14 @@
 //! Nothing here knows Python. What the Runtime API's headers mean is in [`invocation`], what a function's failure looks
 //! like on the wire in [`fault`], what can go wrong between us and Lambda in [`error`].
 //!
-//! The HTTP client is `lambda_runtime_api_client`, the types of streamed responses are `lambda_runtime`'s, and no other crate of
-//! the workspace imports either: `lambda_runtime::run` itself is not used because it refuses invocations that the managed
-//! Python runtime serves (docs/architecture.md).
+//! HTTP is hyper's, the types of bodies and of streamed responses are AWS's (`lambda_runtime` and `lambda_runtime_api_client`), and no
+//! other crate of the workspace imports them: `lambda_runtime::run` itself is not used because it refuses invocations that the
+//! managed Python runtime serves (docs/architecture.md).
 
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod connection;
 pub mod error;
 pub mod extension;
 pub mod fault;

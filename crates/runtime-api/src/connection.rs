@@ -1,0 +1,140 @@
+//! The connection to the Runtime API: one, used again and again.
+//!
+//! A pool of connections costs more than an exchange over one of them. A request that finds the connection in use, or closed, makes
+//! another.
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::response::Parts;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Collected};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use lambda_runtime_api_client::body::Body;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
+const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
+
+/// How much is read at once, at most.
+const LARGEST_READ: usize = 1024 * 1024;
+
+/// The default port of HTTP, which a `Host` does not name.
+const HTTP: u16 = 80;
+
+/// Where the Runtime API is, and the connection to it while nobody uses it.
+pub(crate) struct Connection {
+    /// `host:port`.
+    address: String,
+    host: HeaderValue,
+    idle: Mutex<Option<SendRequest<Body>>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// There was no connection at all.
+    Unreachable(std::io::Error),
+    /// It ended before the answer did, or the answer is no HTTP.
+    Exchange(hyper::Error),
+}
+
+impl Connection {
+    /// None where `endpoint` is not `host:port` or `host`. Connects at the first request.
+    pub(crate) fn to(endpoint: &str) -> Option<Self> {
+        let uri: Uri = endpoint.parse().ok()?;
+        let authority = uri.authority()?;
+        if authority.host().is_empty() || (authority.port_u16().is_none() && authority.as_str().contains(':')) {
+            return None;
+        }
+        let (host, port) = (authority.host(), authority.port_u16().unwrap_or(HTTP));
+        let address = format!("{host}:{port}");
+        let host = if port == HTTP { host } else { &address }.parse().ok()?;
+        Some(Self { address, host, idle: Mutex::new(None) })
+    }
+
+    /// Sends a request and reads the answer, whose body may break off. The connection may have been closed while nobody looked at it: as long as
+    /// nothing of the request has been taken, it goes over another one.
+    pub(crate) async fn exchange(&self, mut request: Request<Body>) -> Result<(Parts, hyper::Result<Bytes>), Broken> {
+        request.headers_mut().insert(HOST, self.host.clone());
+        loop {
+            let idle = self.idle().take();
+            let was_idle = idle.is_some();
+            let mut sender = match idle {
+                Some(sender) => sender,
+                None => self.connect().await?,
+            };
+            if let Err(closed) = sender.ready().await {
+                if was_idle {
+                    continue;
+                }
+                return Err(Broken::Exchange(closed));
+            }
+            match sender.try_send_request(request).await {
+                Ok(answer) => {
+                    let (parts, body) = answer.into_parts();
+                    // Only read to its end, or the connection cannot be used again.
+                    let body = body.collect().await.map(Collected::to_bytes);
+                    if body.is_ok() {
+                        *self.idle() = Some(sender);
+                    }
+                    return Ok((parts, body));
+                }
+                Err(mut unsent) => match unsent.take_message() {
+                    Some(message) if was_idle => request = message,
+                    _ => return Err(Broken::Exchange(unsent.into_error())),
+                },
+            }
+        }
+    }
+
+    /// Later requests use new connections.
+    pub(crate) fn forget(&self) {
+        self.idle().take();
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Body>, Broken> {
+        let stream = timeout(TIME_TO_CONNECT, TcpStream::connect(&self.address)).await;
+        let stream = stream.unwrap_or_else(|late| Err(late.into())).map_err(Broken::Unreachable)?;
+        // A small response must not wait for the acknowledgement of the packet before it.
+        stream.set_nodelay(true).map_err(Broken::Unreachable)?;
+        let handshake = Builder::new().max_buf_size(LARGEST_READ).handshake(TokioIo::new(stream));
+        let (sender, connection) = handshake.await.map_err(Broken::Exchange)?;
+        // What it ends with, the request that was under way is told, too.
+        tokio::spawn(async { drop(connection.await) });
+        Ok(sender)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<SendRequest<Body>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(source) => source.fmt(f),
+            Self::Exchange(source) => source.fmt(f),
+        }
+    }
+}
+
+impl Error for Broken {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreachable(source) => source.source(),
+            Self::Exchange(source) => source.source(),
+        }
+    }
+}
