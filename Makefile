@@ -189,10 +189,6 @@ site-test: site ## Checks that the site is whole, and that what is wrong with a 
 	@WHIPSNAKE_SITE=$(SITE) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/site-venv/bin/pytest --quiet python/tests/documentation
 
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
-order: build cli ## Writes anew which functions of a static CPython a start calls (needs valgrind; LIBPYTHON=static)
-	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap > $(TARGET)/start.order
-	@mv $(TARGET)/start.order crates/bootstrap/start.order
-
 # BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".
 QUICK ?=
 COLD_DISK ?=
@@ -209,6 +205,10 @@ bench-report: bench-tools ## The same, into docs/benchmarks.md and docs/benchmar
 
 bounds: build venv ## Writes anew what a start may cost in instructions, system calls, opened files and bytes
 	WHIPSNAKE_WRITE_BOUNDS=1 $(PYTEST) python/tests/benchmarks/test_start_costs.py
+
+order: build cli ## Writes anew which functions of a static CPython a start calls (needs valgrind; LIBPYTHON=static)
+	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap > $(TARGET)/start.order
+	@mv $(TARGET)/start.order crates/bootstrap/start.order
 
 # The floor in Rust, the JSON comparison, and the packages of two of the functions.
 bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt extension_modules.txt)
