@@ -39,9 +39,9 @@ pub(crate) fn converse(stage: &Arc<Stage>, connection: Connection) {
         let path = request.path.clone();
         interrupted |= request.wanted == Some(request.body.len()) && !request.complete;
         let answerable = request.complete || interrupted;
-        record(stage, connection.number, request, interrupted);
+        let position = record(stage, connection.number, request, interrupted, answerable);
         if answerable {
-            open = answer(stage, connection, &path);
+            open = answer(stage, connection, &path, position);
         }
     }
 }
@@ -53,9 +53,19 @@ fn interruption(stage: &Stage, path: &str) -> (Option<usize>, Option<usize>) {
     answer.map_or((None, None), |answer| (answer.after_chunks, answer.after_bytes))
 }
 
-fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool) {
+/// Returns which of the script's answers it gets. In one go with recording it: of two connections, the one that is recorded first
+/// gets the earlier answer.
+fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool, answerable: bool) -> usize {
     let now = Instant::now();
     let mut state = stage.state();
+    let position = match list(&request.path) {
+        Some(list) if answerable => {
+            let used = state.used.entry(list).or_default();
+            *used += 1;
+            *used - 1
+        }
+        _ => 0,
+    };
     state.request_count += 1;
     if request.path.ends_with(NEXT) && state.first_next_us.is_none() {
         state.first_next_us = Some(state.since_spawn(request.arrived));
@@ -72,6 +82,20 @@ fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool)
     }
     drop(state);
     stage.notify();
+    position
+}
+
+/// The list of answers in the script that a request's is taken from. Events have a list of their own.
+fn list(path: &str) -> Option<&'static str> {
+    const LISTS: [(&str, &str); 6] = [
+        ("/runtime/init/error", "init_error"),
+        ("/runtime/restore/next", "restore_next"),
+        ("/runtime/restore/error", "restore_error"),
+        (extensions::REGISTER, "extension_register"),
+        ("/response", "response"),
+        ("/error", "error"),
+    ];
+    LISTS.iter().find(|(end, _)| path.ends_with(end)).map(|&(_, list)| list)
 }
 
 fn recorded(state: &State, connection: usize, request: Request, interrupted: bool) -> RecordedRequest {
@@ -97,39 +121,29 @@ fn answered_id(path: &str) -> Option<&str> {
     rest.strip_suffix("/response").or_else(|| rest.strip_suffix("/error"))
 }
 
-fn answer(stage: &Arc<Stage>, connection: Connection, path: &str) -> Option<Connection> {
+fn answer(stage: &Arc<Stage>, connection: Connection, path: &str, position: usize) -> Option<Connection> {
     let script = &stage.script;
-    let (list, answers, usual) = if path.ends_with(NEXT) {
+    if path.ends_with(NEXT) {
         return answer_next(stage, connection);
-    } else if path.ends_with("/runtime/init/error") {
-        ("init_error", &script.init_error, accepted())
-    } else if path.ends_with("/runtime/restore/next") {
-        ("restore_next", &script.restore_next, Response::json(200, ""))
-    } else if path.ends_with("/runtime/restore/error") {
-        ("restore_error", &script.restore_error, accepted())
-    } else if path == extensions::REGISTER {
-        (
-            "extension_register",
-            &script.extension_register,
-            extensions::registered(&extensions::identifier(0), "f", "app.handler"),
-        )
-    } else if path == extensions::NEXT {
+    }
+    if path == extensions::NEXT {
         stage.wait_while_running(|_| false);
         return None;
-    } else if path.ends_with("/response") {
-        ("response", &script.response, accepted())
-    } else if path.ends_with("/error") {
-        ("error", &script.error, accepted())
-    } else {
-        let unknown = Response::json(404, r#"{"errorMessage":"Not found","errorType":"NotFound"}"#);
-        return deliver(stage, connection, &unknown, &Answer::default(), || (), || ());
-    };
-
-    let position = {
-        let mut state = stage.state();
-        let used = state.used.entry(list).or_default();
-        *used += 1;
-        *used - 1
+    }
+    let (answers, usual) = match list(path) {
+        Some("init_error") => (&script.init_error, accepted()),
+        Some("restore_next") => (&script.restore_next, Response::json(200, "")),
+        Some("restore_error") => (&script.restore_error, accepted()),
+        Some("extension_register") => {
+            let identifier = extensions::identifier(0);
+            (&script.extension_register, extensions::registered(&identifier, "f", "app.handler"))
+        }
+        Some("response") => (&script.response, accepted()),
+        Some("error") => (&script.error, accepted()),
+        _ => {
+            let unknown = Response::json(404, r#"{"errorMessage":"Not found","errorType":"NotFound"}"#);
+            return deliver(stage, connection, &unknown, &Answer::default(), || (), || ());
+        }
     };
     match answers.get(position) {
         Some(answer) => {
