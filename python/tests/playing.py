@@ -41,6 +41,12 @@ def step(**fields: object) -> Step:
     return Step(fields)
 
 
+def when_asked_by(pollers: int, events: Sequence[object]) -> list[object]:
+    """The events; the first is given out when so many requests wait for one, which are all that serve at once."""
+    first, *others = events
+    return [Step(first if isinstance(first, Step) else event(first), pollers=pollers), *others]
+
+
 def _with_headers(headers: Mapping[str, str | bytes | None] | None, fields: dict[str, object]) -> dict[str, object]:
     if headers:
         fields["set_headers"] = {name: as_written(value) for name, value in headers.items()}

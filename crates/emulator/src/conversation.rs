@@ -183,7 +183,12 @@ enum Turn<'a> {
 
 fn answer_next(stage: &Arc<Stage>, connection: Connection) -> Option<Connection> {
     loop {
-        match take_turn(stage) {
+        stage.state().pollers += 1;
+        stage.notify();
+        let turn = take_turn(stage);
+        stage.state().pollers -= 1;
+        stage.notify();
+        match turn {
             Turn::Step(step, _) if step.idle_signal.is_some() => signal_while_idle(stage, step),
             Turn::Step(step, number) => return answer_step(stage, connection, step, number),
             Turn::End => {
@@ -206,6 +211,13 @@ fn take_turn(stage: &Stage) -> Turn<'_> {
         let Some(step) = stage.script.next.get(position) else {
             return Turn::End;
         };
+        let wanted = step.pollers.filter(|_| served == 0).unwrap_or_default();
+        if state.pollers < wanted && state.exit.is_none() {
+            drop(state);
+            stage.wait_while_running(|state| state.pollers >= wanted || state.step != (position, served));
+            state = stage.state();
+            continue;
+        }
         if served == step.repeat.unwrap_or(1) {
             state.step = (position + 1, 0);
             continue;

@@ -105,6 +105,8 @@ pub struct Answer {
     pub idle_signal: Option<IdleSignal>,
     /// Serves the step this many times.
     pub repeat: Option<usize>,
+    /// Serves it only when so many requests wait for an event: all of those that serve at once are there.
+    pub pollers: Option<usize>,
 }
 
 /// A body written slowly.
@@ -320,6 +322,7 @@ impl Answer {
             ("signal", self.signal.is_some()),
             ("idle_signal", self.idle_signal.is_some()),
             ("repeat", self.repeat.is_some()),
+            ("pollers", self.pollers.is_some()),
         ]
         .into_iter()
         .find_map(|(field, present)| present.then_some(field))

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) step: (usize, usize),
     /// Events given out so far.
     pub(crate) events: usize,
+    /// Requests that wait for an event.
+    pub(crate) pollers: usize,
     /// Request ids that have no POST yet, and when their event began to be written.
     pub(crate) unanswered: HashMap<Vec<u8>, Instant>,
     /// How many answers of each list are used.
@@ -74,6 +76,7 @@ impl Stage {
                 latencies_us: Vec::new(),
                 step: (0, 0),
                 events: 0,
+                pollers: 0,
                 unanswered: HashMap::new(),
                 used: HashMap::new(),
                 end_signal_sent: false,

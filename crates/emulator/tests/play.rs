@@ -355,6 +355,24 @@ fn a_signal_reaches_the_handler_once_its_output_is_seen() {
 }
 
 #[test]
+fn a_step_may_wait_for_several_that_ask() {
+    let next = json!([{"event": 1, "pollers": 2}, {"event": 2}]);
+    record(json!({ "next": next }), |mut first| {
+        let mut second = first.again();
+        let waiting = thread::spawn(move || {
+            let begun = Instant::now();
+            (first.next().text().to_owned(), begun.elapsed())
+        });
+        thread::sleep(Duration::from_millis(100));
+        let text = second.next().text().to_owned();
+        let (other, waited) = waiting.join().expect("it is answered");
+        assert!(waited >= Duration::from_millis(100), "{waited:?}");
+        assert!(text != other && ["1", "2"].contains(&&*text) && ["1", "2"].contains(&&*other));
+        second.poll();
+    });
+}
+
+#[test]
 fn an_idle_signal_comes_between_two_events_on_one_poll() {
     let idle = json!({"idle_signal": {"name": "SIGUSR1", "after_ms": 1, "until_output": "caught"}});
     let scratch = Scratch::new();

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conftest import PlayFunction
-from playing import SECONDS_TO_ANSWER, Run
+from playing import SECONDS_TO_ANSWER, Run, when_asked_by
 
 ECHO = """
 import asyncio, json, os, sys, time
@@ -49,7 +49,7 @@ def served_at_once(
     """The same with room for several at once, until each event is answered."""
     variables = {"AWS_LAMBDA_MAX_CONCURRENCY": str(places), "WHIPSNAKE_CONCURRENCY": kind, **(environment or {})}
     script = {"end": "SIGTERM", "end_after_answers": True, "end_after_ms": 100, **script}
-    return served(play, AT_ONCE[kind], events, source=source, environment=variables, **script)
+    return served(play, AT_ONCE[kind], when_asked_by(places, events), source=source, environment=variables, **script)
 
 
 def seconds_to_the_end(run: Run) -> float:
