@@ -359,10 +359,8 @@ fn a_step_may_wait_for_several_that_ask() {
     let next = json!([{"event": 1, "pollers": 2}, {"event": 2}]);
     record(json!({ "next": next }), |mut first| {
         let mut second = first.again();
-        let waiting = thread::spawn(move || {
-            let begun = Instant::now();
-            (first.next().text().to_owned(), begun.elapsed())
-        });
+        let begun = Instant::now();
+        let waiting = thread::spawn(move || (first.next().text().to_owned(), begun.elapsed()));
         thread::sleep(Duration::from_millis(100));
         let text = second.next().text().to_owned();
         let (other, waited) = waiting.join().expect("it is answered");
