@@ -1,6 +1,7 @@
 //! The last line of a terminal, where it says what is going on until something else is written.
 
 use std::{
+    env,
     io::{self, IsTerminal, Write},
     sync::{Mutex, MutexGuard},
 };
@@ -17,9 +18,11 @@ struct Line {
     other_is_open: bool,
 }
 
-/// Whether standard error can have such a line: it is a terminal, and neither `NO_COLOR` nor TERM=dumb asks for plain text.
+/// Whether standard error can have such a line: it is a terminal, and neither `NO_COLOR` nor TERM=dumb asks for plain text. Where CI is
+/// set, colours are wanted of a dumb terminal too; it still cannot erase a line.
 pub fn is_possible() -> bool {
-    io::stderr().is_terminal() && display::has_colours()
+    let is_dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+    io::stderr().is_terminal() && display::has_colours() && !is_dumb
 }
 
 /// Shows `text`, as far as it fits, in the place of what is shown.

@@ -56,7 +56,8 @@ def on_terminal(cli: Path, task: Path) -> OnTerminal:
         shown: list[bytes] = []
         reading = threading.Thread(target=lambda: shown.extend(iter(lambda: read(ours), b"")))
         reading.start()
-        environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        # Where CI is set, colours are for dumb terminals too.
+        environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI")}
         subprocess.run(
             [cli, *arguments],
             cwd=task,
