@@ -22,7 +22,7 @@ from typing import IO
 
 from invocations import Load
 from ledger import Ledger
-from processes import Sample, sample, slope
+from processes import Sample, sample, slope, usual_growth
 from runtime_api import RuntimeApi
 
 FUNCTION = Path(__file__).parent / "function"
@@ -80,9 +80,9 @@ class Result:
     """Bytes, at the end."""
     resident_slope: float
     """Bytes an invocation."""
-    malloc_slope: float
-    """Bytes an invocation that were taken from malloc and not given back."""
-    blocks_slope: float
+    malloc_growth: float
+    """Bytes an invocation that are taken from malloc and not given back, usually."""
+    blocks_growth: float
     """The same in blocks of Python's own allocator."""
     descriptors: tuple[int, int]
     """After the warm-up and at the end, at their highest over an eighth of the run."""
@@ -111,8 +111,8 @@ class Result:
             f"resident set grows by {self.resident_slope:.2f} bytes an invocation": several_at_once
             or not is_long
             or self.resident_slope < 1,
-            f"malloc keeps {self.malloc_slope:.2f} bytes an invocation": several_at_once or self.malloc_slope < most_malloc,
-            f"Python keeps {self.blocks_slope:.3f} blocks an invocation": several_at_once or self.blocks_slope < most_blocks,
+            f"malloc keeps {self.malloc_growth:.2f} bytes an invocation": several_at_once or self.malloc_growth < most_malloc,
+            f"Python keeps {self.blocks_growth:.3f} blocks an invocation": several_at_once or self.blocks_growth < most_blocks,
             f"descriptors grew from {self.descriptors}": self.descriptors[1] <= self.descriptors[0] + COMES_AND_GOES,
             f"threads grew from {self.threads}": self.threads[1] <= self.threads[0] + COMES_AND_GOES,
         }
@@ -197,8 +197,8 @@ def summed_up(name: str, load: Load, ledger: Ledger, samples: list[Sample], seco
         seconds=seconds,
         resident=samples[-1].resident if samples else 0,
         resident_slope=slope([(one.n, one.resident) for one in warm]),
-        malloc_slope=slope([(n, in_use) for n, _, in_use in measured]),
-        blocks_slope=slope([(n, blocks) for n, blocks, _ in measured]),
+        malloc_growth=usual_growth([(n, in_use) for n, _, in_use in measured]),
+        blocks_growth=usual_growth([(n, blocks) for n, blocks, _ in measured]),
         descriptors=growth("descriptors"),
         threads=growth("threads"),
         kinds=dict(ledger.kinds),
@@ -224,7 +224,7 @@ def table(results: Sequence[Result]) -> str:
             one.way, f"{one.invocations:,}", f"{one.records:,}", one.mistakes + one.missing,
             f"{one.invocations / one.seconds:,.0f}", f"{one.resident / 1e6:.1f}",
 
-            f"{one.resident_slope:+.3f}", f"{one.malloc_slope:+.3f}", f"{one.blocks_slope:+.4f}",
+            f"{one.resident_slope:+.3f}", f"{one.malloc_growth:+.3f}", f"{one.blocks_growth:+.4f}",
             f"{one.descriptors[0]} to {one.descriptors[1]}", f"{one.threads[0]} to {one.threads[1]}",
         )
         for one in results

@@ -1,6 +1,8 @@
 """What the processes of a runtime use, and how fast that grows."""
 
+import itertools
 import os
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,17 @@ def tree(process: int) -> Iterator[int]:
         return
     for child in children:
         yield from tree(int(child))
+
+
+def usual_growth(points: Sequence[tuple[float, float]]) -> float:
+    """From one point to the next, for each unit between them: the median.
+
+    What every invocation leaves behind is in all of these. A cache that grows by a step, or a buffer that is in use at one
+    point and not at the next, is in few.
+    """
+    pairs = itertools.pairwise(points)
+    growths = [(later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs]
+    return statistics.median(growths) if growths else 0.0
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

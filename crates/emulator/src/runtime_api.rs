@@ -79,7 +79,7 @@ pub(crate) struct State {
     extensions: Extensions,
     /// How often the connections that wait for an event were closed.
     hang_ups: u32,
-    /// How many connections are being read from.
+    /// How many connections are being read from, or are about to be.
     reading: u32,
 }
 
@@ -257,9 +257,9 @@ impl Desk {
     }
 
     fn serve(&self, mut connection: Connection) {
+        self.state().reading += 1;
         loop {
             let mut streaming = false;
-            self.state().reading += 1;
             let read = connection.read_request_and_watch(|request| {
                 streaming = streaming || self.begins_stream(request);
                 if streaming {
@@ -283,7 +283,11 @@ impl Desk {
             let Some(response) = self.answer(&request) else {
                 return;
             };
+            // From now on: the process may answer an event, and end, before this thread has come to read again.
+            self.state().reading += 1;
             if connection.write(&response.to_bytes()).is_err() {
+                self.state().reading -= 1;
+                self.changed.notify_all();
                 return;
             }
         }
