@@ -165,10 +165,8 @@ fn add_standard_library(
         let bytes = libraries.take(&file.origin, file.bytes)?;
         contents.add(format!("{HOME}/{}", file.path), part, Entry::File(bytes));
     }
-    let library = prefix.within(&prefix.standard_library).unwrap_or_default();
-    let is_trimmed = |path: &str| {
-        let path = path.strip_prefix(&library).unwrap_or(path).trim_start_matches('/');
-        trims.iter().any(|trim| trim.covers_bytecode_of(path))
+    let is_trimmed = |source: &str| {
+        prefix.within_library(source).is_some_and(|path| trims.iter().any(|trim| trim.covers_bytecode_of(path)))
     };
     let (sources, modules): (Vec<_>, Vec<_>) =
         modules.into_iter().partition(|file| prefix.has_frozen(&file.path) || is_trimmed(&file.path));
@@ -176,7 +174,7 @@ fn add_standard_library(
         contents.add(format!("{HOME}/{}", file.path), Part::StandardLibrary, Entry::File(file.bytes));
     }
     let modules = modules.into_iter().map(|file| (format!("{HOME}/{}", file.path), file.bytes)).collect();
-    let folder = format!("{HOME}/{library}");
+    let folder = format!("{HOME}/{}", prefix.within(&prefix.standard_library).unwrap_or_default());
     let parts = [Part::StandardLibrary, Part::Bytecode, Part::StandardLibraryArchive];
     add_modules(contents, compiler, &folder, modules, how, parts)
 }

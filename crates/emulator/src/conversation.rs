@@ -12,6 +12,7 @@ use crate::{
     delivery::deliver,
     extensions,
     http::{self, Connection, Header, Request, Response},
+    list::List,
     recording::{Chunk, RecordedRequest},
     script::{Answer, End},
     stage::{Stage, State},
@@ -48,8 +49,8 @@ pub(crate) fn converse(stage: &Arc<Stage>, connection: Connection) {
 
 /// After how many chunks, or bytes, of a response the script interrupts it.
 fn interruption(stage: &Stage, path: &str) -> (Option<usize>, Option<usize>) {
-    let used = stage.state().used.get("response").copied().unwrap_or_default();
-    let answer = stage.script.response.get(used).filter(|_| path.ends_with("/response"));
+    let used = stage.state().used.get(&List::Response).copied().unwrap_or_default();
+    let answer = stage.script.response.get(used).filter(|_| List::of(path) == Some(List::Response));
     answer.map_or((None, None), |answer| (answer.after_chunks, answer.after_bytes))
 }
 
@@ -58,7 +59,7 @@ fn interruption(stage: &Stage, path: &str) -> (Option<usize>, Option<usize>) {
 fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool, answerable: bool) -> usize {
     let now = Instant::now();
     let mut state = stage.state();
-    let position = match list(&request.path) {
+    let position = match List::of(&request.path) {
         Some(list) if answerable => {
             let used = state.used.entry(list).or_default();
             *used += 1;
@@ -85,19 +86,6 @@ fn record(stage: &Stage, connection: usize, request: Request, interrupted: bool,
     position
 }
 
-/// The list of answers in the script that a request's is taken from. Events have a list of their own.
-fn list(path: &str) -> Option<&'static str> {
-    const LISTS: [(&str, &str); 6] = [
-        ("/runtime/init/error", "init_error"),
-        ("/runtime/restore/next", "restore_next"),
-        ("/runtime/restore/error", "restore_error"),
-        (extensions::REGISTER, "extension_register"),
-        ("/response", "response"),
-        ("/error", "error"),
-    ];
-    LISTS.iter().find(|(end, _)| path.ends_with(end)).map(|&(_, list)| list)
-}
-
 fn recorded(state: &State, connection: usize, request: Request, interrupted: bool) -> RecordedRequest {
     let in_json = |headers: Vec<Header>| headers.into_iter().map(|(name, value)| (name, Bytes(value))).collect();
     RecordedRequest {
@@ -122,7 +110,6 @@ fn answered_id(path: &str) -> Option<&str> {
 }
 
 fn answer(stage: &Arc<Stage>, connection: Connection, path: &str, position: usize) -> Option<Connection> {
-    let script = &stage.script;
     if path.ends_with(NEXT) {
         return answer_next(stage, connection);
     }
@@ -130,32 +117,18 @@ fn answer(stage: &Arc<Stage>, connection: Connection, path: &str, position: usiz
         stage.wait_while_running(|_| false);
         return None;
     }
-    let (answers, usual) = match list(path) {
-        Some("init_error") => (&script.init_error, accepted()),
-        Some("restore_next") => (&script.restore_next, Response::json(200, "")),
-        Some("restore_error") => (&script.restore_error, accepted()),
-        Some("extension_register") => {
-            let identifier = extensions::identifier(0);
-            (&script.extension_register, extensions::registered(&identifier, "f", "app.handler"))
-        }
-        Some("response") => (&script.response, accepted()),
-        Some("error") => (&script.error, accepted()),
-        _ => {
-            let unknown = Response::json(404, r#"{"errorMessage":"Not found","errorType":"NotFound"}"#);
-            return deliver(stage, connection, &unknown, &Answer::default(), || (), || ());
-        }
+    let Some(list) = List::of(path) else {
+        let unknown = Response::json(404, r#"{"errorMessage":"Not found","errorType":"NotFound"}"#);
+        return deliver(stage, connection, &unknown, &Answer::default(), || (), || ());
     };
-    match answers.get(position) {
+    let usual = list.usual();
+    match list.answers(&stage.script).get(position) {
         Some(answer) => {
             let response = described(usual, answer);
             deliver(stage, connection, &response, answer, || (), || ())
         }
         None => deliver(stage, connection, &usual, &Answer::default(), || (), || ()),
     }
-}
-
-fn accepted() -> Response {
-    Response::json(202, r#"{"status":"OK"}"#)
 }
 
 /// `response` with what the answer says otherwise.

@@ -24,6 +24,7 @@ mod http_event;
 mod identifiers;
 mod invocation;
 mod invoke_api;
+mod list;
 mod log;
 mod play;
 mod process;

@@ -268,8 +268,7 @@ impl Desk {
                 }
                 ControlFlow::Continue(())
             });
-            self.state().reading -= 1;
-            self.changed.notify_all();
+            self.reads_no_more();
             let Some(request) = read else {
                 return;
             };
@@ -286,11 +285,15 @@ impl Desk {
             // From now on: the process may answer an event, and end, before this thread has come to read again.
             self.state().reading += 1;
             if connection.write(&response.to_bytes()).is_err() {
-                self.state().reading -= 1;
-                self.changed.notify_all();
+                self.reads_no_more();
                 return;
             }
         }
+    }
+
+    fn reads_no_more(&self) {
+        self.state().reading -= 1;
+        self.changed.notify_all();
     }
 
     /// Whether a request of which the head has come is a streamed response that is wanted. Then its caller hears of it.

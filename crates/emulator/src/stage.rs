@@ -13,6 +13,7 @@ use rustix::{
 };
 
 use crate::{
+    list::List,
     process::{Exit, Process},
     recording::RecordedRequest,
     script::Script,
@@ -49,7 +50,7 @@ pub(crate) struct State {
     /// Request ids that have no POST yet, and when their event began to be written.
     pub(crate) unanswered: HashMap<Vec<u8>, Instant>,
     /// How many answers of each list are used.
-    pub(crate) used: HashMap<&'static str, usize>,
+    pub(crate) used: HashMap<List, usize>,
     pub(crate) end_signal_sent: bool,
 }
 

@@ -97,10 +97,15 @@ impl Prefix {
 
     /// Whether bytecode of this source, by its path below the prefix, would never be read.
     pub fn has_frozen(&self, source: &str) -> bool {
-        let folder = self.within(&self.standard_library).unwrap_or_default();
-        let module = source.strip_prefix(&folder).and_then(|path| path.strip_suffix(".py"));
-        let module = module.map(|path| path.trim_matches('/').trim_end_matches("/__init__").replace('/', "."));
+        let module = self.within_library(source).and_then(|path| path.strip_suffix(".py"));
+        let module = module.map(|path| path.trim_end_matches("/__init__").replace('/', "."));
         module.is_some_and(|module| self.frozen.contains(&module))
+    }
+
+    /// The path below the standard library's folder of a file, by its path below the prefix.
+    pub fn within_library<'a>(&self, source: &'a str) -> Option<&'a str> {
+        let folder = self.within(&self.standard_library).unwrap_or_default();
+        source.strip_prefix(&folder).map(|path| path.trim_start_matches('/'))
     }
 
     /// The folder it is installed in.
