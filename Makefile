@@ -139,7 +139,7 @@ fuzz: venv ## Looks for bytes that a parser of ours takes otherwise than Python 
 	crates/fuzz/run $(SECONDS) $(FUZZ)
 
 # Without what measures memory, or lists all variables: those tests see the sanitizer itself.
-SANITIZED = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event" \
+SANITIZED = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event and not huge_pages" \
 	--deselect "python/tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
 
 sanitize: build venv ## Runs the black-box suites against a bootstrap whose memory AddressSanitizer watches (needs a nightly Rust)

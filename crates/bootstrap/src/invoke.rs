@@ -1,5 +1,6 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
+use crate::arenas;
 use crate::compat;
 use crate::concurrency::Place;
 use crate::context::{self, Contexts};
@@ -16,6 +17,7 @@ use crate::traceback::{self, Failure};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
@@ -159,7 +161,7 @@ impl Server {
     }
 
     pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
-        let invocation = match &self.place {
+        let mut invocation = match &self.place {
             None => self.waiter.wait(py, self.client.next())??,
             Some(place) => self.waiter.wait(py, place.next(&self.client))??,
         };
@@ -167,7 +169,7 @@ impl Server {
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
-        let answer = self.invoke(py, handler, &invocation);
+        let answer = self.invoke(py, handler, &mut invocation);
         // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
         if compat::is_imported(self.modules.bind(py)) {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
@@ -197,9 +199,11 @@ impl Server {
         context::trace(py, invocation.trace_id.as_deref());
     }
 
-    fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &Invocation) -> Result<Answer, Failure> {
+    fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &mut Invocation) -> Result<Answer, Failure> {
         let context = self.contexts.create(py, invocation)?;
         let event = decode(py, invocation)?;
+        // Its memory is for the answer.
+        drop(mem::take(&mut invocation.payload));
         let result = handler.call(event, context).map_err(|error| traceback::failure(py, error))?;
         if is_data(&result) {
             return encode(&result).map(Answer::Buffered);
@@ -342,6 +346,7 @@ fn decode<'py>(py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, Py
     if !invocation.is_json() {
         return Ok(PyBytes::new(py, &invocation.payload).into_any());
     }
+    arenas::expect(py, &invocation.payload);
     whipsnake_marshal::decode(py, &invocation.payload).map_err(|error| {
         traceback::stated(py, error, |reason| {
             Fault::stated("Runtime.UnmarshalError", format!("Unable to unmarshal input: {reason}"))

@@ -5,6 +5,7 @@
 //! ```
 
 mod archive;
+mod arenas;
 mod compat;
 mod compiling;
 mod concurrency;

@@ -3,6 +3,7 @@
 //! One parser gives both the objects and the error texts. A faster parser for the good cases beside a slow one for the bad
 //! (lone surrogates, huge integers, trailing data) would need the two to agree on what is good.
 
+use crate::collections;
 use crate::keys;
 use crate::plain::plain;
 use crate::recursion::deeper;
@@ -11,6 +12,9 @@ use crate::unicode;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList};
+
+/// Payloads of this size and more bring on collections of garbage while they are read.
+const LARGE: usize = 64 * 1024;
 
 /// Decodes an event.
 ///
@@ -21,6 +25,7 @@ pub fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny
     let Ok(text) = std::str::from_utf8(payload) else {
         return Err(why_not_utf_8(py, payload));
     };
+    let _put_off = (payload.len() >= LARGE).then(|| collections::PutOff::new(py));
     let mut decoder =
         Decoder { py, text, bytes: text.as_bytes(), position: 0, items: Vec::new(), unescaped: Vec::new() };
     decoder.document().map_err(|failure| match *failure {

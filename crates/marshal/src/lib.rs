@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows Lambda: [`decode`] and [`encode`] return Python exceptions, and what they mean is the caller's.
 
+mod collections;
 mod decode;
 mod encode;
 mod escaped;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::response::Parts;
 use http::{Request, Uri};
-use http_body_util::{BodyExt, Collected};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use lambda_runtime_api_client::body::Body;
@@ -23,6 +24,9 @@ const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
 
 /// How much is read at once, at most.
 const LARGEST_READ: usize = 1024 * 1024;
+
+/// As much memory is taken on the word of a `Content-Length`. Lambda's largest events are of 6 MB.
+const LARGEST_EXPECTED: u64 = 8 * 1024 * 1024;
 
 /// The default port of HTTP, which a `Host` does not name.
 const HTTP: u16 = 80;
@@ -79,7 +83,7 @@ impl Connection {
                 Ok(answer) => {
                     let (parts, body) = answer.into_parts();
                     // Only read to its end, or the connection cannot be used again.
-                    let body = body.collect().await.map(Collected::to_bytes);
+                    let body = whole(body).await;
                     if body.is_ok() {
                         *self.idle() = Some(sender);
                     }
@@ -113,6 +117,23 @@ impl Connection {
     fn idle(&self) -> MutexGuard<'_, Option<SendRequest<Body>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// All of a body, in one piece of its own size. A part of it that has been copied is let go before the next is read, which then takes
+/// its place: no second body is there beside the first, and what was read is still in the processor's cache.
+async fn whole(mut body: Incoming) -> hyper::Result<Bytes> {
+    let length = body.size_hint().lower().min(LARGEST_EXPECTED);
+    let mut gathered = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing to us.
+        let Ok(data) = frame?.into_data() else { continue };
+        if gathered.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        gathered.reserve((length as usize).saturating_sub(gathered.len()));
+        gathered.extend_from_slice(&data);
+    }
+    Ok(gathered.into())
 }
 
 impl fmt::Debug for Connection {

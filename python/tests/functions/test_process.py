@@ -1,6 +1,7 @@
 """Signals and the end of the process where the managed runtime does otherwise, and what many invocations leave behind."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +66,14 @@ def test_an_invocation_leaves_nothing_behind(play: PlayFunction, event_count: in
     assert counts[-1][1] == counts[0][1]
 
 
-def test_memory_of_a_large_event_is_given_back(play: PlayFunction) -> None:
+LARGE_EVENTS = {
+    "one text": "x" * 5_000_000,
+    "many objects": [{"number": number, "text": f"text {number}", "list": [number]} for number in range(80_000)],
+}
+
+
+@pytest.mark.parametrize("large", LARGE_EVENTS.values(), ids=LARGE_EVENTS)
+def test_memory_of_a_large_event_is_given_back(play: PlayFunction, large: object) -> None:
     files = {
         "app.py": """
             def handler(event, context):
@@ -73,5 +81,22 @@ def test_memory_of_a_large_event_is_given_back(play: PlayFunction) -> None:
                 return int(line.split()[1])
         """
     }
-    before, *_, after = play(files, events=[1, *(["x" * 5_000_000] * 6), 1]).responses
+    before, *_, after = play(files, events=[1, *([large] * 6), 1]).responses
     assert after - before < 16_000
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").is_dir(), reason="a kernel without huge pages")
+def test_huge_pages_are_for_the_objects_of_large_events_alone(play: PlayFunction) -> None:
+    files = {
+        "app.py": """
+            import sys
+            def handler(event, context):
+                advised = any("VmFlags" in line and " hg" in line for line in open("/proc/self/smaps"))
+                return [advised, getattr(sys, "_is_gil_enabled", lambda: True)()]
+        """
+    }
+    small = [{"number": number} for number in range(10_000)]
+    (before, _), (large, has_gil) = play(files, events=[small, LARGE_EVENTS["many objects"]]).responses
+    assert not before
+    # A CPython without a GIL has an allocator of its own.
+    assert large == has_gil
