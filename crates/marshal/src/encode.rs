@@ -11,6 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple, PyType};
 use std::collections::HashSet;
 use std::ffi::{CStr, c_char};
+use std::mem;
 use std::ptr;
 
 /// Encodes a handler's result: unescaped Unicode, `", "` and `": "` between items, floats as `repr` writes them. `default`, where
@@ -21,7 +22,7 @@ use std::ptr;
 /// `TypeError`, `ValueError` or `RecursionError` with simplejson's text where a value has no JSON form, and whatever code of
 /// the function's own raises on the way (`_asdict`, `__str__` of a Decimal).
 pub fn encode(value: &Bound<'_, PyAny>, default: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
-    let mut encoder = Encoder { out: Vec::with_capacity(256), path: Vec::new(), default };
+    let mut encoder = Encoder { out: Vec::with_capacity(1024), path: Vec::new(), default };
     encoder.value(value)?;
     Ok(encoder.out)
 }
@@ -38,7 +39,8 @@ impl Encoder<'_, '_> {
     /// the code for plain values is kept out of it.
     fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(text) = value.cast::<PyString>() {
-            self.string(text)
+            self.string(text);
+            Ok(())
         } else if value.is_none() {
             self.literal("null")
         } else if let Ok(truth) = value.cast::<PyBool>() {
@@ -60,7 +62,8 @@ impl Encoder<'_, '_> {
     #[inline(never)]
     fn less_common(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = value.cast::<PyBytes>() {
-            return self.string(&text_of(bytes)?);
+            self.string(&text_of(bytes)?);
+            return Ok(());
         }
         // A named tuple, and anything else that can give itself as a dict, before its base class is looked at.
         if let Some(given) = as_dict(value)? {
@@ -87,11 +90,13 @@ impl Encoder<'_, '_> {
         }
         self.nested(object.as_any(), |encoder| {
             encoder.out.push(b'{');
-            let mut separator: &[u8] = b"";
+            let mut is_first = true;
             let mut item = |encoder: &mut Self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>| {
-                encoder.out.extend_from_slice(separator);
-                separator = b", ";
-                encoder.key(key)?;
+                encoder.separate(&mut is_first);
+                match key.cast::<PyString>() {
+                    Ok(text) => encoder.string(text),
+                    Err(_) => encoder.unusual_key(key)?,
+                }
                 encoder.out.extend_from_slice(b": ");
                 encoder.value(value)
             };
@@ -120,23 +125,21 @@ impl Encoder<'_, '_> {
 
     fn items<'py>(&mut self, items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) -> PyResult<()> {
         self.out.push(b'[');
-        let mut separator: &[u8] = b"";
+        let mut is_first = true;
         for item in items {
-            self.out.extend_from_slice(separator);
-            separator = b", ";
+            self.separate(&mut is_first);
             self.value(&item?)?;
         }
         self.out.push(b']');
         Ok(())
     }
 
+    /// A key that is no str.
     #[inline(never)]
-    fn key(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Ok(text) = key.cast::<PyString>() {
-            return self.string(text);
-        }
+    fn unusual_key(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = key.cast::<PyBytes>() {
-            return self.string(&text_of(bytes)?);
+            self.string(&text_of(bytes)?);
+            return Ok(());
         }
         self.out.push(b'"');
         if let Ok(number) = key.cast::<PyFloat>() {
@@ -155,11 +158,9 @@ impl Encoder<'_, '_> {
         Ok(())
     }
 
-    fn string(&mut self, text: &Bound<'_, PyString>) -> PyResult<()> {
-        self.out.push(b'"');
-        escaped::append(&mut self.out, &unicode::characters(text));
-        self.out.push(b'"');
-        Ok(())
+    #[inline(never)]
+    fn string(&mut self, text: &Bound<'_, PyString>) {
+        escaped::append_quoted(&mut self.out, &unicode::characters(text));
     }
 
     #[inline(never)]
@@ -216,6 +217,13 @@ impl Encoder<'_, '_> {
             return self.literal(encoded.to_str()?);
         }
         Err(PyTypeError::new_err(format!("Object of type {} is not JSON serializable", value.get_type().name()?)))
+    }
+
+    /// Writes what is between an item and the one before it.
+    fn separate(&mut self, is_first: &mut bool) {
+        if !mem::replace(is_first, false) {
+            self.out.extend_from_slice(b", ");
+        }
     }
 
     fn literal(&mut self, text: &str) -> PyResult<()> {

@@ -2,7 +2,7 @@
 //! a time: strings are most of what events hold.
 
 const EACH: u64 = 0x0101_0101_0101_0101;
-const HIGHEST: u64 = EACH << 7;
+pub(crate) const HIGHEST: u64 = EACH << 7;
 
 /// What there is before the first byte with a rule, or all.
 pub(crate) struct Plain {
@@ -34,7 +34,7 @@ fn is_special(byte: u8) -> bool {
 
 /// The highest bit of each byte that is special. Of the bytes above the first of these some may be marked that are not: a byte borrows
 /// from the next one where it is less than what is taken from it.
-fn special(word: u64) -> u64 {
+pub(crate) fn special(word: u64) -> u64 {
     let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word;
     let is = |byte: u8| less(word ^ (EACH * u64::from(byte)), 1);
     (less(word, b' ') | is(b'"') | is(b'\\')) & HIGHEST
