@@ -1,7 +1,7 @@
 //! Configures, starts and owns CPython.
 
 use crate::environment::Environment;
-use crate::{frozen, site};
+use crate::{frozen, garbage, site};
 use libc::wchar_t;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -326,7 +326,9 @@ impl Config {
 
     fn start(self, spares_site: bool) -> Result<(), StartError> {
         frozen::register();
-        if !spares_site {
+        if spares_site {
+            garbage::off_while_starting();
+        } else {
             frozen::forget_site();
         }
         restore_default_signals();

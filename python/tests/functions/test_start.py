@@ -225,6 +225,20 @@ def test_the_functions_own_wishes_for_collections_stand(both: CompareBoth) -> No
         both(files, events=[{}])
 
 
+def test_another_interpreter_leaves_collections_as_they_are(both: CompareBoth) -> None:
+    pytest.importorskip("concurrent.interpreters", reason="came with CPython 3.14")
+    files = {
+        "app.py": """
+            import gc
+            from concurrent import interpreters
+            def handler(event, context):
+                there = interpreters.create().call(eval, "(__import__('gc').isenabled(), __import__('gc').get_threshold())")
+                return [gc.isenabled(), there]
+        """
+    }
+    assert both(files, events=[{}]).whipsnake.response[0] is True
+
+
 def test_json_logs_need_no_import_of_json_by_the_function(both: CompareBoth) -> None:
     files = {"app.py": "import logging\ndef handler(event, context): logging.warning('é %s', event)"}
     both(files, events=[{"a": 1}], environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"}, free={"stdout": "timestamps"})
