@@ -206,9 +206,10 @@ bench-report: bench-tools ## The same, into docs/benchmarks.md and docs/benchmar
 bounds: build venv ## Writes anew what a start may cost in instructions, system calls, opened files and bytes
 	WHIPSNAKE_WRITE_BOUNDS=1 $(PYTEST) python/tests/benchmarks/test_start_costs.py
 
-order: build cli ## Writes anew which functions of a static CPython a start calls (needs valgrind; LIBPYTHON=static)
-	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap > $(TARGET)/start.order
-	@mv $(TARGET)/start.order crates/bootstrap/start.order
+order: build cli ## Writes anew where the linker puts what a start runs (needs valgrind; LIBPYTHON=static)
+	@$(WITH_PYTHON) cargo rustc $(QUIETLY) --release -p whipsnake-bootstrap --bin bootstrap -- -C link-arg=-Wl,-Map=$(TARGET)/bootstrap.map
+	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap --map $(TARGET)/bootstrap.map > $(TARGET)/start.ld
+	@mv $(TARGET)/start.ld crates/bootstrap/start.ld
 
 # The floor in Rust, the JSON comparison, and the packages of two of the functions.
 bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt extension_modules.txt)
