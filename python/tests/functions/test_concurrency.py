@@ -474,7 +474,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_streams_go_out_side_by_side(play: PlayFunction, kind: str) -> None:
-    run = several(play, STREAMS[kind], "abcd", kind=kind)
+    run = several(play, STREAMS[kind], when_asked_by(4, "abcd"), kind=kind)
     assert sorted(answer.body for answer in run.answers.values()) == [f"{e}0 {e}1 {e}2 ".encode() for e in "abcd"]
     assert {len(answer.chunks) for answer in run.answers.values()} == {3}
     first_ends = min(answer.chunks[-1].at_us for answer in run.answers.values())
