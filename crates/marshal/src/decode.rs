@@ -367,6 +367,7 @@ fn exact_quotient(digits: u64, power: usize) -> Option<f64> {
 }
 
 /// A surrogate in the three bytes that UTF-8 would give it if it allowed it.
+#[expect(clippy::cast_possible_truncation, reason = "some of its bits in each byte")]
 fn three_bytes(surrogate: u32) -> [u8; 3] {
     let low_bits = |shift: u32| 0x80 | (surrogate >> shift & 0x3f) as u8;
     [0xe0 | (surrogate >> 12) as u8, low_bits(6), low_bits(0)]
