@@ -284,6 +284,7 @@ impl<'py> Decoder<'py, '_> {
         if lone_surrogates {
             return Ok(unicode::decoded(self.py, &self.unescaped, c"surrogatepass")?.into_any());
         }
+        debug_assert!(str::from_utf8(&self.unescaped).is_ok());
         // SAFETY: whole characters, one by one or between two ASCII characters of a text.
         let text = unsafe { str::from_utf8_unchecked(&self.unescaped) };
         Ok(unicode::from_utf_8(self.py, text)?.into_any())
