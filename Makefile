@@ -140,7 +140,7 @@ fuzz: venv ## Looks for bytes that a parser of ours takes otherwise than Python 
 
 # Without what measures memory, or lists all variables: those tests see the sanitizer itself.
 SANITIZED = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event" \
-	--deselect "python/tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
+	--deselect "tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
 
 sanitize: build venv ## Runs the black-box suites against a bootstrap whose memory AddressSanitizer watches (needs a nightly Rust)
 	$(WITH_PYTHON) crates/fuzz/sanitize env WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_TIMES_SLOWER=4 \
