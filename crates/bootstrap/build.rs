@@ -1,8 +1,10 @@
 //! Ties the bootstrap to one CPython: links its library, notes where its standard library lies, and freezes the Python side
 //! (python/src) into bytecode of that version.
 
-// The methods that replace the configuration's fields came after 0.28, the last that embeds 3.13t.
-#![allow(deprecated)]
+#![allow(
+    deprecated,
+    reason = "what replaces the fields of pyo3's configuration came after 0.28, the last that embeds 3.13t"
+)]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -187,7 +189,7 @@ fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) {
 fn frozen_table(modules: &[Module], out: &Path) -> String {
     let mut table = String::from("&[\n");
     for Module { name, is_package, .. } in modules {
-        let code = out.join(format!("{name}.code"));
+        let code = out.join(format!("{name}.code")).display().to_string();
         table +=
             &format!("    Module {{ name: c{name:?}, code: include_bytes!({code:?}), is_package: {is_package} }},\n");
     }
