@@ -1,7 +1,9 @@
 //! Tells the crate which CPython it is for, and links the example with a static one, whose code is for a fixed place.
 
-// The method that replaces the field came after 0.28, the last that embeds 3.13t.
-#![allow(deprecated)]
+#![allow(
+    deprecated,
+    reason = "what replaces a field of pyo3's configuration came after 0.28, the last that embeds 3.13t"
+)]
 
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();

@@ -51,14 +51,14 @@ fn append_plain(out: &mut Vec<u8>, text: &[u8]) -> bool {
                 return false;
             }
             store(text.len() - BLOCK, last.to_le());
-        } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
             let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
             if !is_plain_block(u128::from(first) << 64 | u128::from(last)) {
                 return false;
             }
             target.cast::<u64>().write_unaligned(first.to_le());
             target.add(text.len() - 8).cast::<u64>().write_unaligned(last.to_le());
-        } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
             let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
             let both = u64::from(first) << 32 | u64::from(last);
             if !is_plain_block(u128::from(both) << 64 | u128::from(both)) {
@@ -112,9 +112,9 @@ fn plain_start(text: &[u8]) -> usize {
 
 /// The same for a block, whose first byte is the lowest, without a branch.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
+#[inline]
 fn plain_start_of_block(block: u128) -> usize {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
     // SAFETY: every x86_64 has these instructions; sixteen bytes are sixteen bytes.
     unsafe {
         let block: __m128i = std::mem::transmute(block);
@@ -127,7 +127,8 @@ fn plain_start_of_block(block: u128) -> usize {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-#[inline(always)]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "one half after the other")]
 fn plain_start_of_block(block: u128) -> usize {
     let marks = |word: u64| u128::from(special(word) | word & HIGHEST);
     let marks = marks(block as u64) | marks((block >> 64) as u64) << 64;
@@ -137,6 +138,7 @@ fn plain_start_of_block(block: u128) -> usize {
 /// So many characters are looked at together.
 const TOGETHER: usize = 8;
 
+#[expect(clippy::cast_possible_truncation, reason = "ASCII")]
 fn append_wide<Unit: Copy + Into<u32>>(out: &mut Vec<u8>, text: &[Unit]) {
     out.reserve(text.len());
     let (blocks, rest) = text.as_chunks::<TOGETHER>();
@@ -151,6 +153,7 @@ fn append_wide<Unit: Copy + Into<u32>>(out: &mut Vec<u8>, text: &[Unit]) {
 }
 
 /// Whether this is ASCII that is written as it is.
+#[expect(clippy::needless_bitwise_bool, reason = "without a branch, so that one instruction tells it of several")]
 fn is_plain(character: u32) -> bool {
     (0x20..0x80).contains(&character) & (character != 0x22) & (character != 0x5c)
 }
@@ -179,11 +182,13 @@ impl Written {
         self.length += LENGTH;
     }
 
-    #[inline(always)]
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "ASCII")]
     fn character(&mut self, character: u32) {
         if is_plain(character) { self.append([character as u8]) } else { self.other(character) }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "UTF-8 is made of a character's bits, some in each byte")]
     fn other(&mut self, character: u32) {
         let continued = |shift: u32| 0x80 | (character >> shift & 0x3f) as u8;
         match character {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PlayFunction
+from conftest import CompareBoth, PlayFunction
 from playing import event
 
 
@@ -103,3 +103,21 @@ def test_huge_pages_are_for_the_objects_of_large_events_alone(play: PlayFunction
     assert not before
     # A CPython without a GIL has an allocator of its own.
     assert large == has_gil
+
+
+@pytest.mark.parametrize("hold", ["event['own'] = Last()", "context.own = Last()", "return Result(own='answered')"])
+def test_what_an_invocation_was_served_with_is_there_until_it_has_been_answered(both: CompareBoth, hold: str) -> None:
+    files = {
+        "app.py": f"""
+            import os
+            class Last:
+                def __del__(self): os._exit(3)
+            class Result(Last, dict): pass
+            def handler(event, context):
+                {hold}
+                return "answered"
+        """
+    }
+    run = both(files, events=[{}]).whipsnake
+    assert [request.method for request in run.requests] == ["GET", "POST"]
+    assert run.ending == "exit code 3"
