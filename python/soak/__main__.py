@@ -26,7 +26,7 @@ from processes import Sample, sample, slope, usual_growth
 from runtime_api import RuntimeApi
 
 FUNCTION = Path(__file__).parent / "function"
-SAMPLES = 400
+SAMPLES = 1000
 LONG = 100_000
 """Invocations of a way from which on its resident set is judged."""
 MEASURES = 100
