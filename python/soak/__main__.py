@@ -1,6 +1,6 @@
 """Serves invocations by the hundred thousand, and looks whether any is mixed up with another and whether anything grows.
 
-    make soak [INVOCATIONS=1000000] [FREE_THREADED=path/to/a/bootstrap]
+    make soak [INVOCATIONS=2500000] [FREE_THREADED=path/to/a/bootstrap]
 
 Each way of serving has its share of them, with a process of its own. Exit code 1 where something was mixed up, lost, or grew.
 """
@@ -247,7 +247,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", type=Path, required=True)
     parser.add_argument("--free-threaded", type=Path, help="a bootstrap that embeds a free-threaded CPython")
-    parser.add_argument("--invocations", type=int, default=1_000_000, help="of all ways together")
+    parser.add_argument("--invocations", type=int, default=2_500_000, help="of all ways together")
     parser.add_argument("--way", action="append", choices=WAYS, help="this one alone, with all invocations; may be repeated")
     parser.add_argument("--json", action="store_true", help="the figures instead of a table")
     arguments = parser.parse_args()

@@ -29,7 +29,7 @@ def _bytes_in_use():
 
 
 def _blocks_in_use():
-    """Of Python's own allocator. 0 without the GIL: there CPython 3.13 keeps each large block that is freed after it has counted."""
+    """Of Python's own allocator. 0 without the GIL: having counted, CPython 3.13 keeps each large block that is freed later."""
     return sys.getallocatedblocks() if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
 
 
