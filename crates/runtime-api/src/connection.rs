@@ -22,8 +22,8 @@ use tokio::time::timeout;
 /// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
 const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
 
-/// How long an answer is waited for before the system asks whether the other end is still there, and how long from one question to the next.
-/// An end that vanished without closing the connection would be waited for forever. As Node.js has it, and so the runtime of Lambda's for it.
+/// How long an answer is waited for before the system asks whether the other end is still there, and how long from one question to the
+/// next. An end that vanished without closing the connection would be waited for forever.
 const TIME_TO_ASK: Duration = Duration::from_secs(1);
 
 /// How much is read at once, at most.
