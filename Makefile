@@ -109,10 +109,12 @@ test-rust: build
 test-python: build venv ## Runs the black-box suites against the built bootstrap
 	$(PYTEST) $(addprefix --ignore python/tests/,documentation ecosystem examples layer wheel) python/tests
 
+CONCURRENCY_TESTS = python/tests/functions/test_concurrency.py python/tests/functions/test_standard_streams.py python/tests/faults/test_threads.py
+
 # Their packages need not run on the CPython that is embedded.
 test-concurrency: build layer-venv ## Several invocations at once, also on a CPython without GIL (PYTHON=one)
 	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(TARGET)/layer-venv/bin/pytest --quiet --numprocesses auto \
-	python/tests/functions/test_concurrency.py python/tests/functions/test_standard_streams.py python/tests/faults/test_threads.py
+	$(CONCURRENCY_TESTS)
 
 # How many payloads and values Hypothesis makes up.
 EXAMPLES ?= 20000
@@ -138,13 +140,18 @@ fuzz: venv ## Looks for bytes that a parser of ours takes otherwise than Python 
 	@$(WITH_PYTHON) PYTHONPATH=$$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") \
 	crates/fuzz/run $(SECONDS) $(FUZZ)
 
-# Without what measures memory, or lists all variables: those tests see the sanitizer itself.
-SANITIZED = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event" \
-	--deselect "python/tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
+# For what: address, or thread for data races, which shows most on a CPython without GIL (PYTHON=one).
+SANITIZER ?= address
 
-sanitize: build venv ## Runs the black-box suites against a bootstrap whose memory AddressSanitizer watches (needs a nightly Rust)
-	$(WITH_PYTHON) crates/fuzz/sanitize env WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_TIMES_SLOWER=4 \
-	$(VENV)/bin/pytest --quiet --numprocesses auto $(SANITIZED)
+# Without what measures memory, lists all variables or counts threads: those tests see the sanitizer itself.
+SANITIZED_address = python/tests/conformance python/tests/functions -k "not 200_megabytes and not memory_of_a_large_event" \
+	--deselect "tests/conformance/test_conformance.py::test_the_managed_runtime_and_whipsnake_agree[V4 all names]"
+SANITIZED_thread = $(CONCURRENCY_TESTS) -k "not leaves_something_open"
+SANITIZED_VENV := $(if $(filter thread,$(SANITIZER)),layer-venv,venv)
+
+sanitize: python $(SANITIZED_VENV) ## Runs the black-box suites against a bootstrap that a sanitizer watches (SANITIZER=thread; needs a nightly Rust)
+	$(WITH_PYTHON) crates/fuzz/sanitize $(SANITIZER) env WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_TIMES_SLOWER=4 \
+	$(TARGET)/$(SANITIZED_VENV)/bin/pytest --quiet --numprocesses auto $(SANITIZED_$(SANITIZER))
 
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
@@ -206,9 +213,10 @@ bench-report: bench-tools ## The same, into docs/benchmarks.md and docs/benchmar
 bounds: build venv ## Writes anew what a start may cost in instructions, system calls, opened files and bytes
 	WHIPSNAKE_WRITE_BOUNDS=1 $(PYTEST) python/tests/benchmarks/test_start_costs.py
 
-order: build cli ## Writes anew which functions of a static CPython a start calls (needs valgrind; LIBPYTHON=static)
-	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap > $(TARGET)/start.order
-	@mv $(TARGET)/start.order crates/bootstrap/start.order
+order: build cli ## Writes anew where the linker puts what a start runs (needs valgrind; LIBPYTHON=static)
+	@$(WITH_PYTHON) cargo rustc $(QUIETLY) --release -p whipsnake-bootstrap --bin bootstrap -- -C link-arg=-Wl,-Map=$(TARGET)/bootstrap.map
+	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap --map $(TARGET)/bootstrap.map > $(TARGET)/start.ld
+	@mv $(TARGET)/start.ld crates/bootstrap/start.ld
 
 # The floor in Rust, the JSON comparison, and the packages of two of the functions.
 bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt extension_modules.txt)

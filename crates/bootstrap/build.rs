@@ -1,8 +1,10 @@
 //! Ties the bootstrap to one CPython: links its library, notes where its standard library lies, and freezes the Python side
 //! (python/src) into bytecode of that version.
 
-// The methods that replace the configuration's fields came after 0.28, the last that embeds 3.13t.
-#![allow(deprecated)]
+#![allow(
+    deprecated,
+    reason = "what replaces the fields of pyo3's configuration came after 0.28, the last that embeds 3.13t"
+)]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,8 @@ const NOT_OF_FUNCTIONS: &[&str] =
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
 
-/// Functions of CPython that run until an event is answered, one name a line.
-const ORDER: &str = "start.order";
+/// A linker script: where the code goes that runs until an event is answered.
+const ORDER: &str = "start.ld";
 
 /// Compiles modules to marshalled code, and tells about the interpreter.
 const FREEZE: &str = include_str!("freeze.py");
@@ -120,23 +122,23 @@ fn link(library_folder: Option<&str>, is_shared: bool) {
         println!("cargo:rustc-link-arg=-no-pie");
         println!("cargo:rustc-link-arg=-Wl,--wrap=fmod,--wrap=hypot");
         println!("cargo:rustc-cfg=libpython_static");
-        order_functions();
     }
+    order_code();
     println!("cargo:rustc-check-cfg=cfg(libpython_static)");
 }
 
-/// Puts the functions of CPython that a start calls beside each other: the kernel maps a file in pieces of 64 KB, of which nearly every
-/// one has such a function in it otherwise. `make order` writes their names anew; one that a CPython does not have does no harm.
-fn order_functions() {
-    let names = fs::canonicalize(ORDER).expect("the file is beside this one");
-    println!("cargo:rerun-if-changed={}", names.display());
-    let option = format!("-Wl,--symbol-ordering-file={},--no-warn-symbol-ordering", names.display());
+/// Puts the code that a start runs beside each other: the kernel maps a file in pieces of 64 KB, of which nearly every one has such
+/// code in it otherwise. `make order` writes the script anew; what is in it and not in the bootstrap does no harm.
+fn order_code() {
+    let script = fs::canonicalize(ORDER).expect("the file is beside this one");
+    println!("cargo:rerun-if-changed={}", script.display());
+    let option = format!("-Wl,-T,{}", script.display());
     if linker_takes(&option) {
         println!("cargo:rustc-link-arg-bins={option}");
     }
 }
 
-/// LLVM's linker does, which Rust brings for x86_64; the GNU one does not.
+/// LLVM's linker, which Rust brings for x86_64, and the GNU one do; others may not.
 fn linker_takes(option: &str) -> bool {
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let out = Path::new(&variable("OUT_DIR")).join("linked");
@@ -187,7 +189,7 @@ fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) {
 fn frozen_table(modules: &[Module], out: &Path) -> String {
     let mut table = String::from("&[\n");
     for Module { name, is_package, .. } in modules {
-        let code = out.join(format!("{name}.code"));
+        let code = out.join(format!("{name}.code")).display().to_string();
         table +=
             &format!("    Module {{ name: c{name:?}, code: include_bytes!({code:?}), is_package: {is_package} }},\n");
     }

@@ -1,7 +1,9 @@
 //! Links the fuzzers and the tests with the CPython, and notes where its standard library lies.
 
-// The methods that replace the configuration's fields came after 0.28, the last that embeds 3.13t.
-#![allow(deprecated)]
+#![allow(
+    deprecated,
+    reason = "what replaces the fields of pyo3's configuration came after 0.28, the last that embeds 3.13t"
+)]
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
-"""Tells which functions of CPython a start calls, for `crates/bootstrap/start.order`.
+"""Tells where the linker is to put what a start runs, for `crates/bootstrap/start.ld`.
 
-The bootstrap with CPython inside it is linked in that order, so that what a start needs lies together. Needs valgrind and nm.
+What a linker moves are sections: one for each function of Rust's, a few for each file of CPython's. Those that a start runs lie
+together then, the fullest first, and the kernel maps fewer pieces of the file. Needs valgrind, and the map of LLVM's linker.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 FUNCTIONS = [
@@ -18,28 +20,43 @@ FUNCTIONS = [
 ]
 """The second calls what most functions need; what it calls besides comes behind what every start needs."""
 
-
-class Symbols:
-    """The functions of an executable, by where they are."""
-
-    def __init__(self, bootstrap: Path) -> None:
-        told = subprocess.run(["nm", "-n", "--defined-only", bootstrap], capture_output=True, text=True, check=True)
-        self.names: dict[int, list[str]] = {}
-        for line in told.stdout.splitlines():
-            address, kind, name = line.split(None, 2)
-            if kind in "tTwW":
-                self.names.setdefault(int(address, 16), []).append(name)
-        self.addresses = sorted(self.names)
-
-    def around(self, address: int) -> list[str]:
-        """Those of C alone: the names of Rust's functions change with each compiler."""
-        at = bisect.bisect_right(self.addresses, address) - 1
-        names = self.names[self.addresses[at]] if at >= 0 else []
-        return [name for name in names if not name.startswith(("_ZN", "_R"))]
+PAGE = 4096
+HASH = re.compile(r"(?<=17h)[0-9a-f]{16}(?=E$)|(?<=Cs)[0-9A-Za-z]{8,13}(?=_)")
+"""In a name of Rust's: of the types, and of the crate. Both are others with each compiler."""
 
 
-def called(profile: Path, bootstrap: Path) -> Iterator[int]:
-    """Addresses of instructions that ran. Callgrind gives objects by number, and positions relative to the last."""
+@dataclass(frozen=True)
+class Section:
+    """Of an object, as the linker was given it."""
+
+    start: int
+    size: int
+    object: str
+    name: str
+
+    def pattern(self) -> str | None:
+        """What a linker script calls it. None for what is neither Rust's nor CPython's."""
+        if re.search(r"\._(ZN|R)", self.name):
+            return f"*({HASH.sub('*', self.name)})"
+        if member := re.search(r"libpython[^/]*\.a\((.+)\)$", self.object):
+            return f"*:{member[1]}({self.name})"
+        return None
+
+    def fullness(self, pages: set[int]) -> float:
+        """Which part of it these pages are."""
+        return min(1, len(pages) * PAGE / self.size)
+
+
+def sections(linked: Path) -> list[Section]:
+    """Those of code, by where they are."""
+    row = re.compile(r"\s*([0-9a-f]+)\s+[0-9a-f]+\s+([0-9a-f]+)\s+\d+\s+(\S.*):\((\.text[^)]*)\)")
+    matches = filter(None, map(row.fullmatch, linked.read_text().splitlines()))
+    found = [Section(int(start, 16), int(size, 16), file, name) for start, size, file, name in (m.groups() for m in matches)]
+    return sorted(found, key=lambda section: section.start)
+
+
+def ran(profile: Path, bootstrap: Path) -> Iterator[int]:
+    """Addresses of instructions. Callgrind gives objects by number, and positions relative to the last."""
     objects: dict[str, str] = {}
     current, address = "", 0
     for line in profile.read_text().splitlines():
@@ -74,19 +91,33 @@ def profile(cli: Path, bootstrap: Path, function: str, folder: Path) -> Path:
     return out
 
 
+def fullest_first(there: list[Section], addresses: Iterator[int]) -> list[Section]:
+    """Those that these addresses are in."""
+    starts = [section.start for section in there]
+    touched: dict[Section, set[int]] = {}
+    for address in addresses:
+        section = there[max(0, bisect.bisect_right(starts, address) - 1)]
+        if 0 <= address - section.start < section.size:
+            touched.setdefault(section, set()).add(address // PAGE)
+    return sorted(touched, key=lambda section: (-section.fullness(touched[section]), section.start))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cli", type=Path, required=True)
     parser.add_argument("--bootstrap", type=Path, required=True, help="with CPython inside it")
+    parser.add_argument("--map", type=Path, required=True, help="of the bootstrap, by the linker")
     arguments = parser.parse_args()
     bootstrap = arguments.bootstrap.resolve()
-    symbols = Symbols(bootstrap)
-    names: dict[str, None] = {}
+    there = sections(arguments.map)
+    patterns: dict[str | None, None] = {}
     for function in FUNCTIONS:
         with tempfile.TemporaryDirectory() as folder:
-            ran = sorted(called(profile(arguments.cli, bootstrap, function, Path(folder)), bootstrap))
-        names.update(dict.fromkeys(name for address in ran for name in symbols.around(address)))
-    print("\n".join(names))
+            run = profile(arguments.cli, bootstrap, function, Path(folder))
+            patterns |= dict.fromkeys(section.pattern() for section in fullest_first(there, ran(run, bootstrap)))
+    print("/* What a start runs, the fullest sections first. Written by `make order`. */\nSECTIONS {\n  .text : {")
+    print(*(f"    {pattern}" for pattern in patterns if pattern), sep="\n")
+    print("    *(.text .text.*)\n  }\n}\nINSERT AFTER .init;")
 
 
 if __name__ == "__main__":

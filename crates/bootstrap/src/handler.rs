@@ -67,7 +67,7 @@ impl Handler {
     }
 
     /// Calls it, as the managed runtime does: two positional arguments.
-    pub fn call<'py>(&self, event: Bound<'py, PyAny>, context: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    pub fn call<'py>(&self, event: &Bound<'py, PyAny>, context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.0.bind(event.py()).call1((event, context))
     }
 }

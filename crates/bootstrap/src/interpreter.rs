@@ -1,7 +1,7 @@
 //! Configures, starts and owns CPython.
 
 use crate::environment::Environment;
-use crate::{frozen, site};
+use crate::{frozen, garbage, site};
 use libc::wchar_t;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -218,19 +218,19 @@ fn preconfigure(environment: &Environment, options: Option<&CStrings>) -> Result
     // SAFETY: filled by the next call before anything reads it.
     let mut preconfig: ffi::PyPreConfig = unsafe { std::mem::zeroed() };
     // SAFETY: a valid pointer to a configuration of ours, here and below.
-    unsafe { ffi::PyPreConfig_InitPythonConfig(&mut preconfig) };
+    unsafe { ffi::PyPreConfig_InitPythonConfig(&raw mut preconfig) };
     if environment.python_utf8.is_none() {
         preconfig.utf8_mode = 1;
     }
     let status = match options {
         // SAFETY: as above, and the arguments outlive the call.
         Some(options) => unsafe {
-            ffi::Py_PreInitializeFromBytesArgs(&preconfig, options.len() as _, options.pointers())
+            ffi::Py_PreInitializeFromBytesArgs(&raw const preconfig, options.len() as _, options.pointers())
         },
         None => {
             preconfig.parse_argv = 0;
             // SAFETY: as above.
-            unsafe { ffi::Py_PreInitialize(&preconfig) }
+            unsafe { ffi::Py_PreInitialize(&raw const preconfig) }
         }
     };
     check("preinitialisation", status)
@@ -243,7 +243,7 @@ impl Config {
         // SAFETY: filled by the next call before anything reads it.
         let mut config = Self(unsafe { std::mem::zeroed() });
         // SAFETY: a valid pointer to a configuration of ours.
-        unsafe { ffi::PyConfig_InitPythonConfig(&mut config.0) };
+        unsafe { ffi::PyConfig_InitPythonConfig(&raw mut config.0) };
         config
     }
 
@@ -266,11 +266,12 @@ impl Config {
         if let Some(options) = options {
             self.set_arguments(options)?;
             // SAFETY: as above. Reads the options, so that argv can be replaced by what functions expect to see.
-            check("interpreter options", unsafe { ffi::PyConfig_Read(&mut self.0) })?;
+            check("interpreter options", unsafe { ffi::PyConfig_Read(&raw mut self.0) })?;
         }
         self.0.parse_argv = 0;
         // SAFETY: a list inside a configuration of ours.
-        let status = unsafe { ffi::PyConfig_SetWideStringList(&mut self.0, &raw mut self.0.argv, 0, ptr::null_mut()) };
+        let status =
+            unsafe { ffi::PyConfig_SetWideStringList(&raw mut self.0, &raw mut self.0.argv, 0, ptr::null_mut()) };
         check("argv", status)?;
         self.append("argv", |config| &raw mut config.argv, &format!("{runtime_dir}/bootstrap.py"))
     }
@@ -280,7 +281,7 @@ impl Config {
         self.0.parse_argv = 1;
         let (count, pointers) = (arguments.len() as _, arguments.pointers().cast());
         // SAFETY: a configuration of ours, and arguments that outlive the call, which copies them.
-        check("argv", unsafe { ffi::PyConfig_SetBytesArgv(&mut self.0, count, pointers) })
+        check("argv", unsafe { ffi::PyConfig_SetBytesArgv(&raw mut self.0, count, pointers) })
     }
 
     /// Where this Python lies, so that nothing has to be searched for.
@@ -310,7 +311,7 @@ impl Config {
     ) -> Result<(), StartError> {
         let place = place(&mut self.0);
         // SAFETY: the place is a field of this configuration; CPython copies the value.
-        check(field, unsafe { ffi::PyConfig_SetBytesString(&mut self.0, place, value.as_ptr()) })
+        check(field, unsafe { ffi::PyConfig_SetBytesString(&raw mut self.0, place, value.as_ptr()) })
     }
 
     fn append(
@@ -326,19 +327,21 @@ impl Config {
 
     fn start(self, spares_site: bool) -> Result<(), StartError> {
         frozen::register();
-        if !spares_site {
+        if spares_site {
+            garbage::off_while_starting();
+        } else {
             frozen::forget_site();
         }
         restore_default_signals();
         // SAFETY: the one call that starts CPython, with a configuration that is filled.
-        check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&self.0) })
+        check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&raw const self.0) })
     }
 }
 
 impl Drop for Config {
     fn drop(&mut self) {
         // SAFETY: initialised in `new`, and nothing points into it any more.
-        unsafe { ffi::PyConfig_Clear(&mut self.0) };
+        unsafe { ffi::PyConfig_Clear(&raw mut self.0) };
     }
 }
 

@@ -167,7 +167,8 @@ impl Server {
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
-        let answer = self.invoke(py, handler, &invocation);
+        let mut objects = Objects::default();
+        let answer = self.invoke(py, handler, &invocation, &mut objects);
         // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
         if compat::is_imported(self.modules.bind(py)) {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
@@ -197,17 +198,23 @@ impl Server {
         context::trace(py, invocation.trace_id.as_deref());
     }
 
-    fn invoke(&self, py: Python<'_>, handler: &Handler, invocation: &Invocation) -> Result<Answer, Failure> {
-        let context = self.contexts.create(py, invocation)?;
-        let event = decode(py, invocation)?;
+    fn invoke<'py>(
+        &self,
+        py: Python<'py>,
+        handler: &Handler,
+        invocation: &Invocation,
+        objects: &mut Objects<'py>,
+    ) -> Result<Answer, Failure> {
+        let context = objects.context.insert(self.contexts.create(py, invocation)?);
+        let event = objects.event.insert(decode(py, invocation)?);
         let result = handler.call(event, context).map_err(|error| traceback::failure(py, error))?;
         if is_data(&result) {
-            return encode(&result).map(Answer::Buffered);
+            return encode(objects.result.insert(result)).map(Answer::Buffered);
         }
-        let result = self.outcome_of(result)?;
-        match self.open_stream(&result)? {
+        let result = objects.result.insert(self.outcome_of(result)?);
+        match self.open_stream(result)? {
             Some(stream) => Ok(Answer::Streamed(stream)),
-            None => encode(&result).map(Answer::Buffered),
+            None => encode(result).map(Answer::Buffered),
         }
     }
 
@@ -322,6 +329,15 @@ impl Server {
             reported => Ok(reported?),
         }
     }
+}
+
+/// What an invocation was served with. As on the managed runtime it is there until the answer has been sent: to take a large event
+/// apart needs time, and the caller does not wait for that.
+#[derive(Default)]
+struct Objects<'py> {
+    context: Option<Bound<'py, PyAny>>,
+    event: Option<Bound<'py, PyAny>>,
+    result: Option<Bound<'py, PyAny>>,
 }
 
 /// How an invocation is answered that did not fail.

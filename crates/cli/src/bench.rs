@@ -73,7 +73,7 @@ pub struct Bench {
     /// A file with its event [default: an empty object]
     #[arg(long, value_name = "FILE", requires = "task")]
     event: Option<PathBuf>,
-    /// The folder with the built examples: a Rust-only runtime for a floor, and the JSON comparison
+    /// The folder with the built examples: the floors in Rust, and the JSON comparison
     #[arg(long, value_name = "DIR")]
     examples: Option<PathBuf>,
     /// Cold starts of each; of functions with packages half as many

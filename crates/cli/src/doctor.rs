@@ -71,7 +71,7 @@ fn describe_start(function: &Function, embedded: Option<&str>) -> Result<String,
     timed.environment.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
     let (took, _, fault) = start(timed.clone())?;
     if let Some(fault) = fault {
-        _ = writeln!(told, "  it does not start: {}", fault);
+        _ = writeln!(told, "  it does not start: {fault}");
         return Ok(told);
     }
     timed.environment.insert("PYTHONPROFILEIMPORTTIME".to_owned(), "1".to_owned());

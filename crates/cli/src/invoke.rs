@@ -187,6 +187,7 @@ fn write(bytes: &[u8]) -> io::Result<()> {
     stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` calls owns its error")]
 fn unprinted(error: io::Error) -> Failure {
     Failure::new(format!("writing to standard output: {error}"))
 }

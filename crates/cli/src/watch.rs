@@ -113,7 +113,7 @@ impl Watch {
             let saved = changes.next().map_err(|error| Failure::new(format!("watching for saves: {error}")))?;
             match watched.version() {
                 Ok(new) => {
-                    watched.deploy(&deployment, &version, &new, saved, &task);
+                    watched.deploy(&deployment, &version, &new, &saved, &task);
                     version = new;
                 }
                 Err(failure) => display::complain(&format!("{failure}; the code before goes on")),
@@ -144,7 +144,14 @@ impl Watched {
     }
 
     /// Puts a version in the place of the one before, whose process ends with its last invocation.
-    fn deploy(self: &Arc<Self>, deployment: &Arc<Deployment>, old: &Version, new: &Version, saved: Saved, task: &Path) {
+    fn deploy(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        old: &Version,
+        new: &Version,
+        saved: &Saved,
+        task: &Path,
+    ) {
         for file in &saved.files {
             forget_bytecode(file);
         }

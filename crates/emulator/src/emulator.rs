@@ -106,6 +106,7 @@ impl Verdict {
 
 impl Emulator {
     /// Prepares to run `function`; its log, as Lambda would write it, goes to `log`.
+    #[must_use]
     pub fn new(function: Function, log: Box<dyn Write + Send>) -> Self {
         Emulator {
             function,
@@ -168,6 +169,9 @@ impl Emulator {
 
     /// Runs the init phase now instead of at the first invocation. One that fails is run again then; what went wrong is in the log,
     /// and is returned as JSON.
+    ///
+    /// # Errors
+    /// When there can be no process, or nothing be read of it.
     pub fn start(&self) -> io::Result<Option<Vec<u8>>> {
         let _place = self.take_place();
         Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
@@ -185,6 +189,9 @@ impl Emulator {
     }
 
     /// Runs the function once. A streamed response is waited for, and is as limited as any other.
+    ///
+    /// # Errors
+    /// When there can be no process, or nothing be read of it. What the function does wrong is in the outcome.
     pub fn invoke(&self, invocation: &Invocation) -> io::Result<Outcome> {
         let mut streamed = Vec::new();
         let mut size = 0;
@@ -207,6 +214,9 @@ impl Emulator {
 
     /// Runs the function once; `show` is given what the caller gets while the log is still without its END and REPORT, and of a
     /// streamed response each part as it comes.
+    ///
+    /// # Errors
+    /// Those of [`invoke`](Emulator::invoke).
     pub fn invoke_and_show(&self, invocation: &Invocation, show: &mut dyn FnMut(Part<'_>)) -> io::Result<Outcome> {
         let _place = self.take_place();
         if let Some(observe) = &self.observer {

@@ -41,6 +41,7 @@ pub struct Function {
 
 impl Function {
     /// The function's name in full.
+    #[must_use]
     pub fn arn(&self) -> String {
         format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.region, self.name)
     }

@@ -27,6 +27,9 @@ pub struct Invocation {
 
 impl Invocation {
     /// An invocation with fresh identifiers and nothing but an event.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
     pub fn new(payload: Vec<u8>) -> io::Result<Self> {
         Ok(Invocation {
             request_id: identifiers::uuid()?,

@@ -29,6 +29,9 @@ use crate::{
 const GRACE: Duration = Duration::from_millis(200);
 
 /// Plays `script` to its command and says what the command did.
+///
+/// # Errors
+/// When the command cannot be run.
 pub fn play(script: Script) -> Result<Recording, PlayError> {
     if script.command.is_empty() {
         return Err(PlayError::new(

@@ -31,6 +31,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command`; it inherits `pipes` under the numbers they have here.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`pipes` and `command` close here: their only writers are now in the child"
+    )]
     pub(crate) fn spawn(mut command: Command, pipes: Vec<PipeWriter>) -> io::Result<Process> {
         let _alone = SPAWNING.lock().expect("nobody panics while spawning");
         for pipe in &pipes {
@@ -39,7 +43,6 @@ impl Process {
         let child = command.process_group(0).spawn()?;
         let pid = Pid::from_child(&child);
         Ok(Process { pid, child: Mutex::new(Some(child)) })
-        // `pipes` and `command` close here: their only writers are now in the child.
     }
 
     /// The process id, for /proc.
@@ -74,7 +77,7 @@ impl Process {
                         (None, None) => continue,
                     });
                 }
-                Ok(None) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -52,8 +52,10 @@ pub struct Report {
 
 impl Report {
     /// What is paid for, in milliseconds. OS-only runtimes are billed for their init phase too.
+    #[must_use]
     pub fn billed(&self) -> u64 {
-        milliseconds(self.duration + self.init_duration.unwrap_or_default()).ceil() as u64
+        let used = self.duration + self.init_duration.unwrap_or_default();
+        u64::try_from(used.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
     }
 
     /// The last line of an invocation.

@@ -37,10 +37,9 @@ pub(crate) fn answer(
         }
     };
     let outcome = emulator.invoke_and_show(invocation, &mut |part| match part {
-        Part::Beginning { .. } => send(b""),
         Part::Chunk(chunk) | Part::Whole(chunk) => send(chunk),
         // How it ended is told in the last event.
-        Part::End | Part::Fault(_) => send(b""),
+        Part::Beginning { .. } | Part::End | Part::Fault(_) => send(b""),
     })?;
     let mut complete = json!({});
     if let Some(fault) = outcome.fault {

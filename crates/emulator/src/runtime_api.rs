@@ -356,7 +356,7 @@ impl Desk {
             ("GET", _) if path == "/2018-06-01/runtime/restore/next" => Response::json(200, ""),
             ("POST", _) if path == extensions::REGISTER => self.register(request),
             ("GET", _) if path == extensions::NEXT => return self.next_of_extension(request),
-            _ => refusal(404, "NotFound", format!("{} {path} is not in the Runtime API", request.method)),
+            _ => refusal(404, "NotFound", &format!("{} {path} is not in the Runtime API", request.method)),
         })
     }
 
@@ -394,14 +394,14 @@ impl Desk {
             return refused;
         }
         if !streaming && !mode.is_empty() {
-            return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode".to_owned());
+            return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode");
         }
         if self.refuse == Some(Refuse::TooLate) {
             let error_type = "Sandbox.Timedout".to_owned();
             let message = format!("RequestId: {id} Error: Task timed out");
             let payload = json!({"errorType": error_type, "errorMessage": message}).to_string().into();
             self.close_invocation(&mut state, id, Reply::Error { payload, error_type });
-            return refusal(410, "InvokeTimeout", "The invocation has timed out".to_owned());
+            return refusal(410, "InvokeTimeout", "The invocation has timed out");
         }
         let too_large = self.refuse == Some(Refuse::TooLarge) || !streaming && request.body.len() > MAX_RESPONSE;
         let reply = if too_large {
@@ -420,7 +420,7 @@ impl Desk {
         self.close_invocation(&mut state, id, reply);
         if too_large {
             let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
-            return refusal(413, "RequestEntityTooLarge", message);
+            return refusal(413, "RequestEntityTooLarge", &message);
         }
         accepted()
     }
@@ -448,11 +448,11 @@ impl Desk {
     fn register(&self, request: &Request) -> Response {
         let mut state = self.state();
         if state.phase != Phase::Started {
-            return refusal(403, "Extension.RegistrationClosed", "Extension registration closed already".to_owned());
+            return refusal(403, "Extension.RegistrationClosed", "Extension registration closed already");
         }
         match state.extensions.register(request) {
             Ok(identifier) => extensions::registered(&identifier, &self.function.name, &self.function.handler),
-            Err((error_type, message)) => refusal(400, error_type, message),
+            Err((error_type, message)) => refusal(400, error_type, &message),
         }
     }
 
@@ -461,7 +461,7 @@ impl Desk {
         let mut state = self.state();
         if !state.extensions.wait(request) {
             let message = "Unknown extension: register first, and send its Lambda-Extension-Identifier";
-            return Some(refusal(403, "Extension.UnknownExtensionIdentifier", message.to_owned()));
+            return Some(refusal(403, "Extension.UnknownExtensionIdentifier", message));
         }
         self.changed.notify_all();
         drop(self.changed.wait_while(state, |state| state.exit.is_none()));
@@ -487,10 +487,10 @@ impl Desk {
             !is_past && guard.is_none_or(|guard| guard == current.invocation.invocation_id)
         });
         let Some(current) = known else {
-            return Some(refusal(400, "InvalidRequestID", "Invalid request ID".to_owned()));
+            return Some(refusal(400, "InvalidRequestID", "Invalid request ID"));
         };
         if self.several && (current.timed_out || current.reply.is_some()) {
-            return Some(refusal(410, "InvokeTimeout", "Invoke timeout".to_owned()));
+            return Some(refusal(410, "InvokeTimeout", "Invoke timeout"));
         }
         (state.phase != Phase::Ready).then(|| wrong_transition(state.phase, to))
     }
@@ -562,10 +562,10 @@ fn accepted() -> Response {
 fn wrong_transition(from: Phase, to: &str) -> Response {
     let message =
         format!("State transition from {from:?} to {to} failed for runtime. Error: State transition is not allowed");
-    refusal(403, "InvalidStateTransition", message)
+    refusal(403, "InvalidStateTransition", &message)
 }
 
-fn refusal(status: u16, error_type: &str, message: String) -> Response {
+fn refusal(status: u16, error_type: &str, message: &str) -> Response {
     let body = json!({"errorMessage": message, "errorType": error_type});
     Response::json(status, format!("{body}\n"))
 }

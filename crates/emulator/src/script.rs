@@ -229,6 +229,9 @@ pub enum Scripts {
 
 impl Scripts {
     /// Reads a script, or an array of scripts.
+    ///
+    /// # Errors
+    /// When it is no JSON, or no script.
     pub fn parse(json: &[u8]) -> Result<Scripts, ScriptError> {
         let array = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
         let scripts = if array {

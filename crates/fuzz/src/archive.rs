@@ -19,7 +19,7 @@ fn search(bytes: &[u8]) {
         if let Ok(Some(module)) = archive.find(path) {
             let code = module.code.as_ptr_range();
             assert!(within.start <= code.start && code.end <= within.end, "{path:?} has code outside the archive");
-            assert!(module.size <= u64::from(u32::MAX));
+            assert!(u32::try_from(module.size).is_ok());
         }
     }
     assert!(archive.target().cache_tag.len() <= 16);
@@ -62,7 +62,7 @@ fn write_and_read(mut bytes: &[u8]) {
     let target = Target { cache_tag: texts.first().map_or("", String::as_str), magic_number: *b"abcd" };
     let source = |(number, pair): (usize, &'_ [String])| Source {
         path: texts[2 * number].as_str(),
-        size: pair.len() as u32,
+        size: u32::try_from(pair.len()).expect("one or two"),
         hash: number as u64,
         code: texts.get(2 * number + 1).map_or(b"", |code| code.as_bytes()),
     };

@@ -7,6 +7,7 @@ to the byte, is asked where it is installed: it has texts of errors to compare a
 import collections
 import decimal
 import json
+import math
 import os
 import struct
 
@@ -161,6 +162,12 @@ class Recipe:
     def integer(self):
         return int.from_bytes(self.take(self.size()), signed=True)
 
+    def quotient(self, divisor):
+        try:
+            return self.integer() / divisor
+        except OverflowError:
+            return math.inf
+
     def pairs(self):
         values = self.several()
         pairs = {}
@@ -206,7 +213,7 @@ class Recipe:
         wrapped,
         circle,
         again,
-        lambda self: self.integer() / 1000,
+        lambda self: self.quotient(1000),
         lambda self: 10 ** self.size() - self.integer(),
     ]
     SPECIAL = [
@@ -215,7 +222,7 @@ class Recipe:
         decimal,
         lambda self: Text(self.text()),
         lambda self: Integer(self.integer()),
-        lambda self: Float(self.integer() / 8),
+        lambda self: Float(self.quotient(8)),
         lambda self: List(self.several()),
         lambda self: Dict(self.pairs()),
         lambda self: ItsItems(self.pairs()),

@@ -284,6 +284,7 @@ impl<'py> Decoder<'py, '_> {
         if lone_surrogates {
             return Ok(unicode::decoded(self.py, &self.unescaped, c"surrogatepass")?.into_any());
         }
+        debug_assert!(str::from_utf8(&self.unescaped).is_ok());
         // SAFETY: whole characters, one by one or between two ASCII characters of a text.
         let text = unsafe { str::from_utf8_unchecked(&self.unescaped) };
         Ok(unicode::from_utf_8(self.py, text)?.into_any())
@@ -367,6 +368,7 @@ fn exact_quotient(digits: u64, power: usize) -> Option<f64> {
 }
 
 /// A surrogate in the three bytes that UTF-8 would give it if it allowed it.
+#[expect(clippy::cast_possible_truncation, reason = "some of its bits in each byte")]
 fn three_bytes(surrogate: u32) -> [u8; 3] {
     let low_bits = |shift: u32| 0x80 | (surrogate >> shift & 0x3f) as u8;
     [0xe0 | (surrogate >> 12) as u8, low_bits(6), low_bits(0)]

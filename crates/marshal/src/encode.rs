@@ -166,7 +166,7 @@ impl Encoder<'_, '_> {
     fn integer(&mut self, number: &Bound<'_, PyInt>) -> PyResult<()> {
         let mut overflow = 0;
         // SAFETY: attached to the interpreter, and an int, which says in `overflow` that it is too large, without an exception.
-        let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
+        let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &raw mut overflow) };
         if overflow == 0 {
             return self.literal(itoa::Buffer::new().format(small));
         }
@@ -190,6 +190,7 @@ impl Encoder<'_, '_> {
         if value == 0.0 || (1e-4..1e16).contains(&value.abs()) {
             return self.literal(zmij::Buffer::new().format_finite(value));
         }
+        #[allow(clippy::cast_possible_wrap, reason = "ASCII, which is the same where C's characters have a sign")]
         let format = b'r' as c_char;
         // SAFETY: attached to the interpreter. The result is a NUL-terminated text for us to free, or null without memory.
         unsafe {
@@ -257,7 +258,7 @@ fn for_each_item(
         // SAFETY: attached to the interpreter and, where there is no GIL, inside the dict's critical section. Encoding a value
         // can run code of the function's that changes the dict: PyDict_Next checks its position against the dict as it is
         // at each call, and both references are made our own before anything else runs.
-        while unsafe { ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) } != 0 {
+        while unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, &raw mut value) } != 0 {
             // SAFETY: PyDict_Next has just set both to live objects.
             let (key, value) =
                 unsafe { (Bound::from_borrowed_ptr(dict.py(), key), Bound::from_borrowed_ptr(dict.py(), value)) };

@@ -20,10 +20,10 @@ fn append_bytes(out: &mut Vec<u8>, text: &[u8]) {
         if is_plain_block(*block) {
             out.extend_from_slice(block);
         } else {
-            block.iter().for_each(|&byte| append_character(out, byte.into()));
+            append_each(out, block);
         }
     }
-    rest.iter().for_each(|&byte| append_character(out, byte.into()));
+    append_each(out, rest);
 }
 
 /// Whether all of a text is written as it is. Sixteen bytes are looked at together, and some of them twice.
@@ -50,6 +50,7 @@ fn is_plain_block(block: [u8; 16]) -> bool {
     u128::from_ne_bytes(block.map(is_special)) == 0
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "ASCII")]
 fn append_wide<Unit: Copy + Into<u32>>(out: &mut Vec<u8>, text: &[Unit]) {
     out.reserve(text.len());
     let (blocks, rest) = text.as_chunks::<8>();
@@ -57,17 +58,25 @@ fn append_wide<Unit: Copy + Into<u32>>(out: &mut Vec<u8>, text: &[Unit]) {
         if block.iter().fold(true, |all, &unit| all & is_plain(unit.into())) {
             out.extend_from_slice(&block.map(|unit| unit.into() as u8));
         } else {
-            block.iter().for_each(|&unit| append_character(out, unit.into()));
+            append_each(out, block);
         }
     }
-    rest.iter().for_each(|&unit| append_character(out, unit.into()));
+    append_each(out, rest);
+}
+
+fn append_each<Unit: Copy + Into<u32>>(out: &mut Vec<u8>, text: &[Unit]) {
+    for &unit in text {
+        append_character(out, unit.into());
+    }
 }
 
 /// Whether this is ASCII that is written as it is.
+#[expect(clippy::needless_bitwise_bool, reason = "without a branch, so that one instruction tells it of several")]
 fn is_plain(character: u32) -> bool {
     (0x20..0x80).contains(&character) & (character != 0x22) & (character != 0x5c)
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "UTF-8 is made of a character's bits, some in each byte")]
 fn append_character(out: &mut Vec<u8>, character: u32) {
     let continued = |shift: u32| 0x80 | (character >> shift & 0x3f) as u8;
     match character {

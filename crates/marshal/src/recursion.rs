@@ -8,8 +8,8 @@ use std::ffi::CStr;
 ///
 /// # Errors
 /// The `RecursionError`, or whatever `nested` returns.
-pub(crate) fn deeper<'py, T, E: From<PyErr>>(
-    py: Python<'py>,
+pub(crate) fn deeper<T, E: From<PyErr>>(
+    py: Python<'_>,
     doing: &CStr,
     nested: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {

@@ -23,7 +23,7 @@ pub(crate) fn characters<'a>(text: &'a Bound<'_, PyString>) -> Characters<'a> {
     // SAFETY: a str, which the caller's reference keeps alive for 'a and which nobody changes: it has a reference besides any that
     // its maker has. Its kind is the width of a unit in bytes, and its data is as many of these as it is long.
     unsafe {
-        let length = ffi::PyUnicode_GET_LENGTH(text) as usize;
+        let length = ffi::PyUnicode_GET_LENGTH(text).cast_unsigned();
         let data = ffi::PyUnicode_DATA(text);
         match ffi::PyUnicode_KIND(text) {
             ffi::PyUnicode_1BYTE_KIND => Characters::One(slice::from_raw_parts(data.cast(), length)),
@@ -51,6 +51,7 @@ pub(crate) fn from_ascii<'py>(py: Python<'py>, ascii: &str) -> PyResult<Bound<'p
 }
 
 /// A new str of any text.
+#[expect(clippy::cast_possible_truncation, reason = "the widest character is known to fit")]
 pub(crate) fn from_utf_8<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
     // The first byte of a character tells its range, and those of the wider ranges are the greater ones. The others are all less than
     // 0xc0.
@@ -82,17 +83,17 @@ fn write<Unit: Copy>(units: &mut [MaybeUninit<Unit>], text: &str, narrowed: impl
 ///
 /// # Safety
 /// `fill` writes all its units. None is greater than `widest`, which is the greatest ASCII character or the greatest number of a `Unit`.
-unsafe fn filled<'py, Unit>(
-    py: Python<'py>,
+unsafe fn filled<Unit>(
+    py: Python<'_>,
     length: usize,
     widest: u32,
     fill: impl FnOnce(&mut [MaybeUninit<Unit>]),
-) -> PyResult<Bound<'py, PyString>> {
+) -> PyResult<Bound<'_, PyString>> {
     // SAFETY: attached to the interpreter. The result is a new str, or null with an exception set. Nobody else has it yet, so that its
     // units may be written. PyUnicode_New gave it as many as it is long, of the width that `widest` asks for: the caller says that it
     // is that of Unit.
     unsafe {
-        let text = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(length as ffi::Py_ssize_t, widest))?;
+        let text = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(length.cast_signed(), widest))?;
         let units: *mut c_void = ffi::PyUnicode_DATA(text.as_ptr());
         fill(slice::from_raw_parts_mut(units.cast(), length));
         Ok(text.cast_into_unchecked())
@@ -104,7 +105,7 @@ pub(crate) fn decoded<'py>(py: Python<'py>, bytes: &[u8], errors: &CStr) -> PyRe
     // SAFETY: attached to the interpreter; pointer and length are one slice's, which Python copies out of; the result is a
     // new reference to a str, or null with an exception set.
     unsafe {
-        let length = bytes.len() as ffi::Py_ssize_t;
+        let length = bytes.len().cast_signed();
         let text = ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), length, errors.as_ptr());
         Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
     }

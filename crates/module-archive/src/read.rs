@@ -47,6 +47,9 @@ impl fmt::Display for Damage {
 
 impl<'a> Archive<'a> {
     /// Reads the header.
+    ///
+    /// # Errors
+    /// When it is no archive of this version, or not whole.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Damage> {
         let (header, rest) = bytes.split_at_checked(HEADER).ok_or(Damage::Length)?;
         if !header.starts_with(MAGIC) || number(header, 8) != u64::from(VERSION) {
@@ -73,16 +76,21 @@ impl<'a> Archive<'a> {
     }
 
     /// For which CPython it is.
+    #[must_use]
     pub fn target(&self) -> Target<'a> {
         self.target
     }
 
     /// When every source was modified last, in seconds since 1970, if its file is as it was packed.
+    #[must_use]
     pub fn modified(&self) -> i64 {
         self.modified
     }
 
     /// The source at a path.
+    ///
+    /// # Errors
+    /// When what the index says of it is damaged.
     pub fn find(&self, path: &[u8]) -> Result<Option<Module<'a>>, Damage> {
         let (mut low, mut high) = (0, self.entries.len());
         while low < high {
@@ -132,13 +140,13 @@ mod tests {
     const PATHS: [&str; 4] = ["app.py", "boto3/__init__.py", "boto3/session.py", "é.py"];
 
     fn archive() -> Vec<u8> {
-        let source = |(number, path): (usize, &'static str)| Source {
+        let source = |(number, path): (u32, &'static str)| Source {
             path,
-            size: 10 + number as u32,
+            size: 10 + number,
             hash: 0x0123_4567_89ab_cdef << number,
             code: if path == "boto3/session.py" { b"" } else { path.as_bytes() },
         };
-        let sources = PATHS.iter().copied().enumerate().map(source);
+        let sources = (0..4).zip(PATHS).map(source);
         write(TARGET, 500_000_000, sources.rev().collect()).expect("a small one")
     }
 

@@ -17,6 +17,7 @@ pub struct Source<'a> {
 
 /// The archive of these sources, whose files have the modification time `modified`. None where it would be larger than the
 /// format can say, or a path is there twice, or the cache tag too long.
+#[must_use]
 pub fn write(target: Target<'_>, modified: i64, mut sources: Vec<Source<'_>>) -> Option<Vec<u8>> {
     sources.sort_by_key(|source| source.path);
     if target.cache_tag.len() > CACHE_TAG || sources.windows(2).any(|pair| pair[0].path == pair[1].path) {
@@ -35,7 +36,7 @@ pub fn write(target: Target<'_>, modified: i64, mut sources: Vec<Source<'_>>) ->
     archive.resize(16 + CACHE_TAG, 0);
     archive.extend_from_slice(&modified.to_le_bytes());
     archive.extend_from_slice(&(length as u64).to_le_bytes());
-    archive.extend_from_slice(&(sources.len() as u32).to_le_bytes());
+    archive.extend_from_slice(&u32::try_from(sources.len()).ok()?.to_le_bytes());
     archive.extend_from_slice(&[0; 4]);
     archive.extend_from_slice(&checksum(&[&archive]).to_le_bytes());
 
@@ -43,7 +44,7 @@ pub fn write(target: Target<'_>, modified: i64, mut sources: Vec<Source<'_>>) ->
     for source in &sources {
         let start = archive.len();
         for number in [path_at, source.path.len(), code_at, source.code.len(), source.size as usize, 0] {
-            archive.extend_from_slice(&(number as u32).to_le_bytes());
+            archive.extend_from_slice(&u32::try_from(number).ok()?.to_le_bytes());
         }
         archive.extend_from_slice(&source.hash.to_le_bytes());
         let sum = checksum(&[source.path.as_bytes(), &archive[start..]]);

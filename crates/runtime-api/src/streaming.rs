@@ -55,7 +55,7 @@ impl StreamedResponse {
                 let _ = is_written.await;
             } else {
                 // The connection broke, and that is an answer, too.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -53,13 +53,14 @@ class LambdaContext:
         invoked_function_arn=None,
         tenant_id=None,
     ):
-        variable = _variable_getter()
         self.aws_request_id = invoke_id
-        self.log_group_name = variable("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = variable("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = variable("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.function_version = variable("AWS_LAMBDA_FUNCTION_VERSION")
+        (
+            self.log_group_name,
+            self.log_stream_name,
+            self.function_name,
+            self.memory_limit_in_mb,
+            self.function_version,
+        ) = _variables()
         self.invoked_function_arn = invoked_function_arn
         self.tenant_id = tenant_id
         if client_context is None:
@@ -116,28 +117,42 @@ class LambdaContext:
         )
 
 
-class _EncodedEnviron:
-    """What `os.environ` will be made from. The import of `os` would be the larger part of a small function's start."""
-
-    def get(self, name):
-        value = posix.environ.get(name.encode())
-        return None if value is None else value.decode(_ENCODING, _ENCODING_ERRORS)
-
-
+_VARIABLES = [
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+]
+_ENCODED_VARIABLES = [name.encode() for name in _VARIABLES]
 _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-_encoded_environ = _EncodedEnviron()
+
+# What the variables were when they were looked at last: nearly always what they are.
+_known: "tuple[list[bytes | None], list[str | None]]" = ([], [])
 
 
-def _variable_getter():
+def _variables():
     """Asks the function's `os.environ`, whatever it has made of it, as long as it can be asked."""
+    global _known
+    # The import of `os` would be the larger part of a small function's start: this is what `os.environ` will be made from.
+    data = posix.environ
     # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself.
     modules = sys.modules
-    if "os" not in modules:
-        return _encoded_environ.get
-    try:
-        return modules["os"].environ.get
-    except AttributeError:
-        return _encoded_environ.get
+    if "os" in modules:
+        os = modules["os"]
+        environ = getattr(os, "environ", None)
+        if type(environ) is getattr(os, "_Environ", None):
+            # Asked itself it would encode each name and decode each value, every time.
+            data = environ._data  # type: ignore[union-attr]
+        elif get := getattr(environ, "get", None):
+            return [get(name) for name in _VARIABLES]
+    encoded = [data.get(name) for name in _ENCODED_VARIABLES]
+    known, texts = _known
+    if encoded == known:
+        return texts
+    decoded = [None if value is None else value.decode(_ENCODING, _ENCODING_ERRORS) for value in encoded]
+    _known = (encoded, decoded)
+    return decoded
 
 
 class _Slotted:

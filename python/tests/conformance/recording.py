@@ -31,6 +31,10 @@ def portable(view: dict[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
 
     portable = _each_text(view, without_places)
     assert isinstance(portable, dict)
+    for shown in portable.values():
+        if isinstance(shown, dict) and (cause := shown.get("x-ray")):
+            # A set: its order was that of this machine's folders.
+            cause["paths"].sort(key=lambda path: (not path.startswith("<python>"), path))
     return portable
 
 

@@ -82,14 +82,14 @@ WHERE = "[os.getpid(), threading.current_thread().name]"
     ],
 )
 def test_the_function_decides_what_serves_it(play: PlayFunction, source: str, processes: int, threads: set[str]) -> None:
-    run = several(play, source.format(seconds=0.3, result=WHERE), range(4))
+    run = several(play, source.format(seconds=0.3, result=WHERE), when_asked_by(4, range(4)))
     assert len({pid for pid, _ in run.responses}) == processes, run.story()
     assert {name for _, name in run.responses} == threads
 
 
 def test_a_plain_handler_is_served_by_processes_and_without_a_gil_by_threads(play: PlayFunction) -> None:
     where = f"[sys._is_gil_enabled(), *{WHERE}]"
-    run = several(play, KINDS["processes"].format(seconds=0.3, result=where), range(4))
+    run = several(play, KINDS["processes"].format(seconds=0.3, result=where), when_asked_by(4, range(4)))
     (has_gil,) = {has_gil for has_gil, *_ in run.responses}
     assert len({pid for _, pid, _ in run.responses}) == (4 if has_gil else 1), run.story()
     assert len({name for *_, name in run.responses}) == (1 if has_gil else 4)
@@ -97,11 +97,11 @@ def test_a_plain_handler_is_served_by_processes_and_without_a_gil_by_threads(pla
 
 def test_a_handler_with_a_tools_names_around_it_is_served_by_processes(play: PlayFunction) -> None:
     source = f"import awslambdaric.lambda_runtime_client\n{KINDS['tasks'].format(seconds=0.3, result='os.getpid()')}"
-    assert len({*several(play, source, range(4)).responses}) == 4
+    assert len({*several(play, source, when_asked_by(4, range(4))).responses}) == 4
 
 
 def test_threads_have_one_copy_of_the_function(play: PlayFunction) -> None:
-    run = several(play, KINDS["threads"].format(seconds=0.3, result=WHERE), range(4), kind="threads")
+    run = several(play, KINDS["threads"].format(seconds=0.3, result=WHERE), when_asked_by(4, range(4)), kind="threads")
     assert len({pid for pid, _ in run.responses}) == 1
     assert {name for _, name in run.responses} == {f"invocations-{number}" for number in range(1, 5)}
 
@@ -250,7 +250,7 @@ print("imported", flush=True)
 import random
 {KINDS["processes"].format(seconds=0.3, result="[os.getpid(), random.random()]")}
 """
-    run = several(play, source, range(4), kind="processes")
+    run = several(play, source, when_asked_by(4, range(4)), kind="processes")
     assert run.stdout.count("imported") == 1
     assert len({process for process, _ in run.responses}) == len({number for _, number in run.responses}) == 4
 
@@ -271,12 +271,11 @@ print("imported", os.environ.get("WHIPSNAKE_CONCURRENCY"), flush=True)
 os.environ["SET_AT_IMPORT"] = str(int(os.environ.get("SET_AT_IMPORT", "0")) + 1)
 {KINDS["processes"].format(seconds=0.2, result='[os.getpid(), os.environ["SET_AT_IMPORT"]]')}
 """
-    run = several(
-        play, source, range(3), at_once=3, kind="processes", environment={"WHIPSNAKE_LOG": "info"}, files={"data.txt": "data"}
-    )
-    first, *others = run.stdout.splitlines()
-    assert (first, {*others}) == ("imported processes", {"imported isolated"}), run.story()
-    assert 2 <= len({process for process, _ in run.responses}) <= len(others)
+    events = when_asked_by(3, range(3))
+    variables = {"WHIPSNAKE_LOG": "info"}
+    run = several(play, source, events, at_once=3, kind="processes", environment=variables, files={"data.txt": "data"})
+    assert run.stdout.splitlines() == ["imported processes", *["imported isolated"] * 3], run.story()
+    assert len({process for process, _ in run.responses}) == 3
     assert {times for _, times in run.responses} == {"1"}
     assert re.search(f"import the function themselves: its import (left|started) .*{reason}", run.stderr)
 
@@ -474,7 +473,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_streams_go_out_side_by_side(play: PlayFunction, kind: str) -> None:
-    run = several(play, STREAMS[kind], "abcd", kind=kind)
+    run = several(play, STREAMS[kind], when_asked_by(4, "abcd"), kind=kind)
     assert sorted(answer.body for answer in run.answers.values()) == [f"{e}0 {e}1 {e}2 ".encode() for e in "abcd"]
     assert {len(answer.chunks) for answer in run.answers.values()} == {3}
     first_ends = min(answer.chunks[-1].at_us for answer in run.answers.values())

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from conftest import PlayFunction
+from conftest import CompareBoth, PlayFunction
 from playing import event
 
 
@@ -75,3 +75,21 @@ def test_memory_of_a_large_event_is_given_back(play: PlayFunction) -> None:
     }
     before, *_, after = play(files, events=[1, *(["x" * 5_000_000] * 6), 1]).responses
     assert after - before < 16_000
+
+
+@pytest.mark.parametrize("hold", ["event['own'] = Last()", "context.own = Last()", "return Result(own='answered')"])
+def test_what_an_invocation_was_served_with_is_there_until_it_has_been_answered(both: CompareBoth, hold: str) -> None:
+    files = {
+        "app.py": f"""
+            import os
+            class Last:
+                def __del__(self): os._exit(3)
+            class Result(Last, dict): pass
+            def handler(event, context):
+                {hold}
+                return "answered"
+        """
+    }
+    run = both(files, events=[{}]).whipsnake
+    assert [request.method for request in run.requests] == ["GET", "POST"]
+    assert run.ending == "exit code 3"

@@ -16,9 +16,10 @@ pub const AGAIN: &str = "whipsnake again";
 pub const PACKED: &str = "whipsnake, packed";
 pub const BARE: &str = "whipsnake, no .pyc";
 pub const MANAGED_BARE: &str = "awslambdaric, no .pyc";
-/// The floors: nothing that embeds CPython, and nothing that speaks to Lambda, is expected below.
+/// The floors: nothing that embeds CPython, nothing that speaks to Lambda, and nothing that answers at all, is expected below.
 pub const PYTHON: &str = "python -I -S -c pass";
 pub const RUST: &str = "Rust, lambda_runtime";
+pub const SOCKET: &str = "Rust, a bare socket";
 
 /// A runtime with a function's folder in one form.
 #[derive(Clone, Debug)]
@@ -85,11 +86,11 @@ impl Bootstrap {
     }
 }
 
-/// Everybody who takes part, in the order of the table. `bootstraps` begins with the plain one.
+/// Everybody who takes part, in the order of the table. `bootstraps` begins with the plain one; `floors` are programs and their names.
 pub fn all(
     bootstraps: &[Bootstrap],
     reference: Option<(&Path, &Interpreter)>,
-    rust: Option<&Path>,
+    floors: &[(&str, PathBuf)],
     packs: bool,
 ) -> Vec<Contender> {
     let mut contenders: Vec<Contender> = bootstraps.iter().map(Bootstrap::contender).collect();
@@ -124,15 +125,13 @@ pub fn all(
             is_floor: true,
         });
     }
-    if let Some(rust) = rust {
-        contenders.push(Contender {
-            name: RUST.to_owned(),
-            command: vec![text(rust)],
-            environment: Vec::new(),
-            form: Form::Compiled,
-            is_floor: true,
-        });
-    }
+    contenders.extend(floors.iter().map(|(name, program)| Contender {
+        name: (*name).to_owned(),
+        command: vec![text(program)],
+        environment: Vec::new(),
+        form: Form::Compiled,
+        is_floor: true,
+    }));
     contenders
 }
 

@@ -106,7 +106,7 @@ fn under(stage: &Stage<'_>, prefix: &[&str]) -> Result<String, Failure> {
         return Ok(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     let (steps, script) = at_the_first_request();
-    let recording: Recording = stage.play_as(&prefix, &[], steps, script)?;
+    let recording: Recording = stage.play_as(&prefix, &[], &steps, script)?;
     if recording.spawn_to_first_next_us.is_none() {
         return Err(stage.unusable(&recording));
     }

@@ -17,7 +17,7 @@ pub fn measure(case: &Case, stage: &Stage<'_>, step: usize, times: usize) -> Res
         steps.push(json!({"body": case.event, "repeat": step}));
         steps.push(ask.clone());
     }
-    let recording = stage.play(json!(steps), json!({"pipes": [PIPE]}))?;
+    let recording = stage.play(&json!(steps), json!({"pipes": [PIPE]}))?;
     let told =
         recording.pipes.get(PIPE).map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned()).unwrap_or_default();
     let pss: Vec<u64> = told.lines().filter_map(kilobytes).collect();

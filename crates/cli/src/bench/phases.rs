@@ -40,8 +40,8 @@ pub fn measure(
                 .into_iter()
                 .enumerate()
                 .map(|(position, name)| {
-                    let of_all = figures.iter().filter_map(|turn| Some(turn.get(position)?.1)).collect();
-                    (name, median(of_all))
+                    let of_all: Vec<f64> = figures.iter().filter_map(|turn| Some(turn.get(position)?.1)).collect();
+                    (name, median(&of_all))
                 })
                 .collect();
             let modules = imports.len();
@@ -70,7 +70,7 @@ fn look(stage: &Stage<'_>) -> Result<Vec<(&'static str, f64)>, Failure> {
         stage.run_to_the_end(&marked.command)?
     };
     let variables = [("WHIPSNAKE_LOG", "debug")];
-    let recording = stage.play_as(&[], &variables, json!([]), json!({"pipes": [PIPE]}))?;
+    let recording = stage.play_as(&[], &variables, &json!([]), json!({"pipes": [PIPE]}))?;
     let marks =
         recording.pipes.get(PIPE).map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned()).unwrap_or_default();
     let mark = |name: &str| -> Option<f64> {
@@ -122,7 +122,7 @@ fn microseconds(clock: ClockId) -> u64 {
 
 /// Microseconds that each module took itself, by CPython's own account.
 fn imports(stage: &Stage<'_>) -> Result<Vec<(String, f64)>, Failure> {
-    let recording = stage.play_as(&[], &[("PYTHONPROFILEIMPORTTIME", "1")], json!([]), json!({"pipes": [PIPE]}))?;
+    let recording = stage.play_as(&[], &[("PYTHONPROFILEIMPORTTIME", "1")], &json!([]), json!({"pipes": [PIPE]}))?;
     let said = String::from_utf8_lossy(&recording.stderr.0);
     Ok(said.lines().filter_map(import).collect())
 }

@@ -53,9 +53,12 @@ impl<'a> Plan<'a> {
             same_version(reference, python)?;
         }
         let mut skipped = Vec::new();
-        let rust = example(bench, "hello").map(|path| absolute(&path)).transpose()?;
-        if rust.is_none() {
-            skipped.push("the floor in Rust: --examples has no `hello`".to_owned());
+        let mut floors = Vec::new();
+        for (name, program) in [(contender::RUST, "hello"), (contender::SOCKET, "socket")] {
+            match example(bench, program) {
+                Some(path) => floors.push((name, absolute(&path)?)),
+                None => skipped.push(format!("the floor \"{name}\": --examples has no `{program}`")),
+            }
         }
         let packs = folder::can_pack();
         if !packs {
@@ -64,7 +67,7 @@ impl<'a> Plan<'a> {
         let with = reference.as_ref().map(|(python, interpreter)| (python.as_path(), interpreter));
         Ok(Self {
             bench,
-            contenders: contender::all(&bootstraps, with, rust.as_deref(), packs),
+            contenders: contender::all(&bootstraps, with, &floors, packs),
             cases: cases(bench, &mut skipped)?,
             reference,
             pythons,

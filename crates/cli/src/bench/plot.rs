@@ -9,7 +9,7 @@ mod waterfall;
 pub use canvas::STYLE;
 
 use super::{
-    contender::{AGAIN, MANAGED, MANAGED_BARE, PYTHON, RUST},
+    contender::{AGAIN, MANAGED, MANAGED_BARE, PYTHON, RUST, SOCKET},
     results::{Measure, Results},
 };
 
@@ -32,7 +32,7 @@ impl Look {
         let (colour, dashed) = match contender {
             MANAGED => ("managed", false),
             MANAGED_BARE => ("managed", true),
-            PYTHON | RUST => ("floor", contender == RUST),
+            PYTHON | RUST | SOCKET => ("floor", contender != PYTHON),
             AGAIN => ("ours", true),
             name if name.ends_with("packed") => ("packed", false),
             name if name.ends_with("no .pyc") => ("ours", true),

@@ -48,7 +48,7 @@ impl Series {
     }
 
     fn medians(&self) -> Vec<f64> {
-        self.turns.iter().map(|turn| median(turn.clone())).collect()
+        self.turns.iter().map(|turn| median(turn)).collect()
     }
 
     /// This one's time in relation to the other's.

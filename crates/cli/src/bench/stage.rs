@@ -25,7 +25,7 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// Plays `steps`; `script` has further fields of a script.
-    pub fn play(&self, steps: Value, script: Value) -> Result<Recording, Failure> {
+    pub fn play(&self, steps: &Value, script: Value) -> Result<Recording, Failure> {
         self.play_as(&[], &[], steps, script)
     }
 
@@ -34,7 +34,7 @@ impl Stage<'_> {
         &self,
         prefix: &[String],
         variables: &[(&str, &str)],
-        steps: Value,
+        steps: &Value,
         script: Value,
     ) -> Result<Recording, Failure> {
         let mut command = [prefix, &self.contender.command].concat();

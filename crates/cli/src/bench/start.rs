@@ -52,7 +52,7 @@ fn start(case: &Case, stage: &Stage<'_>) -> Result<(f64, Option<f64>), Failure> 
     if !stage.contender.serves() {
         return Ok((stage.run_to_the_end(&stage.contender.command)?, None));
     }
-    let recording = stage.play(json!([{"body": case.event}]), json!({}))?;
+    let recording = stage.play(&json!([{"body": case.event}]), json!({}))?;
     let first = recording.spawn_to_first_next_us.ok_or_else(|| stage.unusable(&recording))?;
     if recording.request_count < 3 {
         return Err(stage.unusable(&recording));

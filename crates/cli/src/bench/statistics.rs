@@ -26,15 +26,15 @@ impl Ratio {
         }
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
         let medians: Vec<f64> = (0..RESAMPLES)
-            .map(|_| median(ratios.iter().map(|_| ratios[random.below(ratios.len())]).collect()))
+            .map(|_| median(&ratios.iter().map(|_| ratios[random.below(ratios.len())]).collect::<Vec<_>>()))
             .collect();
-        Some(Self { median: median(ratios), low: quantile(&medians, 0.025), high: quantile(&medians, 0.975) })
+        Some(Self { median: median(&ratios), low: quantile(&medians, 0.025), high: quantile(&medians, 0.975) })
     }
 }
 
 /// The middle of `figures`; not a number without any.
-pub fn median(figures: Vec<f64>) -> f64 {
-    quantile(&figures, 0.5)
+pub fn median(figures: &[f64]) -> f64 {
+    quantile(figures, 0.5)
 }
 
 /// The figure below which `part` of all lie, between two neighbours by proportion.
@@ -43,6 +43,7 @@ pub fn quantile(figures: &[f64], part: f64) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let position = last as f64 * part;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "round, and the place of a figure")]
     let below = position.floor() as usize;
     let above = (below + 1).min(last);
     sorted[below] + (sorted[above] - sorted[below]) * position.fract()
@@ -52,6 +53,7 @@ pub fn quantile(figures: &[f64], part: f64) -> f64 {
 struct Random(u64);
 
 impl Random {
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than `end`")]
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -66,6 +68,7 @@ mod tests {
     use super::{Ratio, quantile};
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "halves are exact")]
     fn a_quantile_lies_between_its_neighbours() {
         let figures = [4.0, 1.0, 3.0, 2.0];
         assert_eq!([0.0, 0.5, 1.0].map(|part| quantile(&figures, part)), [1.0, 2.5, 4.0]);

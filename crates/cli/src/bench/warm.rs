@@ -24,7 +24,7 @@ pub fn measure(
     let warm_up = each.clamp(2, 50);
     let what = format!("warm, {}", event.name);
     let figures = rotation.measure(&what, stages, PROCESSES, |stage| {
-        let recording = stage.play(json!([{"body": event.payload, "repeat": each + warm_up}]), json!({}))?;
+        let recording = stage.play(&json!([{"body": event.payload, "repeat": each + warm_up}]), json!({}))?;
         match recording.latencies_us.get(warm_up..) {
             Some(latencies) if latencies.len() == each => Ok(latencies.to_vec()),
             _ => Err(stage.unusable(&recording)),

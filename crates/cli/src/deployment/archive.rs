@@ -42,8 +42,9 @@ impl Moment {
         let (month, year) = ((month + 2) % 12 + 1, year_of_era + era * 400 + i64::from(month > 9));
         let second = self.seconds() % Self::SECONDS_OF_A_DAY;
         let [month, day, hour, minute, second] =
-            [month, day, second / 3600, second / 60 % 60, second % 60].map(|number| number as u8);
-        DateTime::from_date_and_time(year as u16, month, day, hour, minute, second).unwrap_or(DateTime::DEFAULT)
+            [month, day, second / 3600, second / 60 % 60, second % 60].map(|number| u8::try_from(number).unwrap_or(0));
+        let year = u16::try_from(year).unwrap_or(0);
+        DateTime::from_date_and_time(year, month, day, hour, minute, second).unwrap_or(DateTime::DEFAULT)
     }
 }
 

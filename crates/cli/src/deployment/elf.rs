@@ -68,7 +68,7 @@ fn read_sections(header: &Header, file: &[u8]) -> object::read::Result<Elf> {
     let sections = header.sections(LittleEndian, file)?;
     let mut read = Elf::default();
     let dynamic = sections.dynamic_table(LittleEndian, file)?;
-    for entry in dynamic.iter() {
+    for entry in &dynamic {
         let text = || Ok(String::from_utf8_lossy(dynamic.string(entry)?).into_owned());
         match entry.tag {
             elf::DT_NEEDED => read.needed.push(text()?),
@@ -137,8 +137,8 @@ fn edit_dynamic_table(
     else {
         return Ok(());
     };
-    let (start, end) = (place.0 as usize, (place.0 + place.1) as usize);
-    let Some(table) = file.get_mut(start..end) else { return Ok(()) };
+    let (Ok(start), Ok(size)) = (usize::try_from(place.0), usize::try_from(place.1)) else { return Ok(()) };
+    let Some(table) = file.get_mut(start..start + size) else { return Ok(()) };
     let mut kept = Vec::with_capacity(table.len());
     for entry in table.chunks_exact(SIZE_OF_DYNAMIC_ENTRY) {
         let (tag, value) = entry.split_at(8);

@@ -50,7 +50,7 @@ pub fn describe(bootstrap: &Path, python: Option<(String, PathBuf)>, told: &mut 
     let answers: Option<Answers> = command.output().ok().and_then(|output| serde_json::from_slice(&output.stdout).ok());
     match &answers {
         None => {
-            told.push_str("  it does not run here as a bootstrap with a CPython in it: build one with `make build`\n")
+            told.push_str("  it does not run here as a bootstrap with a CPython in it: build one with `make build`\n");
         }
         Some(answers) => {
             let gil = if answers.free_threaded { "free-threaded, no GIL" } else { "GIL" };

@@ -35,11 +35,11 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 /// The library of CPython's to link. For another processor it is the shared one: zig, which links that, gives an archive's code an
 /// environment of its own, because its C library has no aliases.
-pub fn choose<'a>(
-    interpreter: &'a Interpreter,
+pub fn choose(
+    interpreter: &Interpreter,
     wanted: Option<Kind>,
     architecture: Architecture,
-) -> Result<Choice<'a>, Failure> {
+) -> Result<Choice<'_>, Failure> {
     if Architecture::of_this_machine().is_ok_and(|here| here != architecture) {
         if wanted == Some(Kind::Static) {
             return Err(Failure::new(format!(

@@ -32,7 +32,7 @@ fn moved(file: &[u8]) -> Option<Vec<u8>> {
     }
     let table = |offset: usize, size: usize, count: usize| {
         let (start, size, count) = (long(file, offset)?, short(file, size)?, short(file, count)?);
-        Some((0..count).map(|index| (start + index * size) as usize).collect::<Vec<_>>())
+        (0..count).map(|number| index(start + number * size)).collect::<Option<Vec<_>>>()
     };
     let programs = table(0x20, 0x36, 0x38)?;
     let sections = table(0x28, 0x3a, 0x3c)?;
@@ -59,8 +59,8 @@ fn moved(file: &[u8]) -> Option<Vec<u8>> {
     for piece in &mut pieces {
         piece.moved_to = end + piece.like.wrapping_sub(end) % piece.unit;
         end = piece.moved_to + (piece.end - piece.start);
-        moved.resize(piece.moved_to as usize, 0);
-        moved.extend_from_slice(file.get(piece.start as usize..piece.end as usize)?);
+        moved.resize(index(piece.moved_to)?, 0);
+        moved.extend_from_slice(file.get(index(piece.start)?..index(piece.end)?)?);
     }
     if pieces.first()?.start != 0 || pieces.windows(2).any(|two| two[0].end > two[1].start) {
         return None;
@@ -70,7 +70,7 @@ fn moved(file: &[u8]) -> Option<Vec<u8>> {
         pieces.iter().find(holds).map(|piece| piece.moved_to + (offset - piece.start))
     };
     // The file's header, each entry of the two tables. What is empty, or only in memory, has no place that matters.
-    let new = |at: usize| place(at as u64, 1).map(|at| at as usize);
+    let new = |at: usize| place(at as u64, 1).and_then(index);
     for at in [0x20, 0x28] {
         set(&mut moved, at, place(long(file, at)?, 1)?)?;
     }
@@ -89,6 +89,10 @@ fn moved(file: &[u8]) -> Option<Vec<u8>> {
         set(&mut moved, new(at)? + 24, offset)?;
     }
     Some(moved)
+}
+
+fn index(offset: u64) -> Option<usize> {
+    usize::try_from(offset).ok()
 }
 
 fn short(file: &[u8], at: usize) -> Option<u64> {

@@ -70,7 +70,7 @@ fn place(file: &mut SourceFile, prefix: &Prefix) {
         return;
     }
     // A prefix such as /usr would be found in the middle of other paths: only whole ones.
-    let (old, new) = (prefix.folder().display().to_string(), format!("{}/{}", ROOT, HOME));
+    let (old, new) = (prefix.folder().display().to_string(), format!("{ROOT}/{HOME}"));
     let text = String::from_utf8_lossy(&file.bytes).into_owned();
     let mut placed = String::with_capacity(text.len());
     let mut rest = text.as_str();

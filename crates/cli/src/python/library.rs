@@ -87,7 +87,7 @@ impl<'a> Choice<'a> {
                     Ok(()) => return Ok(Choice { interpreter, library, why: None }),
                     // Of two, the plain one's trouble is the one to tell.
                     Err(reason) => {
-                        why = why.or(Some(format!("{} cannot be linked: {reason}", library.path().display())))
+                        why = why.or(Some(format!("{} cannot be linked: {reason}", library.path().display())));
                     }
                 }
             }

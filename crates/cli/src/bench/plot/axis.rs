@@ -39,6 +39,7 @@ impl Axis {
     pub fn ticks(&self) -> Vec<f64> {
         let (begin, end) = self.figures;
         if self.logarithmic {
+            #[expect(clippy::cast_possible_truncation, reason = "round, and small")]
             let powers = begin.log10().floor() as i32..=end.log10().ceil() as i32;
             let all = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)));
             return all.filter(|tick| (begin..=end).contains(tick)).collect();
@@ -47,7 +48,8 @@ impl Axis {
         let power = 10_f64.powf(rough.log10().floor());
         let step =
             [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|&step| step >= rough).unwrap_or(rough);
-        (0..).map(|position| f64::from(position) * step).take_while(|&tick| tick <= end * 1.0001).collect()
+        // A step is a sixth of the whole, or more.
+        (0..=6).map(|position| f64::from(position) * step).take_while(|&tick| tick <= end * 1.0001).collect()
     }
 }
 
@@ -71,6 +73,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "round ones")]
     fn places_follow_figures_and_stop_at_the_end() {
         let axis = Axis::linear(10.0, (100.0, 200.0));
         assert_eq!([0.0, 5.0, 99.0].map(|figure| axis.place(figure)), [100.0, 150.0, 200.0]);

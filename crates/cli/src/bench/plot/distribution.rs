@@ -35,7 +35,7 @@ pub fn draw(title: &str, series: &[(&str, Vec<f64>)], logarithmic: bool) -> Stri
         canvas.line("grid", (x, TOP), (x, bottom));
         canvas.text(x, bottom + 16.0, "soft middle", &label(tick));
     }
-    canvas.text((places.0 + places.1) / 2.0, bottom + 34.0, "soft middle", "milliseconds");
+    canvas.text(f64::midpoint(places.0, places.1), bottom + 34.0, "soft middle", "milliseconds");
     canvas.text(WIDTH, TOP - 6.0, "soft end", "median");
     for (position, (name, figures)) in series.iter().enumerate() {
         let middle = TOP + ROW * (position as f64 + 0.5);

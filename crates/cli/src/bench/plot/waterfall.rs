@@ -30,7 +30,7 @@ pub fn draw(title: &str, starts: &[&Phases]) -> String {
         canvas.text(x, bottom + 14.0, "soft middle", &label(tick));
     }
     canvas.text(
-        (places.0 + places.1) / 2.0,
+        f64::midpoint(places.0, places.1),
         bottom + 31.0,
         "soft middle",
         "milliseconds since the process was spawned",
