@@ -228,8 +228,8 @@ bench-concurrency: build venv ## Several invocations at once, beside awslambdari
 	@$(VENV)/bin/python python/benchmarks/concurrency.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap \
 	--packages $$($(VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") $(if $(FREE_THREADED),--free-threaded $(FREE_THREADED))
 
-# Of all ways of serving together. The bounded form is part of `make test`.
-INVOCATIONS ?= 1000000
+# Of all ways of serving together; a million of them one at a time. The bounded form is part of `make test`.
+INVOCATIONS ?= 2500000
 
 soak: build venv ## Serves INVOCATIONS and looks whether any is mixed up with another and whether anything grows (FREE_THREADED=a bootstrap)
 	@$(VENV)/bin/python python/soak --bootstrap $(TARGET)/release/bootstrap --invocations $(INVOCATIONS) \

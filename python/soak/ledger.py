@@ -22,8 +22,8 @@ class Ledger:
         self.mistakes = 0
         self.examples: list[str] = []
         self.kinds: Counter[str] = Counter()
-        self.measured: list[tuple[int, int, int]] = []
-        """Number, Python's memory blocks, bytes of malloc."""
+        self.measured: list[tuple[int, int, int, int]] = []
+        """Number, Python's memory blocks, bytes of malloc, bytes of resident memory."""
         self._outstanding: dict[str, Invocation] = {}
         self._lost: dict[str, Invocation] = {}
         self._untold: dict[str, tuple[Invocation, list[str]]] = {}
@@ -70,9 +70,9 @@ class Ledger:
         match line.split():
             case ["printed", "by", n, "as", request_id, "end"] if request_id == Invocation(int(n), "").request_id:
                 self._has_printed(int(n))
-            case ["in", "use", n, blocks, in_use, "end"]:
+            case ["in", "use", n, blocks, in_use, resident, "end"]:
                 self._has_printed(int(n))
-                self.measured.append((int(n), int(blocks), int(in_use)))
+                self.measured.append((int(n), int(blocks), int(in_use), int(resident)))
             case _:
                 self._mistake(f"standard output: {line[:200]!r}")
 

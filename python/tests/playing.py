@@ -84,7 +84,7 @@ class Play:
     script: Mapping[str, object] = field(default_factory=dict)
     """Further fields of the script: response, error, init_error, end, pipes, .."""
 
-    def script_for(self, runtime: Runtime) -> dict[str, object]:
+    def script_for(self, runtime: Runtime) -> dict[str, Any]:
         variables = lambda_variables(self.task_root, self.runtime_directory, self.handler)
         variables |= {**runtime.environment, **self.environment}
         return {
@@ -243,9 +243,12 @@ class Player:
 
     def play(self, play: Play, runtimes: Sequence[Runtime]) -> list[Run]:
         """The same under each of the runtimes, one after the other."""
-        script = json.dumps([play.script_for(runtime) for runtime in runtimes])
+        scripts = [play.script_for(runtime) for runtime in runtimes]
+        script = json.dumps(scripts)
+        # The command ends a play at its own time-out; this is for a command that does not.
+        seconds = 6 * max(one["timeout_ms"] for one in scripts) / 1000
         played = subprocess.run(
-            [self._command, "play", "-"], input=script.encode(), capture_output=True, check=False, timeout=6 * SECONDS_TO_ANSWER
+            [self._command, "play", "-"], input=script.encode(), capture_output=True, check=False, timeout=seconds
         )
         assert played.returncode == 0, f"the script could not be played: {played.stderr.decode()}\n{script}"
         runs = [_run(recording) for recording in json.loads(played.stdout)]

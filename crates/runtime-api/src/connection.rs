@@ -12,6 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use lambda_runtime_api_client::body::Body;
+use socket2::{SockRef, TcpKeepalive};
 use std::error::Error;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,10 @@ use tokio::time::timeout;
 
 /// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
 const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
+
+/// How long an answer is waited for before the system asks whether the other end is still there, and how long from one question to the
+/// next. An end that vanished without closing the connection would be waited for forever.
+const TIME_TO_ASK: Duration = Duration::from_secs(1);
 
 /// How much is read at once, at most.
 const LARGEST_READ: usize = 1024 * 1024;
@@ -107,6 +112,8 @@ impl Connection {
         let stream = stream.unwrap_or_else(|late| Err(late.into())).map_err(Broken::Unreachable)?;
         // A small response must not wait for the acknowledgement of the packet before it.
         stream.set_nodelay(true).map_err(Broken::Unreachable)?;
+        let keepalive = TcpKeepalive::new().with_time(TIME_TO_ASK).with_interval(TIME_TO_ASK);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(Broken::Unreachable)?;
         let handshake = Builder::new().max_buf_size(LARGEST_READ).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(Broken::Exchange)?;
         // What it ends with, the request that was under way is told, too.

@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import CompareBoth, PlayFunction
+from faults.handlers import HANDLERS, assert_served, served
 from faults.misbehaving import EVENTS, misbehaves
 
 ANSWERED = [[number, f"rid-{number + 1}"] for number in EVENTS]
@@ -67,6 +68,30 @@ def test_a_forked_process_that_exits_leaves_its_parents_connection_alone(both: C
     pair = both(misbehaves(bad, ""), events=EVENTS)
     assert pair.whipsnake.responses == ANSWERED
     assert pair.whipsnake.stdout == "code 3\n"
+
+
+DAEMON = """
+import asyncio, json, os, time
+def outcome(event):
+    if event == "daemon":
+        child = os.fork()
+        if not child:
+            os.setsid()
+            if not os.fork():
+                os.closerange(0, 256)
+                time.sleep(0.1)
+            os._exit(0)
+        os.waitpid(child, 0)
+    return event
+"""
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_daemon_that_closes_what_it_inherited_takes_nothing_from_its_parent(play: PlayFunction, handler: str) -> None:
+    run = served(play, handler, ["daemon", "after", "next"], source=DAEMON)
+    assert_served(run, "rid-1", "rid-2", "rid-3")
+    assert {request.connection for request in run.requests} == {1}
+    assert (run.stdout, run.stderr) == ("", "")
 
 
 def test_processes_that_outlive_the_invocation_are_left_alone(both: CompareBoth) -> None:

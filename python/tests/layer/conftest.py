@@ -3,7 +3,6 @@
 `WHIPSNAKE_LAYERS` is the folder that `whipsnake layer --sdk apart` wrote to, `WHIPSNAKE_LAYER_PYTHON` its interpreter.
 """
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,8 @@ from typing import Protocol
 import pytest
 
 from layer import old_linux
-from layer.sandbox import Sandbox, make_memory_group, missing, unpack
+from layer.sandbox import MEGABYTES, Sandbox, missing, unpack
+from memory_group import MemoryGroup
 from playing import SECONDS_TO_ANSWER, Files, Play, Player, Run, Runtime, write_files
 
 # Exactly what real functions of provided.al2023 print, beside what `lambda_variables` has.
@@ -90,12 +90,10 @@ def sandbox(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     if isinstance(root, str):
         pytest.skip(root)
     folder = unpacked(layer_zip, tmp_path_factory)
-    group = make_memory_group()
-    yield Sandbox(root, folder, group)
+    group = MemoryGroup.make(MEGABYTES)
+    yield Sandbox(root, folder, group.folder if group else None)
     if group is not None:
-        # Processes that are being killed leave it by and by; what stays is empty, and goes with the machine.
-        with contextlib.suppress(OSError):
-            group.rmdir()
+        group.remove()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 MEGABYTES = 128
 USER, GROUP = 993, 990
 LINK = 0o120000
-CGROUPS = Path("/sys/fs/cgroup")
 
 # Arguments: root, task, opt, memory group, then the command. Mounts are this process's own, and end with it.
 ENTER = r"""
@@ -64,22 +63,6 @@ class Sandbox:
         group = "" if self.memory_group is None else str(self.memory_group)
         unshare = str(shutil.which("unshare"))
         return [unshare, "--mount", "/bin/sh", "-c", script, "enter", str(self.root), str(task), str(self.opt), group, *command]
-
-
-def make_memory_group() -> Path | None:
-    """Where the kernel holds a process to Lambda's smallest size; None where it does not let us."""
-    limits = [(CGROUPS / "memory", "memory.limit_in_bytes"), (CGROUPS, "memory.max")]
-    for folder, limit in limits:
-        group = folder / f"whipsnake-{os.getpid()}"
-        try:
-            group.mkdir()
-            (group / limit).write_text(str(MEGABYTES << 20))
-        except OSError:
-            if group.is_dir():
-                group.rmdir()
-        else:
-            return group
-    return None
 
 
 def unpack(layer: Path, folder: Path) -> None:
