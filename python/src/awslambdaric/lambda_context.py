@@ -135,17 +135,22 @@ def _variables():
     """Asks the function's `os.environ`, whatever it has made of it, as long as it can be asked."""
     global _known
     # The import of `os` would be the larger part of a small function's start: this is what `os.environ` will be made from.
-    data = posix.environ
-    # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself.
+    data, get = posix.environ, None
+    # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself. And not by
+    # `getattr` or `type`: a function may have replaced them.
     modules = sys.modules
     if "os" in modules:
         os = modules["os"]
-        environ = getattr(os, "environ", None)
-        if type(environ) is getattr(os, "_Environ", None):
-            # Asked itself it would encode each name and decode each value, every time.
-            data = environ._data  # type: ignore[union-attr]
-        elif get := getattr(environ, "get", None):
-            return [get(name) for name in _VARIABLES]
+        try:
+            environ = os.environ
+            get = environ.get
+            if environ.__class__ is os._Environ:
+                # Asked itself it would encode each name and decode each value, every time.
+                data, get = environ._data, None
+        except AttributeError:
+            pass
+    if get is not None:
+        return [get(name) for name in _VARIABLES]
     encoded = [data.get(name) for name in _ENCODED_VARIABLES]
     known, texts = _known
     if encoded == known:
