@@ -3,6 +3,8 @@
 use crate::interpreter::BUILD;
 use pyo3::ffi;
 use std::ffi::{CStr, c_int};
+use std::ptr;
+use std::sync::OnceLock;
 
 struct Module {
     name: &'static CStr,
@@ -29,6 +31,56 @@ pub fn forget_site() {
         // SAFETY: the table has this entry and another one behind it. Nobody else writes the variable, and only imports read it.
         unsafe { ffi::PyImport_FrozenModules = ffi::PyImport_FrozenModules.add(1) };
     }
+}
+
+/// A table of CPython's own: that of the modules it starts with, which nobody else's table comes before.
+struct StartTable {
+    /// CPython's variable.
+    place: *mut *const ffi::_frozen,
+    original: *const ffi::_frozen,
+}
+
+// SAFETY: the variable is CPython's, and is written while there is one thread.
+unsafe impl Send for StartTable {}
+// SAFETY: as above.
+unsafe impl Sync for StartTable {}
+
+static START_TABLE: OnceLock<StartTable> = OnceLock::new();
+
+/// Has CPython start with our stand-in for `zipimport` (python/src/whipsnake/_zipimport.py), where it lets itself be told. To be called
+/// before it starts.
+pub fn stand_in_for_zipimport() {
+    // SAFETY: a name of C's; what it finds is the variable of CPython's that has this name.
+    let place: *mut *const ffi::_frozen =
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyImport_FrozenBootstrap".as_ptr()) }.cast();
+    let Some(stand_in) = MODULES.iter().find(|module| module.name == c"whipsnake._zipimport") else { return };
+    if place.is_null() {
+        return;
+    }
+    // SAFETY: CPython does not run yet, so nobody else reads the variable. Its table ends with an entry without a name, and both tables
+    // live as long as the process.
+    unsafe {
+        let original = *place;
+        let mut table = vec![ffi::_frozen { name: c"zipimport".as_ptr(), ..entry(stand_in) }];
+        let mut next = original;
+        while !(*next).name.is_null() {
+            table.push(ptr::read(next));
+            next = next.add(1);
+        }
+        table.push(std::mem::zeroed());
+        *place = table.leak().as_ptr();
+        START_TABLE.get_or_init(|| StartTable { place, original });
+    }
+}
+
+/// Puts CPython's table back: `zipimport` means the real one again. Whether there was a stand-in. To be called while nobody imports
+/// anything.
+pub fn forget_zipimport() -> bool {
+    START_TABLE.get().is_some_and(|table| {
+        // SAFETY: nobody else writes the variable, and only imports read it.
+        unsafe { *table.place = table.original };
+        true
+    })
 }
 
 fn entry(module: &Module) -> ffi::_frozen {

@@ -329,6 +329,7 @@ impl Config {
         frozen::register();
         if spares_site {
             garbage::off_while_starting();
+            frozen::stand_in_for_zipimport();
         } else {
             frozen::forget_site();
         }

@@ -6,6 +6,7 @@
 //! it runs as ever. A function that imports it meets the real one in any case.
 
 use crate::environment::Environment;
+use crate::frozen;
 use crate::interpreter::{BUILD, imported};
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::intern;
@@ -98,6 +99,9 @@ pub fn complete(py: Python<'_>) -> PyResult<()> {
     let path = sys.getattr("path")?.cast_into::<PyList>()?;
     for folder in BUILD.site_folders.iter().filter(|folder| Path::new(folder).is_dir()) {
         path.append(folder)?;
+    }
+    if frozen::forget_zipimport() {
+        sys.getattr("path_hooks")?.get_item(0)?.call_method0("wait")?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ else:
 _SET_BY_IMPORT = frozenset({"__class__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"})
 
 # One for all: to be used for modules that import nothing which looks into a deferred module while it is imported itself.
-_lock = RLock()
+lock = RLock()
 
 
 def defer(loader: "Loader") -> None:
@@ -45,12 +45,12 @@ class _ExecutingModule(Module):
     """Keeps all but the executing thread waiting."""
 
     def __getattribute__(self, name: str) -> object:
-        with _lock:
+        with lock:
             return Module.__getattribute__(self, name)
 
 
 def _execute(module: Module) -> None:
-    with _lock:
+    with lock:
         if type(module) is not DeferredModule:
             return
         Module.__setattr__(module, "__class__", _ExecutingModule)

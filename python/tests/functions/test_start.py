@@ -1,5 +1,6 @@
 """What the start leaves out or puts off, and that a function cannot tell."""
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,43 @@ def test_colours_come_when_somebody_looks(both: CompareBoth) -> None:
 def test_colours_are_put_off(play: PlayFunction) -> None:
     files = {"app.py": "import logging, sys\ndef handler(event, context): return 'dataclasses' in sys.modules"}
     assert play(files, events=[{}]).response is False
+
+
+ARCHIVE = """
+    import pkgutil, sys, zipfile
+    with zipfile.ZipFile(sys.path[0] + "/archive.zip", "w") as archive:
+        archive.writestr("inside.py", "where = __file__")
+        archive.writestr("package/__init__.py", "")
+    sys.path.append(sys.path[0] + "/archive.zip")
+"""
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "import inside; found = [inside.where, type(inside.__loader__).__name__]",
+        "import package; import inside; import zipimport; found = isinstance(package.__loader__, zipimport.zipimporter)",
+        "import zipimport; found = zipimport.zipimporter in sys.path_hooks",
+        "import zipimport; found = sorted(vars(zipimport)), zipimport.__doc__, zipimport.__spec__.origin, type(zipimport).__name__",
+        "from zipimport import ZipImportError; found = ZipImportError.__mro__.__repr__()",
+        "import zipimport; zipimport.own = 1; found = zipimport.own, repr(zipimport)",
+        "found = sorted(m.name for m in pkgutil.iter_modules([sys.path[-1]]))",
+        "found = [repr(pkgutil.get_importer(path)) for path in (sys.path[-1], sys.path[-1] + '/package', '/nowhere', sys.path[0])]",
+        "found = []\n    for path in ('', '/nowhere', '/tmp', 1, b'/'):\n"
+        "        try: found.append(repr(sys.path_hooks[0](path)))\n"
+        "        except Exception as error: found.append([isinstance(error, ImportError), str(error)])",
+        "found = 'zipimport' in sys.modules, repr(sys.path_hooks[0]), sys.path_hooks[0].__module__",
+        "import importlib, zipimport; found = importlib.reload(zipimport) is zipimport, type(zipimport.zipimporter)",
+        "import threading, zipimport; found = []\n"
+        "    threads = [threading.Thread(target=lambda: found.append(zipimport.zipimporter.__name__)) for _ in range(8)]\n"
+        "    for thread in threads: thread.start()\n"
+        "    for thread in threads: thread.join()",
+    ],
+)
+@pytest.mark.parametrize("first", ["", "import zipimport"])
+def test_archives_on_the_path_are_read_as_ever(both: CompareBoth, look: str, first: str) -> None:
+    source = f"{first}\n{textwrap.dedent(ARCHIVE)}\ndef handler(event, context):\n    {look}\n    return str(found)\n"
+    assert isinstance(both({"app.py": source}, events=[{}]).whipsnake.response, str)
 
 
 def test_collections_are_what_python_makes_them(both: CompareBoth) -> None:
