@@ -10,7 +10,6 @@ use pyo3::{ffi, intern};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::process::ExitCode;
 use std::{env, fmt, fs, ptr};
 
 /// The CPython this executable was built against. The places are empty where it is part of a wheel: `WHIPSNAKE_PYTHON` names
@@ -98,8 +97,8 @@ fn is_this_program(path: &OsString) -> bool {
     real(Path::new(path)).is_some_and(|path| env::current_exe().is_ok_and(|this| real(&this) == Some(path)))
 }
 
-/// Runs the whole of `python3`, the one this executable embeds, with this process's arguments.
-pub fn run_as_python() -> Result<ExitCode, StartError> {
+/// Runs the whole of `python3`, the one this executable embeds, with this process's arguments. Returns its exit code.
+pub fn run_as_python() -> Result<c_int, StartError> {
     let arguments = CStrings::new(env::args_os());
     let mut config = Config::new();
     // CPython finds its library from here, as if it had been started under this name.
@@ -112,8 +111,7 @@ pub fn run_as_python() -> Result<ExitCode, StartError> {
     config.set_arguments(&arguments)?;
     config.start(false)?;
     // SAFETY: CPython has just been started with the arguments it is to run, and nothing of it is used afterwards.
-    let code = unsafe { ffi::Py_RunMain() };
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    Ok(unsafe { ffi::Py_RunMain() })
 }
 
 /// A running CPython. This thread is its main thread.
@@ -166,15 +164,6 @@ pub fn sys(py: Python<'_>) -> &Bound<'_, PyModule> {
 /// A module that somebody has imported.
 pub fn imported<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
     sys(py).getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
-}
-
-/// Rust's own handlers tell of a stack overflow and let the second fault end the process. A function that sends itself such a
-/// signal, or asks Python about it, must meet the default.
-fn restore_default_signals() {
-    for signal in [libc::SIGSEGV, libc::SIGBUS] {
-        // SAFETY: the default action is always allowed, and there is one thread.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
 }
 
 /// Why CPython did not start.
@@ -333,7 +322,6 @@ impl Config {
         } else {
             frozen::forget_site();
         }
-        restore_default_signals();
         // SAFETY: the one call that starts CPython, with a configuration that is filled.
         check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&raw const self.0) })
     }

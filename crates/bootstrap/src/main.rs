@@ -3,6 +3,11 @@
 //! ```text
 //! environment ─► (wrapper) ─► interpreter ─► init phase ─► invoke phase ─► shutdown
 //! ```
+//!
+//! C's `main`, without the preparations of Rust's: those read the memory map of the process to tell of overflows of the stack, which
+//! is CPython's matter here, and catch signals that a function may want to see.
+
+#![cfg_attr(not(test), no_main)]
 
 mod archive;
 mod arenas;
@@ -39,10 +44,13 @@ use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
 use std::convert::Infallible;
 use std::error::Error;
-use std::process::ExitCode;
+use std::ffi::{c_char, c_int};
 use whipsnake_runtime_api::Client;
 
-fn main() -> ExitCode {
+/// Where the process begins. Returns its exit code.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
+    standard_streams::make_safe();
     let outcome = match Role::of_this_process() {
         Role::Python => interpreter::run_as_python().map_err(Box::from),
         role => serve(&role).map(|never| match never {}),
@@ -51,7 +59,7 @@ fn main() -> ExitCode {
         let notice = format!("whipsnake: {error}\n");
         // In one piece: other workers may be saying the same.
         eprint!("{notice}");
-        ExitCode::FAILURE
+        libc::EXIT_FAILURE
     })
 }
 

@@ -5,6 +5,21 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use std::io::Write;
 
+/// Has descriptors 0 to 2 open, so that no socket gets such a number and what is printed with it, and makes writes to a closed pipe fail
+/// instead of ending the process. Rust does both before its `main`.
+pub fn make_safe() {
+    for descriptor in 0..=2 {
+        // SAFETY: asks, and opens the lowest number that is free, which this one is.
+        unsafe {
+            if libc::fcntl(descriptor, libc::F_GETFD) == -1 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+    // SAFETY: ignoring a signal is always allowed, and there is one thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Makes the streams write each line as it ends (python/src/whipsnake/_streams.py). The managed runtime flushes every single
 /// write, so that one `print` with two arguments is four pieces for other threads and processes to cut into; what has no line end
 /// yet goes out before the answer.

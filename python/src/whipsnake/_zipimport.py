@@ -59,7 +59,7 @@ def _stand_in() -> type:
                 return
             plain_module.__setattr__(module, "__class__", _deferred.DeferredModule)
             real = module.zipimporter
-            sys.path_hooks[:] = [real if hook is zipimporter else hook for hook in sys.path_hooks]
+            sys.path_hooks[:] = [real if hook is Importer else hook for hook in sys.path_hooks]  # type: ignore[comparison-overlap, misc]
 
     Importer.__name__ = Importer.__qualname__ = "zipimporter"
     return Importer
