@@ -228,7 +228,8 @@ fn constants(facts: &Value, place: &Place) -> String {
     format!(
         "Build {{ version: \"{major}.{minor}\", executable: c{executable:?}, home: {}, prefix: c{:?}, exec_prefix: c{:?}, \
          standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, \
-         site_folders: &{:?}, user_site: {:?}, stands_in_for_site: {}, built_in: &{:?} }}",
+         site_folders: &{:?}, user_site: {:?}, stands_in_for_site: {}, built_in: &{:?}, \
+         module_suffixes: &{:?} }}",
         home.as_ref().map_or("None".into(), |home| format!("Some(c{home:?})")),
         placed(text("prefix")),
         placed(text("exec_prefix")),
@@ -237,5 +238,6 @@ fn constants(facts: &Value, place: &Place) -> String {
         text("user_site"),
         facts["stand_in_for_site"],
         texts("built_in"),
+        texts("module_suffixes"),
     )
 }

@@ -3,6 +3,7 @@ what there is to know about it. Arguments: the output folder, then `module=file`
 here and is found there."""
 
 import ast
+import importlib.machinery
 import json
 import marshal
 import site
@@ -66,5 +67,6 @@ print(
         "user_site": sysconfig.get_path("purelib", "posix_user", {"userbase": ".local"}),
         "stand_in_for_site": stand_in is not None,
         "built_in": sys.builtin_module_names,
+        "module_suffixes": [suffix.removeprefix(".") for suffix in importlib.machinery.all_suffixes()],
     })
 )

@@ -36,6 +36,8 @@ pub struct Build {
     pub stands_in_for_site: bool,
     /// Modules that are part of this interpreter itself.
     pub built_in: &'static [&'static str],
+    /// What follows a module's name in that of its file, behind a dot.
+    pub module_suffixes: &'static [&'static str],
 }
 
 /// What the build script found out.

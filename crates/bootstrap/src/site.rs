@@ -27,8 +27,9 @@ pub fn is_spared(environment: &Environment) -> bool {
         && environment.python_path.is_none()
         && env::var_os("PYTHONUSERBASE").is_none()
         && !home_folder().join(BUILD.user_site).exists()
-        && environment.runtime_dir.iter().all(|folder| holds_nothing_for_site(folder))
-        && BUILD.search_paths.iter().chain(BUILD.site_folders).all(|folder| holds_nothing_for_site(folder))
+        && environment.runtime_dir.iter().all(|folder| holds_no_customisation(folder))
+        && BUILD.search_paths.iter().all(|folder| holds_no_customisation(folder))
+        && BUILD.site_folders.iter().all(|folder| holds_nothing_for_site(folder))
 }
 
 /// What Python makes of `~`. Lambda sets no `HOME`, and the C library would look for modules, sockets and settings of its own before
@@ -47,7 +48,21 @@ fn home_folder() -> PathBuf {
     home.unwrap_or("~").into()
 }
 
-/// A search path that is no folder can hold anything: the standard library's zip.
+/// Asks for the names that such a module can have: to list the standard library takes three times as long. A search path that is no
+/// folder can hold anything: the standard library's zip.
+fn holds_no_customisation(search_path: &str) -> bool {
+    let folder = Path::new(search_path);
+    match fs::metadata(folder) {
+        Ok(found) if found.is_dir() => !CUSTOMISATIONS.iter().any(|module| {
+            let is_file = |suffix| folder.join(format!("{module}.{suffix}")).exists();
+            folder.join(module).exists() || BUILD.module_suffixes.iter().any(is_file)
+        }),
+        Ok(_) => false,
+        Err(_) => !folder.exists(),
+    }
+}
+
+/// `site` looks into such a folder for `.pth` files, too.
 fn holds_nothing_for_site(search_path: &str) -> bool {
     match fs::read_dir(search_path) {
         Ok(mut entries) => entries.all(|entry| {

@@ -83,6 +83,11 @@ def test_site_runs_where_it_has_something_to_find(play: PlayFunction, embedded_p
     assert found(HOME=home) == [True, None]
     assert found(HOME=home, PYTHONPATH=str(customised)) == [True, True]
     assert found(LAMBDA_RUNTIME_DIR=str(customised)) == [None, True]
+    package = tmp_path / "package/sitecustomize"
+    package.mkdir(parents=True)
+    (customised / "sitecustomize.py").rename(package / "__init__.py")
+    assert found(LAMBDA_RUNTIME_DIR=str(package.parent)) == [None, True]
+    assert found(LAMBDA_RUNTIME_DIR=str(customised)) == [None, None]
 
 
 def test_os_knows_what_was_set_before_it_was_imported(both: CompareBoth) -> None:
