@@ -1,15 +1,13 @@
-//! Huge pages for the objects of large events.
+//! Huge pages for what is large: a function with many modules, the objects of a large event.
 //!
-//! CPython keeps its objects in arenas of a megabyte, and gives those back that are empty. The objects of a large event fill twenty of them,
-//! and at each invocation the kernel would find, clear and map their memory again, page by page. In huge pages it is five hundred pages at a
-//! time, and the processor finds its way among the objects with fewer detours.
+//! CPython keeps its objects in arenas of a megabyte, and gives those back that are empty. The imports of a boto3 client fill thirty of them,
+//! the objects of a large event twenty at each invocation, and the kernel finds, clears and maps their memory page by page. In huge pages
+//! it is five hundred pages at a time, and the processor finds its way among the objects with fewer detours.
 
-use pyo3::Python;
 use pyo3::ffi::{PyObject_SetArenaAllocator, PyObjectArenaAllocator};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// What CPython asks for.
 const ARENA: usize = 1 << 20;
@@ -17,29 +15,25 @@ const ARENA: usize = 1 << 20;
 /// Two arenas.
 const HUGE_PAGE: usize = 2 * ARENA;
 
-/// Payloads of this size and more: the objects of smaller ones leave most of a huge page empty.
-const LARGE: usize = 512 * 1024;
+/// So many arenas are of usual pages: of a small process a huge page would be empty for the most part.
+const SMALL: usize = 8;
+
+/// How many arenas there are.
+static ARENAS: AtomicUsize = AtomicUsize::new(0);
 
 /// The second arena of a huge page, of which the first is taken. Null where there is none.
 static SPARE: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
-/// Has CPython's arenas made of huge pages from now on, where the payload is large. A process that gets small events only stays as
-/// small as it is. Free-threaded builds have no arenas and never ask.
-pub fn expect(_py: Python<'_>, payload: &[u8]) {
-    static REPLACED: Once = Once::new();
-    if payload.len() >= LARGE {
-        REPLACED.call_once(|| {
-            let mut allocator = PyObjectArenaAllocator { ctx: ptr::null_mut(), alloc: Some(map), free: Some(unmap) };
-            // SAFETY: attached to the interpreter, which copies the struct. `unmap` also takes the arenas that CPython has mapped before, and as
-            // CPython would.
-            unsafe { PyObject_SetArenaAllocator(&raw mut allocator) };
-        });
-    }
+/// Has CPython take its arenas from here. To be called before it starts. Free-threaded builds have no arenas and never ask.
+pub fn provide() {
+    let mut allocator = PyObjectArenaAllocator { ctx: ptr::null_mut(), alloc: Some(map), free: Some(unmap) };
+    // SAFETY: CPython does not run yet, so nobody allocates; it copies the struct.
+    unsafe { PyObject_SetArenaAllocator(&raw mut allocator) };
 }
 
 /// An arena, or null.
 extern "C" fn map(_context: *mut c_void, size: usize) -> *mut c_void {
-    if size != ARENA {
+    if ARENAS.fetch_add(1, Ordering::Relaxed) < SMALL || size != ARENA {
         return mapped(size);
     }
     let spare = SPARE.swap(ptr::null_mut(), Ordering::AcqRel);
@@ -58,7 +52,7 @@ extern "C" fn map(_context: *mut c_void, size: usize) -> *mut c_void {
         libc::munmap(whole, before);
         libc::munmap(page.byte_add(HUGE_PAGE), HUGE_PAGE - before);
         libc::madvise(page, HUGE_PAGE, libc::MADV_HUGEPAGE);
-        unmap_spare(SPARE.swap(page.byte_add(ARENA), Ordering::AcqRel));
+        give_back(SPARE.swap(page.byte_add(ARENA), Ordering::AcqRel));
         page
     }
 }
@@ -72,13 +66,15 @@ fn mapped(size: usize) -> *mut c_void {
 }
 
 extern "C" fn unmap(_context: *mut c_void, arena: *mut c_void, size: usize) {
+    ARENAS.fetch_sub(1, Ordering::Relaxed);
     // SAFETY: CPython says that nobody uses the arena any more.
     unsafe { libc::munmap(arena, size) };
 }
 
-/// Another interpreter's thread has been as fast.
-fn unmap_spare(spare: *mut c_void) {
+/// A spare arena that another interpreter's thread has been faster than. Null is none.
+fn give_back(spare: *mut c_void) {
     if !spare.is_null() {
-        unmap(ptr::null_mut(), spare, ARENA);
+        // SAFETY: nobody has had it.
+        unsafe { libc::munmap(spare, ARENA) };
     }
 }

@@ -1,7 +1,7 @@
 //! Configures, starts and owns CPython.
 
 use crate::environment::Environment;
-use crate::{frozen, garbage, site};
+use crate::{arenas, frozen, garbage, site};
 use libc::wchar_t;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -130,6 +130,7 @@ impl Interpreter {
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();
         config.fill(environment, options.as_ref())?;
+        arenas::provide();
         let spares_site = options.is_none() && site::is_spared(environment);
         config.start(spares_site)?;
         tracing::debug!(python = BUILD.version, "CPython runs");

@@ -1,6 +1,5 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
-use crate::arenas;
 use crate::compat;
 use crate::concurrency::Place;
 use crate::context::{self, Contexts};
@@ -362,7 +361,6 @@ fn decode<'py>(py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, Py
     if !invocation.is_json() {
         return Ok(PyBytes::new(py, &invocation.payload).into_any());
     }
-    arenas::expect(py, &invocation.payload);
     whipsnake_marshal::decode(py, &invocation.payload).map_err(|error| {
         traceback::stated(py, error, |reason| {
             Fault::stated("Runtime.UnmarshalError", format!("Unable to unmarshal input: {reason}"))

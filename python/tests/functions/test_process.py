@@ -89,7 +89,7 @@ def test_memory_of_a_large_event_is_given_back(play: PlayFunction, large: object
 
 
 @pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").is_dir(), reason="a kernel without huge pages")
-def test_huge_pages_are_for_the_objects_of_large_events_alone(play: PlayFunction) -> None:
+def test_huge_pages_are_for_many_objects_alone(play: PlayFunction) -> None:
     files = {
         "app.py": """
             import sys
