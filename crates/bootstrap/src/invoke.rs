@@ -17,6 +17,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
@@ -168,13 +169,17 @@ impl Server {
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
+        let size = invocation.payload.len();
         let mut objects = Objects::default();
         let answer = self.invoke(py, handler, &mut invocation, &mut objects);
         // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
         if compat::is_imported(self.modules.bind(py)) {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
         }
-        self.answer(py, &invocation.ticket, answer)
+        self.answer(py, &invocation.ticket, answer)?;
+        drop(objects);
+        give_back_memory(size);
+        Ok(())
     }
 
     pub fn answer(&self, py: Python<'_>, ticket: &Ticket, answer: Result<Answer, Failure>) -> Result<(), Ending> {
@@ -341,6 +346,21 @@ struct Objects<'py> {
     context: Option<Bound<'py, PyAny>>,
     event: Option<Bound<'py, PyAny>>,
     result: Option<Bound<'py, PyAny>>,
+}
+
+/// Events of this size and more leave memory behind that is worth giving back, in bytes.
+const LARGE: usize = 1024 * 1024;
+
+/// Gives the memory of large events back to the system when a smaller one of `size` bytes has been answered: the C library would keep
+/// twice the largest until the process ends. Not before, so that one large event after the other finds it in place.
+fn give_back_memory(size: usize) {
+    static IS_FREE: AtomicBool = AtomicBool::new(false);
+    if size >= LARGE {
+        IS_FREE.store(true, Ordering::Relaxed);
+    } else if IS_FREE.swap(false, Ordering::Relaxed) {
+        // SAFETY: looks at nothing but free memory.
+        unsafe { libc::malloc_trim(0) };
+    }
 }
 
 /// How an invocation is answered that did not fail.

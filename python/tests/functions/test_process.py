@@ -82,7 +82,7 @@ def test_memory_of_a_large_event_is_given_back(play: PlayFunction, large: object
                 return [int(line.split()[1]), getattr(sys, "_is_gil_enabled", lambda: True)()]
         """
     }
-    (before, has_gil), *_, (after, _) = play(files, events=[1, *([large] * 6), 1]).responses
+    (before, has_gil), *_, (after, _) = play(files, events=[1, *([large] * 6), 1, 1]).responses
     if isinstance(large, list) and not has_gil:
         pytest.skip("a CPython without a GIL keeps the memory of objects as mimalloc does")
     assert after - before < 16_000
