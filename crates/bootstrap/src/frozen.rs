@@ -4,7 +4,7 @@ use crate::interpreter::BUILD;
 use pyo3::ffi;
 use std::ffi::{CStr, c_int};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 struct Module {
     name: &'static CStr,
@@ -33,19 +33,9 @@ pub fn forget_site() {
     }
 }
 
-/// A table of CPython's own: that of the modules it starts with, which nobody else's table comes before.
-struct StartTable {
-    /// CPython's variable.
-    place: *mut *const ffi::_frozen,
-    original: *const ffi::_frozen,
-}
-
-// SAFETY: the variable is CPython's, and is written while there is one thread.
-unsafe impl Send for StartTable {}
-// SAFETY: as above.
-unsafe impl Sync for StartTable {}
-
-static START_TABLE: OnceLock<StartTable> = OnceLock::new();
+/// CPython's variable for the table of the modules it starts with, which nobody else's table comes before. Null where there is no
+/// stand-in in it.
+static START_TABLE: AtomicPtr<*const ffi::_frozen> = AtomicPtr::new(ptr::null_mut());
 
 /// Has CPython start with our stand-in for `zipimport` (python/src/whipsnake/_zipimport.py), where it lets itself be told. To be called
 /// before it starts.
@@ -57,30 +47,29 @@ pub fn stand_in_for_zipimport() {
     if place.is_null() {
         return;
     }
-    // SAFETY: CPython does not run yet, so nobody else reads the variable. Its table ends with an entry without a name, and both tables
-    // live as long as the process.
+    let mut table = vec![ffi::_frozen { name: c"zipimport".as_ptr(), ..entry(stand_in) }];
+    // SAFETY: CPython does not run yet, so nobody else reads the variable. Its table ends with an entry without a name, and ours lives
+    // as long as the process.
     unsafe {
-        let original = *place;
-        let mut table = vec![ffi::_frozen { name: c"zipimport".as_ptr(), ..entry(stand_in) }];
-        let mut next = original;
+        let mut next = *place;
         while !(*next).name.is_null() {
             table.push(ptr::read(next));
             next = next.add(1);
         }
-        table.push(std::mem::zeroed());
+        table.push(ptr::read(next));
         *place = table.leak().as_ptr();
-        START_TABLE.get_or_init(|| StartTable { place, original });
     }
+    START_TABLE.store(place, Ordering::Relaxed);
 }
 
-/// Puts CPython's table back: `zipimport` means the real one again. Whether there was a stand-in. To be called while nobody imports
-/// anything.
+/// Leaves the stand-in out: `zipimport` means the real one again. Whether there was one. To be called while nobody imports anything.
 pub fn forget_zipimport() -> bool {
-    START_TABLE.get().is_some_and(|table| {
-        // SAFETY: nobody else writes the variable, and only imports read it.
-        unsafe { *table.place = table.original };
-        true
-    })
+    let place = START_TABLE.swap(ptr::null_mut(), Ordering::Relaxed);
+    if !place.is_null() {
+        // SAFETY: the table has this entry and others behind it. Nobody else writes the variable, and only imports read it.
+        unsafe { *place = (*place).add(1) };
+    }
+    !place.is_null()
 }
 
 fn entry(module: &Module) -> ffi::_frozen {

@@ -50,8 +50,10 @@ impl Answer {
                 0 => process::exit(0),
                 read => self.end += read,
             }
-            let head = self.bytes[..self.end].windows(4).position(|window| window == b"\r\n\r\n");
-            if let (None, Some(head)) = (whole, head) {
+            let mut windows = self.bytes[..self.end].windows(4);
+            if whole.is_none()
+                && let Some(head) = windows.position(|window| window == b"\r\n\r\n")
+            {
                 self.body = head + 4;
                 let length = self.header("content-length").and_then(|length| std::str::from_utf8(length).ok());
                 let end = self.body + length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);

@@ -43,6 +43,7 @@ def _stand_in() -> type:
         """The module, until somebody looks into it."""
 
         def __getattribute__(self, name: str) -> object:
+            # As `_deferred` has them, whose import has to wait as well.
             if name not in {"__class__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"}:
                 become_the_real_one()
             return plain_module.__getattribute__(self, name)
