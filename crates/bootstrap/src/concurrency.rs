@@ -18,7 +18,7 @@ mod workers;
 use crate::compat;
 use crate::environment::Environment;
 use crate::handler::Handler;
-use crate::invoke::Server;
+use crate::invoke::{Server, Start};
 use crate::shutdown::Ending;
 use ledger::Line;
 use pollers::Turn;
@@ -86,20 +86,30 @@ impl Concurrency {
     }
 
     /// Serves the function until something ends the process.
-    pub fn serve(&self, py: Python<'_>, environment: &Environment, client: Client) -> Ending {
-        self.try_to_serve(py, environment, client).unwrap_or_else(|ending| ending)
+    pub fn serve(&self, py: Python<'_>, environment: &Environment, client: Client, start: Start) -> Ending {
+        self.try_to_serve(py, environment, client, start).unwrap_or_else(|ending| ending)
     }
 
-    fn try_to_serve(&self, py: Python<'_>, environment: &Environment, client: Client) -> Result<Ending, Ending> {
-        let server = Server::new(py, environment, client)?;
+    fn try_to_serve(
+        &self,
+        py: Python<'_>,
+        environment: &Environment,
+        client: Client,
+        start: Start,
+    ) -> Result<Ending, Ending> {
+        let (server, imported) = Server::start(py, environment, client, start)?;
+        let import = |server: &Server| match &imported {
+            Some(handler) => Ok(handler.clone_ref(py)),
+            None => server.import_handler(py, environment),
+        };
         let workers = Workers::new(self.invocations, environment);
         if self.kind == Some(Kind::Isolated) {
             let worker = workers.fork(py, &server)?;
-            let handler = worker.import_handler(py, environment)?;
+            let handler = import(&worker)?;
             return Ok(worker.serve(py, &handler));
         }
         let descriptors = Descriptors::now();
-        let handler = server.import_handler(py, environment)?;
+        let handler = import(&server)?;
         let kind = self.kind.map_or_else(|| Kind::fit_for(py, &server, &handler), Ok)?;
         tracing::debug!(?kind, invocations = self.invocations, "several invocations at once");
         match kind {

@@ -13,19 +13,31 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// Everything the function needs to exist before it is imported.
-pub fn prepare(environment: &Environment, log: &Bound<'_, Log>) -> PyResult<Contexts> {
-    let py = log.py();
-    let collections = PutOff::new(py)?;
-    standard_streams::set_up(py)?;
-    let places = Places::find(py, environment)?;
-    importing::set_up(log, &places)?;
-    compiling::set_up(py)?;
-    archive::set_up(py, environment)?;
-    set_up_paths(py, environment, &places)?;
-    let contexts = Contexts::new(log)?;
-    collections.resume(py)?;
-    Ok(contexts)
+/// A process that is ready for its function, and for the Runtime API.
+pub struct Prepared {
+    /// The function's log.
+    pub log: Py<Log>,
+    /// Makes context objects.
+    pub contexts: Contexts,
+    /// The function, where it is imported already: in a process that was restored from a checkpoint of the whole init phase.
+    pub handler: Option<Handler>,
+}
+
+impl Prepared {
+    /// Everything the function needs to exist before it is imported.
+    pub fn new(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
+        let log = Bound::new(py, Log::open(environment))?;
+        let collections = PutOff::new(py)?;
+        standard_streams::set_up(py)?;
+        let places = Places::find(py, environment)?;
+        importing::set_up(&log, &places)?;
+        compiling::set_up(py)?;
+        archive::set_up(py, environment)?;
+        set_up_paths(py, environment, &places)?;
+        let contexts = Contexts::new(&log)?;
+        collections.resume(py)?;
+        Ok(Self { log: log.unbind(), contexts, handler: None })
+    }
 }
 
 /// Imports the function. A web application starts.

@@ -1,5 +1,6 @@
 //! Configures, starts and owns CPython.
 
+use crate::checkpoint::Request;
 use crate::environment::Environment;
 use crate::{arenas, frozen, garbage, site};
 use libc::wchar_t;
@@ -46,6 +47,9 @@ pub const BUILD: Build = include!(concat!(env!("OUT_DIR"), "/build.rs"));
 /// Tells Lambda which runtime this is.
 pub const USER_AGENT: &str = concat!("whipsnake/", env!("CARGO_PKG_VERSION"));
 
+/// The same from a process that was restored from a checkpoint.
+pub const USER_AGENT_RESTORED: &str = concat!("whipsnake/", env!("CARGO_PKG_VERSION"), " (restored)");
+
 /// Where the managed runtime's own files are, for functions that look at `sys.argv`.
 const RUNTIME_DIR: &str = "/var/runtime";
 
@@ -58,12 +62,17 @@ pub enum Role {
     WrappedRuntime(Vec<OsString>),
     /// Started as a Python interpreter: under the name of one, or with another program as its script.
     Python,
+    /// Started by `whipsnake pack` to dump itself.
+    Checkpoint(Request),
 }
 
 impl Role {
     /// Reads it off the command line.
     pub fn of_this_process() -> Self {
         let mut arguments: Vec<OsString> = env::args_os().collect();
+        if let Some(request) = Request::from_command_line(&arguments) {
+            return Self::Checkpoint(request);
+        }
         match script_position(&arguments) {
             Some(position) if is_this_program(&arguments[position]) => {
                 arguments.truncate(position + 1);
@@ -125,7 +134,7 @@ impl Interpreter {
     pub fn start(environment: &Environment, role: &Role) -> Result<Self, StartError> {
         let options = match role {
             Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
-            Role::Runtime | Role::Python => None,
+            Role::Runtime | Role::Python | Role::Checkpoint(_) => None,
         };
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();

@@ -5,7 +5,8 @@ use crate::concurrency::Place;
 use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
-use crate::init;
+use crate::checkpoint::Restored;
+use crate::init::{self, Prepared};
 use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::signals::{self, Interruption, Waiter};
@@ -22,12 +23,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
 /// Serves the function until something ends the process.
-pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Ending {
-    let server = match Server::new(py, environment, client) {
-        Ok(server) => server,
+pub fn serve(py: Python<'_>, environment: &Environment, client: Client, start: Start) -> Ending {
+    let (server, handler) = match Server::start(py, environment, client, start) {
+        Ok(started) => started,
         Err(ending) => return ending,
     };
-    let handler = match server.import_handler(py, environment) {
+    let handler = match handler.map_or_else(|| server.import_handler(py, environment), Ok) {
         Ok(handler) => handler,
         Err(ending) => return ending,
     };
@@ -41,6 +42,14 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client) -> Endin
         return ending;
     }
     server.serve(py, &handler)
+}
+
+/// How much of the init phase this process has behind it.
+pub enum Start {
+    /// Nothing: CPython has just started.
+    Ordinary,
+    /// What the checkpoint has that it was restored from.
+    Restored(Prepared),
 }
 
 /// Serves invocations: what an invocation needs, and the ways to answer it.
@@ -58,17 +67,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// Prepares the process for the function.
-    pub fn new(py: Python<'_>, environment: &Environment, client: Client) -> Result<Arc<Self>, Ending> {
+    /// Prepares the process for the function, or takes over what a checkpoint has of that. Returns the function as well, where it is
+    /// imported already.
+    pub fn start(
+        py: Python<'_>,
+        environment: &Environment,
+        client: Client,
+        start: Start,
+    ) -> Result<(Arc<Self>, Option<Handler>), Ending> {
+        let (prepared, is_restored) = match start {
+            Start::Ordinary => (Prepared::new(py, environment), false),
+            Start::Restored(prepared) => (Ok(prepared), true),
+        };
+        let mut handler = None;
         let prepare = || -> PyResult<Arc<Self>> {
-            let log = Bound::new(py, Log::open(environment))?;
-            let contexts = init::prepare(environment, &log)?;
+            let Prepared { log, contexts, handler: imported } = prepared?;
+            handler = imported;
             let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
             let server = Arc::new(Self {
                 client,
                 waiter: Waiter::new(py)?,
                 contexts,
-                log: log.unbind(),
+                log,
                 modules,
                 place: None,
                 ending: Mutex::default(),
@@ -76,9 +96,22 @@ impl Server {
             server.introduce(py)?;
             Ok(server.kept())
         };
-        prepare().map_err(|error| {
+        let server = prepare().map_err(|error| {
             eprintln!("whipsnake: could not prepare the process for the function:");
             Ending::Raised(error)
+        })?;
+        if is_restored {
+            server.complete_restore(py, environment)?;
+        }
+        Ok((server, handler))
+    }
+
+    /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
+    fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
+        self.log.get().reopen(environment);
+        Restored::complete(py).map_err(|error| match traceback::failure(py, error) {
+            Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
+            Failure::Raised(error) => Ending::Raised(error),
         })
     }
 

@@ -25,7 +25,7 @@ const LINE_JOINT: &str = "\r";
 #[pyclass(frozen, module = "whipsnake")]
 pub struct Log {
     /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
-    frames: Option<Mutex<File>>,
+    frames: Mutex<Option<File>>,
     json: bool,
     /// Whether the timestamps of JSON records have milliseconds.
     milliseconds: bool,
@@ -48,19 +48,19 @@ impl Log {
     /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
-        let Some(frames) = &self.frames else {
+        if !self.framed() {
             sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
-        };
+        }
         let kind =
             frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
-        Ok(write_frame(frames, kind, &traceback::text(&msg.str()?))?)
+        Ok(write_frame(&self.frames, kind, &traceback::text(&msg.str()?))?)
     }
 
     /// Whether records go out in frames, which say themselves where each ends.
     #[getter]
     fn framed(&self) -> bool {
-        self.frames.is_some()
+        lock(&self.frames).is_some()
     }
 
     /// Of the current invocation; empty during the init phase.
@@ -85,13 +85,18 @@ impl Log {
     /// Opens the log that the environment asks for.
     pub fn open(environment: &Environment) -> Self {
         Self {
-            frames: environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Mutex::new),
+            frames: Mutex::new(environment.telemetry_log_fd.as_deref().and_then(open_descriptor)),
             json: environment.logs_json(),
             milliseconds: environment.logs_milliseconds(),
             level: environment.log_level.clone().unwrap_or_default(),
             current: Mutex::default(),
             followed: OnceLock::new(),
         }
+    }
+
+    /// Opens Lambda's descriptor in a process that was restored. The rest of what the environment asks for is as it was.
+    pub fn reopen(&self, environment: &Environment) {
+        *lock(&self.frames) = environment.telemetry_log_fd.as_deref().and_then(open_descriptor);
     }
 
     /// Makes an invocation the one that records belong to.
@@ -123,12 +128,12 @@ impl Log {
                 traceback: story.as_deref(),
             })
         } else {
-            let joint = if self.frames.is_some() { "\n" } else { LINE_JOINT };
+            let joint = if self.framed() { "\n" } else { LINE_JOINT };
             fault.log_lines(story.as_deref()).join(joint)
         };
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
-        let framed = self.frames.as_ref().is_some_and(|frames| write_frame(frames, kind, &record).is_ok());
-        if !framed {
+        let is_framed = self.framed() && write_frame(&self.frames, kind, &record).is_ok();
+        if !is_framed {
             standard_streams::write_out(py, &(record + "\n"));
         }
     }
@@ -176,8 +181,8 @@ struct JsonRecord<'a> {
     traceback: Option<&'a [String]>,
 }
 
-fn write_frame(frames: &Mutex<File>, kind: u32, text: &str) -> std::io::Result<()> {
-    lock(frames).write_all(&log_frame::frame(kind, SystemTime::now(), text))
+fn write_frame(frames: &Mutex<Option<File>>, kind: u32, text: &str) -> std::io::Result<()> {
+    lock(frames).as_mut().map_or(Ok(()), |file| file.write_all(&log_frame::frame(kind, SystemTime::now(), text)))
 }
 
 /// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard

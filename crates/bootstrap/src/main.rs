@@ -11,6 +11,7 @@
 
 mod archive;
 mod arenas;
+mod checkpoint;
 mod compat;
 mod compiling;
 mod concurrency;
@@ -39,9 +40,11 @@ mod traceback;
 mod web_application;
 mod wrapper;
 
+use checkpoint::{Outcome, Restored};
 use concurrency::Concurrency;
 use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
+use invoke::Start;
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::{c_char, c_int};
@@ -53,6 +56,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     standard_streams::make_safe();
     let outcome = match Role::of_this_process() {
         Role::Python => interpreter::run_as_python().map_err(Box::from),
+        Role::Checkpoint(request) => dump(&request),
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
@@ -84,11 +88,49 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     }
     let client = Client::new(endpoint, interpreter::USER_AGENT)?;
     let interpreter = Interpreter::start(environment, role)?;
+    serve_in(interpreter, environment, concurrency, client, Start::Ordinary)
+}
+
+fn serve_in(
+    interpreter: Interpreter,
+    environment: &Environment,
+    concurrency: Option<Concurrency>,
+    client: Client,
+    start: Start,
+) -> Result<Infallible, Box<dyn Error>> {
     let ending = interpreter.run(|py| match concurrency {
-        None => invoke::serve(py, environment, client),
-        Some(concurrency) => concurrency.serve(py, environment, client),
+        None => invoke::serve(py, environment, client, start),
+        Some(concurrency) => concurrency.serve(py, environment, client, start),
     });
     ending.exit(interpreter)
+}
+
+/// Dumps this process once the function is initialized. The other end of that is every process that is restored from the dump: it serves
+/// the function.
+fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
+    shutdown::end_on_panic();
+    checkpoint::prepare();
+    let environment = Environment::read();
+    environment.complete();
+    environment.withhold();
+    let interpreter = Interpreter::start(&environment, &Role::Runtime)?;
+    match checkpoint::dump(&interpreter, &environment, request)? {
+        Outcome::Written => Ok(libc::EXIT_SUCCESS),
+        Outcome::Restored(restored) => serve_restored(interpreter, *restored).map(|never| match never {}),
+    }
+}
+
+/// Serves the function in a process that was restored, with the environment that it was started with.
+fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infallible, Box<dyn Error>> {
+    let environment = &Environment::read();
+    trace_if_asked(environment);
+    tracing::info!(milliseconds = restored.mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
+    let concurrency = Concurrency::asked_for(environment)?;
+    environment.complete();
+    environment.withhold();
+    let endpoint = environment.runtime_api.as_deref().ok_or("AWS_LAMBDA_RUNTIME_API is not set")?;
+    let client = Client::new(endpoint, interpreter::USER_AGENT_RESTORED)?;
+    serve_in(interpreter, environment, concurrency, client, Start::Restored(restored.prepared))
 }
 
 /// Our own diagnosis, on standard error, when `WHIPSNAKE_LOG` asks for it.

@@ -1,0 +1,148 @@
+//! Starting from a memory image: dumps this process when its function is packed, and continues in a process that was restored.
+//!
+//! `whipsnake pack --checkpoint` starts the bootstrap with `--checkpoint`. It initializes the function as a cold start would, forks,
+//! and the child writes its memory out ([`fork_point`]). The command composes the checkpoint from that. At a cold start the restorer maps
+//! the checkpoint, and the process goes on as the child of that fork: everything that survives a fork survives a restore.
+//!
+//! ```text
+//! bootstrap --checkpoint:  prepare ─► import ─► hooks ─► fork ─► (the child's memory is written)
+//! cold start:              restorer ─► the child goes on ─► new environment ─► hooks ─► Runtime API
+//! ```
+
+mod descriptors;
+mod fork_point;
+mod modules;
+mod restored;
+mod thread;
+pub mod variables;
+
+use crate::environment::Environment;
+use crate::init::{self, Prepared};
+use crate::interpreter::Interpreter;
+use crate::traceback::Failure;
+use fork_point::Side;
+use pyo3::prelude::*;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::{env, fmt, fs};
+pub use restored::Restored;
+use whipsnake_checkpoint::process::{Kind, PROCESS, Process};
+
+/// The first argument of a bootstrap that is to dump itself.
+const OPTION: &[u8] = b"--checkpoint";
+
+/// What the command line asks for: `bootstrap --checkpoint imports|init FOLDER`.
+#[derive(Debug)]
+pub struct Request {
+    kind: Kind,
+    folder: PathBuf,
+}
+
+impl Request {
+    /// Reads the command line. `None` if it does not ask for a dump.
+    pub fn from_command_line(arguments: &[OsString]) -> Option<Self> {
+        let [_, option, kind, folder] = arguments else { return None };
+        if option.as_bytes() != OPTION {
+            return None;
+        }
+        let kind = match kind.as_bytes() {
+            b"imports" => Kind::Imports,
+            b"init" => Kind::Init,
+            _ => return None,
+        };
+        Some(Self { kind, folder: folder.into() })
+    }
+}
+
+/// Why there is no dump. The command shows it to the user.
+#[derive(Debug)]
+pub struct Refused(String);
+
+impl Refused {
+    fn because(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+
+    fn doing(what: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |error| Self(format!("{what}: {error}"))
+    }
+
+    /// Of an exception outside the function's code.
+    fn raised(py: Python<'_>, error: &PyErr) -> Self {
+        error.print(py);
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// How [`dump`] ends: in the process that was asked to dump itself, and in every copy that is restored.
+pub enum Outcome {
+    /// The folder has the dump.
+    Written,
+    /// This process was restored just now.
+    Restored(Box<Restored>),
+}
+
+/// Gets ready to watch what the function does when it is initialized. Call this first of all.
+pub fn prepare() {
+    variables::record();
+    // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
+    unsafe { libc::close_range(3, u32::MAX, 0) };
+    fork_point::register();
+}
+
+/// Initializes the function in a running interpreter and dumps the process.
+pub fn dump(interpreter: &Interpreter, environment: &Environment, request: &Request) -> Result<Outcome, Refused> {
+    fs::create_dir_all(&request.folder).map_err(Refused::doing("creating the folder of the dump"))?;
+    let (prepared, mut process) = interpreter.run(|py| initialize(py, environment, request.kind))?;
+    process.process_id = std::process::id();
+    process.kind = request.kind;
+    let this_program = env::current_exe().map_err(Refused::doing("looking for this program"))?;
+    process.bootstrap = this_program.to_string_lossy().into_owned();
+    // Nothing of Python's C code is on the stack here: a restored process changes the canary that its frames would check.
+    match interpreter.run(|py| fork_point::fork(py, process, &request.folder))? {
+        Side::Dumped(process) => {
+            let json = whipsnake_runtime_api::json::to_string(&*process);
+            fs::write(request.folder.join(PROCESS), json).map_err(Refused::doing("writing the dump"))?;
+            Ok(Outcome::Written)
+        }
+        Side::Restored(handover) => {
+            let restored = interpreter.run(|py| Restored::new(py, handover, prepared));
+            Ok(Outcome::Restored(Box::new(restored)))
+        }
+    }
+}
+
+/// The part of the init phase that the checkpoint is to have.
+fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(Prepared, Process), Refused> {
+    let raised = |error: PyErr| Refused::raised(py, &error);
+    let mut prepared = Prepared::new(py, environment).map_err(raised)?;
+    let adapters = py.import("whipsnake._checkpoint").map_err(raised)?;
+    adapters.call_method0("record").map_err(raised)?;
+    let mut process = Process::default();
+    match kind {
+        Kind::Init => {
+            let handler = init::import_handler(py, environment).map_err(|failure| match failure {
+                Failure::Fault(fault, exception) => {
+                    prepared.log.get().fault(py, &fault, exception.as_ref());
+                    Refused::because(format!("the function could not be imported: {}", fault.message))
+                }
+                Failure::Raised(error) => Refused::raised(py, &error),
+            })?;
+            prepared.handler = Some(handler);
+        }
+        Kind::Imports => modules::import(py, environment, &mut process)?,
+    }
+    adapters.call_method0("before").map_err(raised)?;
+    process.files = modules::files(py).map_err(raised)?;
+    process.variables = variables::read(&adapters, kind).map_err(raised)?;
+    Ok((prepared, process))
+}

@@ -1,0 +1,420 @@
+//! The point where a process is dumped, and where its copies go on.
+//!
+//! The dump happens inside `fork`, in the child, in an `atfork` handler that is registered before all others. The handlers that libraries
+//! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
+//! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
+
+use super::{Refused, descriptors, thread, variables};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::arch::naked_asm;
+use std::cell::UnsafeCell;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::{fs, ptr};
+use whipsnake_checkpoint_format::image::Handover;
+use whipsnake_checkpoint::process::{MAPS, PAGES, Process};
+
+/// The process after the fork.
+pub enum Side {
+    /// The parent: the child was dumped.
+    Dumped(Box<Process>),
+    /// The child, in a process that was restored.
+    Restored(Handover),
+}
+
+/// Memory that the child reads its memory map into: it must not allocate while it is dumped. In bytes.
+const SCRATCH: usize = 64 << 20;
+
+/// Whether the next fork is the one.
+static IS_ARMED: AtomicBool = AtomicBool::new(false);
+static SCRATCH_AT: AtomicU64 = AtomicU64::new(0);
+static MAPS_FILE: AtomicI32 = AtomicI32::new(-1);
+static PAGES_FILE: AtomicI32 = AtomicI32::new(-1);
+static WAIT: AtomicI32 = AtomicI32::new(-1);
+static DONE: AtomicI32 = AtomicI32::new(-1);
+
+/// What the handlers find out, and why they refuse.
+static FOUND: Mutex<Option<Result<Process, String>>> = Mutex::new(None);
+
+/// Two values that another program reads and writes in this process's memory.
+#[repr(C)]
+struct Shared<T>(UnsafeCell<T>);
+
+// SAFETY: written by the one thread of a process that is dumped, and by the restorer before that thread goes on.
+unsafe impl<T> Sync for Shared<T> {}
+
+/// Where a restored process continues: stack pointer and instruction.
+static RESUME_POINT: Shared<[u64; 2]> = Shared(UnsafeCell::new([0; 2]));
+
+/// What the restorer says.
+static HANDOVER: Shared<Handover> = Shared(UnsafeCell::new(Handover {
+    argument_count: 0,
+    arguments: 0,
+    environment: 0,
+    began: 0,
+    mapped: 0,
+}));
+
+/// Registers the handlers. Call this before CPython starts and before any library is loaded at run time, so that they come first.
+pub fn register() {
+    // SAFETY: the handlers do nothing unless `fork` below has armed them.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
+}
+
+/// Forks, and has the child dumped into `folder`.
+pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Refused> {
+    let files = Files::create(folder).map_err(Refused::doing("creating the files of the dump"))?;
+    let changes = variables::changes();
+    *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(process));
+    // SAFETY: attached, on the main thread; the three calls belong together.
+    let child = unsafe {
+        ffi::PyOS_BeforeFork();
+        IS_ARMED.store(true, Ordering::SeqCst);
+        let child = libc::fork();
+        if child == 0 {
+            return Ok(Side::Restored(go_on(py, &changes)));
+        }
+        IS_ARMED.store(false, Ordering::SeqCst);
+        ffi::PyOS_AfterFork_Parent();
+        child
+    };
+    drop(files);
+    if child < 0 {
+        return Err(Refused::doing("forking")(io::Error::last_os_error()));
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child of this function.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match found {
+        Some(Ok(process)) if status == 0 => Ok(Side::Dumped(Box::new(process))),
+        Some(Err(refusal)) => Err(Refused::because(refusal)),
+        _ => Err(Refused::because(format!("the process could not be written: wait status {status:#x}"))),
+    }
+}
+
+/// The first steps of a restored process, in which CPython does not know yet that it is another one.
+fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)]) -> Handover {
+    draw_canary();
+    // SAFETY: the restorer has written it before it continued here.
+    let handover = unsafe { *HANDOVER.0.get() };
+    super::restored::replace_environment(py, &handover, changes);
+    // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
+    unsafe { ffi::PyOS_AfterFork_Child() };
+    handover
+}
+
+/// Gives this process its own stack canary. All frames that would check the old one are gone by now: `fork` has returned.
+fn draw_canary() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut canary = [0_u8; 8];
+        // SAFETY: fills eight bytes; writes the thread block's field of the canary, which the C library keeps there for compilers.
+        unsafe {
+            if libc::getrandom(canary.as_mut_ptr().cast(), 8, 0) == 8 {
+                // The lowest byte stays zero, so that no string can run over it.
+                let canary = u64::from_ne_bytes(canary) & !0xff;
+                std::arch::asm!("mov fs:[0x28], {}", in(reg) canary, options(nostack));
+            }
+        }
+    }
+}
+
+/// The files that the child writes, and a pipe that ends with it.
+struct Files {
+    scratch: *mut libc::c_void,
+    _open: [OwnedFd; 3],
+}
+
+impl Files {
+    fn create(folder: &Path) -> io::Result<Self> {
+        let create = |name: &str| fs::File::create(folder.join(name)).map(OwnedFd::from);
+        let (maps, pages) = (create(MAPS)?, create(PAGES)?);
+        let mut ends = [0; 2];
+        // SAFETY: makes two descriptors, which are owned from here on.
+        let wait = unsafe {
+            if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(ends[0])
+        };
+        // SAFETY: a new mapping.
+        let scratch = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            libc::mmap(ptr::null_mut(), SCRATCH, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if scratch == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        SCRATCH_AT.store(scratch as u64, Ordering::SeqCst);
+        MAPS_FILE.store(maps.as_raw_fd(), Ordering::SeqCst);
+        PAGES_FILE.store(pages.as_raw_fd(), Ordering::SeqCst);
+        WAIT.store(ends[0], Ordering::SeqCst);
+        DONE.store(ends[1], Ordering::SeqCst);
+        Ok(Self { scratch, _open: [maps, pages, wait] })
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `create`.
+        unsafe { libc::munmap(self.scratch, SCRATCH) };
+    }
+}
+
+/// Runs after all other handlers have prepared for the fork: what is there now is what would be lost or restored.
+extern "C" fn before_fork() {
+    if !IS_ARMED.load(Ordering::SeqCst) {
+        return;
+    }
+    let own = [&MAPS_FILE, &PAGES_FILE, &WAIT, &DONE].map(|number| number.load(Ordering::SeqCst));
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Ok(process)) = found.take() else { return };
+    *found = Some(look_around(process, &own));
+}
+
+fn look_around(mut process: Process, own: &[RawFd]) -> Result<Process, String> {
+    thread::refuse_others()?;
+    process.descriptors = descriptors::find(own)?;
+    process.thread = thread::state()?;
+    process.signal_actions = thread::signal_actions();
+    // SAFETY: asks the C library for what the kernel has told the process.
+    process.vdso = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
+    process.cpu = thread::processor();
+    process.scratch = (SCRATCH_AT.load(Ordering::SeqCst), SCRATCH as u64);
+    process.resume_point = RESUME_POINT.0.get() as u64;
+    process.handover = HANDOVER.0.get() as u64;
+    Ok(process)
+}
+
+extern "C" fn in_parent() {
+    if !IS_ARMED.load(Ordering::SeqCst) {
+        return;
+    }
+    // SAFETY: the parent's end for writing, which nobody uses; the read ends when the child has ended.
+    unsafe { libc::close(DONE.load(Ordering::SeqCst)) };
+    let mut end = std::mem::ManuallyDrop::new(unsafe { fs::File::from_raw_fd(WAIT.load(Ordering::SeqCst)) });
+    let _ = end.read(&mut [0]);
+}
+
+extern "C" fn in_child() {
+    if !IS_ARMED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // Poisoned or locked it cannot be: this thread was the one that looked around.
+    let is_refused = FOUND.try_lock().map_or(true, |found| !matches!(&*found, Some(Ok(_))));
+    if is_refused {
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(0) };
+    }
+    // SAFETY: `write_memory` ends this process. Where the call returns, the restorer has mapped the memory that was written.
+    unsafe { freeze(RESUME_POINT.0.get(), write_memory) };
+}
+
+/// Notes where the process is and calls `write`, which does not return. Returns in a process that was restored from what `write` wrote.
+///
+/// # Safety
+///
+/// `resume_point` is valid for writes, and `write` writes the stack from its stack pointer up.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+unsafe extern "C" fn freeze(resume_point: *mut [u64; 2], write: unsafe extern "C" fn() -> !) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "stmxcsr [rsp]",
+        "fnstcw [rsp + 4]",
+        "mov [rdi], rsp",
+        "lea rax, [rip + 2f]",
+        "mov [rdi + 8], rax",
+        "and rsp, -16",
+        "call rsi",
+        "ud2",
+        "2:",
+        "ldmxcsr [rsp]",
+        "fldcw [rsp + 4]",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Notes where the process is and calls `write`, which does not return. Returns in a process that was restored from what `write` wrote.
+///
+/// # Safety
+///
+/// `resume_point` is valid for writes, and `write` writes the stack from its stack pointer up.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+unsafe extern "C" fn freeze(resume_point: *mut [u64; 2], write: unsafe extern "C" fn() -> !) {
+    naked_asm!(
+        "stp x29, x30, [sp, #-176]!",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "stp d8, d9, [sp, #96]",
+        "stp d10, d11, [sp, #112]",
+        "stp d12, d13, [sp, #128]",
+        "stp d14, d15, [sp, #144]",
+        "mrs x9, fpcr",
+        "str x9, [sp, #160]",
+        "mov x9, sp",
+        "str x9, [x0]",
+        "adr x9, 2f",
+        "str x9, [x0, #8]",
+        "blr x1",
+        "brk #1",
+        "2:",
+        "ldr x9, [sp, #160]",
+        "msr fpcr, x9",
+        "ldp d14, d15, [sp, #144]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d8, d9, [sp, #96]",
+        "ldp x27, x28, [sp, #80]",
+        "ldp x25, x26, [sp, #64]",
+        "ldp x23, x24, [sp, #48]",
+        "ldp x21, x22, [sp, #32]",
+        "ldp x19, x20, [sp, #16]",
+        "ldp x29, x30, [sp], #176",
+        "ret",
+    )
+}
+
+/// The size of a page, in bytes.
+const PAGE: usize = whipsnake_checkpoint_format::PAGE as usize;
+
+/// Writes the memory map and the memory, without changing either: nothing is allocated, and only the stack below the resume point is written.
+unsafe extern "C" fn write_memory() -> ! {
+    let (maps_file, pages_file) = (MAPS_FILE.load(Ordering::SeqCst), PAGES_FILE.load(Ordering::SeqCst));
+    // SAFETY: the scratch area is this process's own, and left out of the dump. The rest reads memory that the kernel has just listed.
+    unsafe {
+        let scratch = SCRATCH_AT.load(Ordering::SeqCst) as *mut u8;
+        let list = libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let mut length = 0;
+        loop {
+            let count = libc::read(list, scratch.add(length).cast(), SCRATCH - length);
+            if count <= 0 {
+                break;
+            }
+            length += count.cast_unsigned();
+        }
+        libc::close(list);
+        let maps = std::slice::from_raw_parts(scratch, length);
+        let mut is_written = !maps.is_empty() && write_all(maps_file, scratch, length);
+        for line in maps.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let Some(region) = Region::parse(line) else { continue };
+            if region.is_dumped() && region.start != scratch as u64 {
+                is_written &= region.write(pages_file);
+            }
+        }
+        libc::_exit(i32::from(!is_written));
+    }
+}
+
+/// A line of the memory map.
+struct Region {
+    start: u64,
+    end: u64,
+    is_readable: bool,
+    has_file: bool,
+    is_kernels: bool,
+}
+
+impl Region {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+        let mut addresses = fields.next()?.split(|byte| *byte == b'-');
+        let (start, end) = (hexadecimal(addresses.next()?)?, hexadecimal(addresses.next()?)?);
+        let is_readable = fields.next()?.first() == Some(&b'r');
+        let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
+        let name = fields.next().unwrap_or_default();
+        let is_kernels = name.starts_with(b"[vvar") || name.starts_with(b"[vsyscall");
+        Some(Self { start, end, is_readable, has_file: inode != b"0", is_kernels })
+    }
+
+    fn is_dumped(&self) -> bool {
+        self.is_readable && !self.is_kernels
+    }
+
+    /// Writes each run of pages behind its address and length. Pages of zeros are left out, except in files: behind the end of a file
+    /// even reading fails, so the kernel reads there.
+    unsafe fn write(&self, file: RawFd) -> bool {
+        let mut run = self.start;
+        let mut page = self.start;
+        let mut is_written = true;
+        // SAFETY: the caller's: the region is mapped for reading.
+        unsafe {
+            while page < self.end {
+                let next = page + PAGE as u64;
+                if !self.has_file && is_zero(page as *const u64) {
+                    is_written &= write_run(file, run, page);
+                    run = next;
+                }
+                page = next;
+            }
+            is_written && write_run(file, run, self.end)
+        }
+    }
+}
+
+unsafe fn is_zero(page: *const u64) -> bool {
+    // SAFETY: the caller's: a whole page.
+    unsafe { std::slice::from_raw_parts(page, PAGE / 8) }.iter().all(|word| *word == 0)
+}
+
+unsafe fn write_run(file: RawFd, start: u64, end: u64) -> bool {
+    if start == end {
+        return true;
+    }
+    let header = [start, end - start];
+    // SAFETY: the caller's: these pages are mapped.
+    unsafe {
+        let before = libc::lseek(file, 0, libc::SEEK_CUR);
+        if write_all(file, header.as_ptr().cast(), 16) && write_all(file, start as *const u8, (end - start) as usize) {
+            return true;
+        }
+        // Behind the end of a file: what could be read is a run of its own.
+        let written = (libc::lseek(file, 0, libc::SEEK_CUR) - before - 16).max(0) & !(PAGE as i64 - 1);
+        let header = [start, written.cast_unsigned()];
+        libc::lseek(file, before, libc::SEEK_SET);
+        libc::ftruncate(file, before + 16 + written);
+        let is_written = write_all(file, header.as_ptr().cast(), 16);
+        libc::lseek(file, before + 16 + written, libc::SEEK_SET);
+        is_written && *libc::__errno_location() != libc::ENOSPC
+    }
+}
+
+unsafe fn write_all(file: RawFd, bytes: *const u8, length: usize) -> bool {
+    let mut written = 0;
+    while written < length {
+        // SAFETY: the caller's: that many bytes are mapped, or the kernel says that they are not.
+        let count = unsafe { libc::write(file, bytes.add(written).cast(), length - written) };
+        if count <= 0 {
+            return false;
+        }
+        written += count.cast_unsigned();
+    }
+    true
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, digit| Some(number << 4 | u64::from((*digit as char).to_digit(16)?)))
+}

@@ -1,0 +1,60 @@
+//! The first steps of a process that was restored.
+
+use crate::init::Prepared;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use std::env;
+use std::ffi::{OsString, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+use whipsnake_checkpoint_format::image::Handover;
+
+/// What a restored process has of the init phase already.
+pub struct Restored {
+    /// What was prepared, and the handler where the function was imported.
+    pub prepared: Prepared,
+    /// How long the restorer took, until the memory was complete.
+    pub mapping: Duration,
+}
+
+impl Restored {
+    /// Takes over what the restorer says.
+    pub fn new(_py: Python<'_>, handover: Handover, prepared: Prepared) -> Self {
+        Self { prepared, mapping: Duration::from_nanos(handover.mapped.saturating_sub(handover.began)) }
+    }
+
+    /// Renews what must not be the same in every copy, and runs the function's hooks. The Runtime API can be reached by now.
+    pub fn complete(py: Python<'_>) -> PyResult<()> {
+        py.import("whipsnake._checkpoint")?.call_method0("after").map(drop)
+    }
+}
+
+unsafe extern "C" {
+    static mut environ: *const *const c_char;
+}
+
+/// Gives C and Python the environment that the process was started with, and what the dumped process had changed in its own. Python objects
+/// are changed, but no Python code runs: CPython does not know yet that it was forked.
+pub fn replace_environment(py: Python<'_>, handover: &Handover, changes: &[(OsString, Option<OsString>)]) {
+    // SAFETY: one thread; the restorer's list lives as long as the process. The C library copies it before it changes it.
+    unsafe {
+        environ = handover.environment as *const *const c_char;
+        for (name, value) in changes {
+            match value {
+                Some(value) => env::set_var(name, value),
+                None => env::remove_var(name),
+            }
+        }
+    }
+    let replace = || -> PyResult<()> {
+        let of_python = py.import("posix")?.getattr("environ")?.cast_into::<PyDict>()?;
+        of_python.clear();
+        for (name, value) in env::vars_os() {
+            of_python.set_item(PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes()))?;
+        }
+        Ok(())
+    };
+    if let Err(error) = replace() {
+        error.print(py);
+    }
+}

@@ -1,0 +1,136 @@
+//! What the kernel keeps for the main thread, which a restored process has to tell it again.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+use whipsnake_checkpoint_format::cpu;
+use whipsnake_checkpoint::process::{SignalAction, Thread};
+
+/// How long other threads may take to end once every library has prepared for the fork.
+const TIME_TO_END: Duration = Duration::from_millis(500);
+
+/// Refuses a process whose other threads would be lost. They are named.
+pub fn refuse_others() -> Result<(), String> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let others = others();
+        if others.is_empty() {
+            return Ok(());
+        }
+        if waited >= TIME_TO_END {
+            return Err(format!("threads are running: {}", others.join(", ")));
+        }
+        sleep(Duration::from_millis(10));
+        waited += Duration::from_millis(10);
+    }
+}
+
+/// The names of all threads but this one.
+fn others() -> Vec<String> {
+    // SAFETY: asks for a number.
+    let own = unsafe { libc::gettid() }.to_string();
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let others = threads.filter(|thread| *thread.file_name() != *own);
+    others
+        .map(|thread| {
+            let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+            format!("{} ({})", name.trim_end(), thread.file_name().display())
+        })
+        .collect()
+}
+
+/// Reads what the kernel knows of this thread.
+pub fn state() -> Result<Thread, String> {
+    let mut thread = Thread::default();
+    // SAFETY: each call fills a variable of ours.
+    unsafe {
+        thread.pointer = thread_pointer();
+        thread.id_address = thread_id_address(thread.pointer)?;
+        let (mut list, mut length) = (0_u64, 0_u64);
+        if libc::syscall(libc::SYS_get_robust_list, 0, &raw mut list, &raw mut length) == 0 {
+            (thread.robust_list, thread.robust_list_length) = (list, length);
+        }
+        let mut mask = 0_u64;
+        libc::syscall(libc::SYS_rt_sigprocmask, 0, 0, &raw mut mask, size_of::<u64>());
+        thread.signal_mask = mask;
+        libc::syscall(libc::SYS_sigaltstack, 0, thread.signal_stack.as_mut_ptr());
+    }
+    restartable_sequence(&mut thread);
+    Ok(thread)
+}
+
+/// The area that the C library has registered for restartable sequences, from version 2.35 on.
+fn restartable_sequence(thread: &mut Thread) {
+    /// What the C library says in the registration.
+    const SIGNATURE: u32 = if cfg!(target_arch = "aarch64") { 0xd428_bc00 } else { 0x5305_3053 };
+    /// The kernel's original area, in bytes. Later ones are larger, and the C library says so.
+    const SMALLEST: u32 = 32;
+    // SAFETY: two variables of the C library, where it has them.
+    unsafe {
+        let offset = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr()).cast::<i64>();
+        let size = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_size".as_ptr()).cast::<u32>();
+        if !offset.is_null() && !size.is_null() && *size > 0 {
+            thread.restartable_sequence = thread.pointer.wrapping_add_signed(*offset);
+            thread.restartable_sequence_length = (*size).max(SMALLEST);
+            thread.restartable_sequence_signature = SIGNATURE;
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn thread_pointer() -> u64 {
+    const GET_FS: i32 = 0x1003;
+    let mut pointer = 0_u64;
+    // SAFETY: fills the variable.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, GET_FS, &raw mut pointer) };
+    pointer
+}
+
+#[cfg(target_arch = "aarch64")]
+fn thread_pointer() -> u64 {
+    let pointer: u64;
+    // SAFETY: reads a register that programs may read.
+    unsafe { std::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer) };
+    pointer
+}
+
+/// Where the kernel and the C library keep the thread's id. Kernels without support for checkpoints do not say; then it is the one place in
+/// the thread's block that has the id.
+unsafe fn thread_id_address(pointer: u64) -> Result<u64, String> {
+    /// How much of the block is searched, in bytes: before the pointer on arm64, behind it on x86-64.
+    const BLOCK: u64 = 2048;
+    let mut address = 0_u64;
+    // SAFETY: fills the variable.
+    if unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut address) } == 0 && address != 0 {
+        return Ok(address);
+    }
+    // SAFETY: asks for a number.
+    let id = unsafe { libc::gettid() };
+    let first = if cfg!(target_arch = "aarch64") { pointer - BLOCK } else { pointer };
+    // SAFETY: the C library's own block for this thread is larger.
+    let matches = (first..first + BLOCK).step_by(4).filter(|address| unsafe { *(*address as *const i32) } == id);
+    match matches.collect::<Vec<_>>()[..] {
+        [address] => Ok(address),
+        _ => Err("the C library keeps the thread's id in a place that is not known".to_owned()),
+    }
+}
+
+/// What the process does about signals.
+pub fn signal_actions() -> Vec<SignalAction> {
+    let action_of = |signal: u64| {
+        let mut action = [0_u64; 4];
+        // SAFETY: fills the array, which is as large as the kernel's struct.
+        let asked = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, action.as_mut_ptr(), size_of::<u64>()) };
+        (asked == 0 && action[0] != libc::SIG_DFL as u64).then_some(SignalAction { signal, action })
+    };
+    (1..=64).filter_map(action_of).collect()
+}
+
+/// What libraries may have chosen code by.
+pub fn processor() -> cpu::Features {
+    #[cfg(target_arch = "x86_64")]
+    return cpu::features();
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: asks the C library for what the kernel has told the process.
+    return cpu::features_from(unsafe { [libc::getauxval(libc::AT_HWCAP), libc::getauxval(libc::AT_HWCAP2)] });
+}

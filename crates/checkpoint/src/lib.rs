@@ -1,0 +1,8 @@
+//! Makes checkpoints.
+//!
+//! The bootstrap describes itself when it is dumped ([`process`]). The `whipsnake` command composes the file from that and from the
+//! process's memory ([`compose`]).
+
+#[cfg(feature = "compose")]
+pub mod compose;
+pub mod process;

@@ -1,0 +1,62 @@
+//! What has to be true before anything is mapped.
+
+use crate::program::{Arguments, value_of};
+use crate::{Refusal, files, kernel};
+use whipsnake_checkpoint_format::image::{Expectation, Image, Variable};
+use whipsnake_checkpoint_format::{cpu, hash};
+
+/// Makes every check, the cheapest ones first.
+pub fn all(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<'static>> {
+    if u64::from(image.header().process_id) == kernel::process_id() {
+        return Err(Refusal::Check("this process has the id of the process that was dumped", b""));
+    }
+    processor(image)?;
+    environment(image, arguments)?;
+    files::check(image)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn processor(image: &Image<'static>) -> Result<(), Refusal<'static>> {
+    match cpu::missing(&image.header().cpu, &cpu::features()) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Check("this processor lacks a feature of the one that it was made for", b"")),
+    }
+}
+
+/// Every variable that is listed, then every variable that is set.
+fn environment(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<'static>> {
+    for variable in image.variables() {
+        let name = name_of(image, variable);
+        if name.ends_with(b"*") {
+            continue;
+        }
+        let value = arguments.variable(name);
+        let agrees = match variable.expectation {
+            expected if expected == Expectation::Absent as u64 => value.is_none(),
+            expected if expected == Expectation::Equal as u64 => value.is_some_and(|value| hash(value) == variable.hash),
+            _ => true,
+        };
+        if !agrees {
+            return Err(Refusal::Check("an environment variable differs", name));
+        }
+    }
+    for set in arguments.variables() {
+        let set = set.to_bytes();
+        if let Some(name) = unexpected(image, set) {
+            return Err(Refusal::Check("an environment variable is set that was not", name));
+        }
+    }
+    Ok(())
+}
+
+/// The name of a variable that a pattern forbids and no row allows.
+fn unexpected(image: &Image<'static>, set: &'static [u8]) -> Option<&'static [u8]> {
+    let names = || image.variables().iter().map(|variable| name_of(image, variable));
+    let is_forbidden = names().any(|name| name.strip_suffix(b"*").is_some_and(|start| set.starts_with(start)));
+    let is_listed = || names().any(|name| value_of(set, name).is_some());
+    if is_forbidden && !is_listed() { set.split(|byte| *byte == b'=').next() } else { None }
+}
+
+fn name_of(image: &Image<'static>, variable: &Variable) -> &'static [u8] {
+    image.text(variable.name).unwrap_or(c"").to_bytes()
+}
