@@ -143,6 +143,8 @@ fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(
     }
     adapters.call_method0("before").map_err(raised)?;
     process.files = modules::files(py).map_err(raised)?;
+    let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
+    process.looked_at_all_variables = looked_at_all.map_err(raised)?;
     process.variables = variables::read(&adapters, kind).map_err(raised)?;
     Ok((prepared, process))
 }

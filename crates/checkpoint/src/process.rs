@@ -76,6 +76,8 @@ pub struct Process {
     pub descriptors: Vec<Descriptor>,
     /// The variables it has read, with their values; `None` for one that was not set.
     pub variables: BTreeMap<String, Option<String>>,
+    /// Where its code has looked at the whole environment: file and line.
+    pub looked_at_all_variables: Vec<String>,
     /// The files of the modules it has imported, and others that its memory depends on.
     pub files: Vec<String>,
     /// The third-party modules in it.

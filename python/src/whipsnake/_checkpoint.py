@@ -1,4 +1,4 @@
-"""What has to be done around a checkpoint: before the process is dumped, and in every process that is restored from it.
+"""What is done around a checkpoint: before the process is dumped, and in every process that is restored from it.
 
 The bootstrap imports this module only in a process that is dumped, so it may import what it likes. What it needs after the restore is in
 memory by then.
@@ -9,14 +9,26 @@ import os
 import sys
 import time
 
-# Read by every client and SDK, different in each execution environment, and replaced in a restored process by whatever copied them.
-_CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+from whipsnake import _checkpoint_adapters
 
-# Functions that read every variable and only use those whose names match: file name and function -> suffix of the names.
-_READERS_OF_ALL = {("urllib/request.py", "getproxies_environment"): "_proxy"}
+# Read by every client and SDK, and different in each execution environment. What has copied them gets the new ones after the restore.
+_CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
+
+_PROXIES = frozenset(
+    form for protocol in ("http", "https", "ftp", "all", "no") for form in (f"{protocol}_proxy", f"{protocol}_PROXY".upper())
+)
+
+# Functions that look at every variable and use only some: end of the file's name, function, the variables.
+_READERS_OF_ALL = {
+    ("urllib/request.py", "getproxies_environment"): _PROXIES,
+    ("botocore/utils.py", "__init__"): frozenset({"AWS_EC2_METADATA_DISABLED"}),
+}
 
 # The names of the variables that were read. `*` stands for all of them.
 _read: set[str] = set()
+
+# Where code has looked at every variable: file and line.
+_looked_at_all: list[str] = []
 
 
 class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
@@ -31,12 +43,12 @@ class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
         return super().__contains__(name)
 
     def __iter__(self):
-        _note_all(self, sys._getframe(1))
+        _note_all(sys._getframe(1))
         return super().__iter__()
 
     def copy(self):
-        _note_all(self, sys._getframe(1))
-        return dict(super().items())
+        _note_all(sys._getframe(1))
+        return {self.decodekey(name): self.decodevalue(value) for name, value in self._data.items()}
 
 
 def _note(name):
@@ -44,28 +56,35 @@ def _note(name):
         _read.add(name)
 
 
-def _note_all(environment, frame):
+def _note_all(frame):
     """Notes every variable, unless the caller is known to use only some."""
     while frame is not None:
         file, function = frame.f_code.co_filename, frame.f_code.co_name
-        for (reader, name), suffix in _READERS_OF_ALL.items():
+        for (reader, name), used in _READERS_OF_ALL.items():
             if function == name and file.endswith(reader):
-                _read.update(name for name in map(os.fsdecode, environment._data) if name.lower().endswith(suffix))
+                _read.update(used)
                 return
-        if not file.endswith(("_collections_abc.py", "os.py")) and "_collections_abc" not in file:
+        if "_collections_abc" not in file and not file.endswith("/os.py"):
+            _looked_at_all.append(f"{file}:{frame.f_lineno}")
             break
         frame = frame.f_back
     _read.add("*")
 
 
 def record() -> None:
-    """Begins to record which variables are read."""
+    """Begins to record which variables are read, and what has to be renewed after a restore."""
     os.environ.__class__ = _RecordingEnvironment
+    _checkpoint_adapters.record()
 
 
 def variables_read() -> set[str]:
     """The names that were read. `*` stands for a look at all of them."""
     return _read
+
+
+def looked_at_all_variables() -> list[str]:
+    """Where that was done: file and line."""
+    return _looked_at_all
 
 
 def module_files() -> list[str]:
@@ -80,33 +99,38 @@ def module_files() -> list[str]:
 
 def before() -> None:
     """Prepares the process for the dump."""
-    os.environ.__class__ = type(os.environ).__mro__[1]
     snapshots = sys.modules.get("snapshot_restore_py")
     if snapshots is not None:
         hooks = snapshots.get_before_snapshot()
         while hooks:
             function, arguments, keywords = hooks.pop()
-            function(*arguments, **keywords)
+            _finish(function(*arguments, **keywords))
+    _checkpoint_adapters.before()
+    os.environ.__class__ = _RecordingEnvironment.__base__
     # What is pending would be written by every copy.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    ssl = sys.modules.get("_ssl")
-    if ssl is not None:
-        ssl.RAND_bytes(1)
     gc.collect()
 
 
+def _finish(result):
+    """A hook may be a coroutine function."""
+    if hasattr(result, "__await__"):
+        import asyncio
+
+        asyncio.run(result)
+
+
 def after() -> None:
-    """Renews what a restored process must not share with its copies."""
-    environment = os.environ
-    if type(environment) is os._Environ and environment._data is not sys.modules["posix"].environ:
-        environment._data.clear()
-        environment._data.update(sys.modules["posix"].environ)
+    """Renews what a restored process must not share with its copies, then calls the function's hooks."""
+    of_posix = sys.modules["posix"].environ
+    if type(os.environ) is os._Environ and os.environ._data is not of_posix:
+        os.environ._data.clear()
+        os.environ._data.update(of_posix)
     time.tzset()
-    ssl = sys.modules.get("_ssl")
-    if ssl is not None:
-        ssl.RAND_add(os.urandom(32), 32.0)
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        numpy.seed()
+    _checkpoint_adapters.after()
+    if "snapshot_restore_py" in sys.modules:
+        from whipsnake import _snapshot
+
+        _snapshot.run_after_restore()

@@ -2,15 +2,16 @@
 
 use super::Refused;
 use crate::environment::Environment;
+use crate::places::Places;
 use pyo3::prelude::*;
 use whipsnake_checkpoint::process::Process;
 
 /// Imports the third-party modules that the function imports, without the function's own.
 pub fn import(py: Python<'_>, environment: &Environment, process: &mut Process) -> Result<(), Refused> {
     let handler = environment.handler.as_deref().unwrap_or("");
-    let imported = py.import("whipsnake._checkpoint_modules").and_then(|module| {
-        let task_root = environment.task_root.as_deref().unwrap_or("");
-        module.call_method1("import_third_party", (task_root, handler))?.extract()
+    let imported = Places::find(py, environment).and_then(|places| {
+        let module = py.import("whipsnake._checkpoint_modules")?;
+        module.call_method1("import_third_party", (places.search_paths.to_vec(), handler))?.extract()
     });
     (process.modules, process.left_out) = imported.map_err(|error: PyErr| Refused::raised(py, &error))?;
     Ok(())
