@@ -5,4 +5,6 @@
 
 #[cfg(feature = "compose")]
 pub mod compose;
+#[cfg(feature = "compose")]
+pub mod private_root;
 pub mod process;

@@ -48,12 +48,19 @@ impl Function {
 
     /// The process's whole environment, as an OS-only runtime has it on Lambda, with this machine's task root.
     pub(crate) fn process_environment(&self, runtime_api: SocketAddr) -> io::Result<BTreeMap<String, OsString>> {
+        let stream = format!("{}/[$LATEST]{}", today(), identifiers::digits()?);
+        let mut environment = self.environment_of_process(Some(runtime_api));
+        environment.insert("AWS_LAMBDA_LOG_STREAM_NAME".to_owned(), stream.into());
+        Ok(environment)
+    }
+
+    /// The same for a process whose log nobody reads. Without a Runtime API it can only be initialized.
+    #[must_use]
+    pub fn environment_of_process(&self, runtime_api: Option<SocketAddr>) -> BTreeMap<String, OsString> {
         let task = self.task.display();
         let library_path =
             format!("/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:{task}:{task}/lib:/opt/lib");
-        let stream = format!("{}/[$LATEST]{}", today(), identifiers::digits()?);
         let fixed = [
-            ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
             ("LAMBDA_TASK_ROOT", task.to_string()),
             ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
             ("LANG", "en_US.UTF-8".to_owned()),
@@ -65,7 +72,6 @@ impl Function {
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory.to_string()),
             ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name)),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", stream),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
             ("AWS_REGION", self.region.clone()),
             ("AWS_DEFAULT_REGION", self.region.clone()),
@@ -90,7 +96,10 @@ impl Function {
             }
             environment.insert("LD_LIBRARY_PATH".to_owned(), path);
         }
-        Ok(environment)
+        if let Some(runtime_api) = runtime_api {
+            environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api.to_string().into());
+        }
+        environment
     }
 }
 

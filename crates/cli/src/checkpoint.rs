@@ -1,0 +1,212 @@
+//! Makes the checkpoint of a packed function: dumps the initialized process, composes the file, trains it, and measures what it gains.
+
+mod arguments;
+mod enter;
+mod place;
+mod report;
+mod start;
+
+pub use arguments::{CheckpointArguments, Wanted};
+pub use enter::Enter;
+pub use place::Place;
+pub use report::Report;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use whipsnake_checkpoint::{
+    compose::{Dump, Options, Summary},
+    process::Kind,
+};
+use whipsnake_checkpoint_format::{BOOTSTRAP_LINK, FILE, FOLDER};
+use whipsnake_emulator::Function;
+
+use crate::failure::Failure;
+use start::Start;
+
+/// Variables that only the dumped process has. The loader resolves every symbol at once: what it would resolve later depends on the
+/// processor's registers.
+const DUMP_ONLY: &[(&str, &str)] = &[("LD_BIND_NOW", "1")];
+
+/// The name of the restorer in a package. Lambda starts a `bootstrap` of the function's own before the layer's.
+const RESTORER: &str = "bootstrap";
+
+/// How often each kind of start is measured.
+const MEASURED: usize = 5;
+
+/// Values of variables that are shorter than this are in every process: they are no secrets. In bytes.
+const SHORTEST_SECRET: usize = 8;
+
+/// A function whose checkpoint is to be made.
+pub struct Maker<'a> {
+    /// Where the process runs.
+    pub place: Place,
+    /// How much of the function is to be in it.
+    pub kind: Kind,
+    /// How the function is configured.
+    pub function: &'a Function,
+}
+
+impl Maker<'_> {
+    /// Makes the checkpoint, and puts it and the restorer into the function's folder.
+    pub fn make(&self) -> Result<Report, Failure> {
+        let restorer = restorer()?;
+        let dump = self.dump()?;
+        self.refuse_secrets(&dump)?;
+        self.install(&restorer)?;
+        let checkpoint = self.place.staged().join(FOLDER).join(FILE);
+        let mut options = Options {
+            root: self.place.root().to_owned(),
+            referenced: self.place.referenced(),
+            dump_only: DUMP_ONLY.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            ..Options::default()
+        };
+        compose(&dump, &options, &checkpoint)?;
+        options.touched = self.train()?;
+        let summary = compose(&dump, &options, &checkpoint)?;
+        let (restored, ordinary) = self.measure()?;
+        Ok(Report { kind: self.kind, process: dump.process, summary, restored, ordinary })
+    }
+
+    /// Runs the function's init phase in the bootstrap, which writes its memory out.
+    fn dump(&self) -> Result<Dump, Failure> {
+        let folder = self.place.scratch("dump");
+        let kind = match self.kind {
+            Kind::Imports => "imports",
+            Kind::Init => "init",
+        };
+        let mut environment = self.environment();
+        environment.extend(DUMP_ONLY.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let arguments = ["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
+        let Output { status, stdout, stderr } = self
+            .place
+            .command(self.place.bootstrap(), &arguments, &environment)
+            .output()
+            .map_err(|error| Failure::new(format!("starting {}: {error}", self.place.bootstrap().display())))?;
+        if !status.success() {
+            let output = [stdout, stderr].concat();
+            return Err(self.refusal(&String::from_utf8_lossy(&output), status));
+        }
+        Dump::read(&folder).map_err(|error| Failure::new(format!("reading the dump: {error}")))
+    }
+
+    /// What the bootstrap printed, and what to do about it.
+    fn refusal(&self, output: &str, status: std::process::ExitStatus) -> Failure {
+        let (notices, log): (Vec<&str>, Vec<&str>) = output.lines().partition(|line| line.starts_with("whipsnake: "));
+        let reason = match notices.last() {
+            Some(notice) => notice.trim_start_matches("whipsnake: ").to_owned(),
+            None => format!("the process ended with {status}"),
+        };
+        let log: String = log.iter().flat_map(|line| ["\n  ", line.trim_end()]).collect();
+        let advice = match self.kind {
+            Kind::Init => "Move that into the handler, or use --checkpoint=imports, which runs the function's own code after the restore.",
+            Kind::Imports => "Use --checkpoint=try to pack without a checkpoint where none can be made.",
+        };
+        Failure::new(format!("no checkpoint can be made: {reason}{log}\n{advice}"))
+    }
+
+    /// The function's variables, as at a cold start, with credentials that are none.
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let variables = self.function.environment_of_process(None);
+        variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    }
+
+    /// Searches the memory for what only this command's environment has.
+    fn refuse_secrets(&self, dump: &Dump) -> Result<(), Failure> {
+        let given: Vec<OsString> = self.environment().into_iter().map(|(_, value)| value).collect();
+        let is_given = |value: &OsString| {
+            let value = value.as_encoded_bytes();
+            given.iter().any(|known| contains(known.as_encoded_bytes(), value)) || self.place.names(value)
+        };
+        for (name, value) in env::vars_os() {
+            let bytes = value.as_encoded_bytes();
+            if bytes.len() >= SHORTEST_SECRET && !is_given(&value) && dump.contains(bytes) {
+                return Err(Failure::new(format!(
+                    "no checkpoint was made: the value of this command's variable {} is in the process's memory. Run the command \
+                     without the variable, or pass it with --env if the function may have it",
+                    name.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the restorer into the function's folder.
+    fn install(&self, restorer: &[u8]) -> Result<(), Failure> {
+        let folder = self.place.staged();
+        let failed = |path: &Path| {
+            let what = format!("writing {}", path.display());
+            move |error: io::Error| Failure::new(format!("{what}: {error}"))
+        };
+        let ours = folder.join(FOLDER);
+        fs::create_dir_all(&ours).map_err(failed(&ours))?;
+        let program = folder.join(RESTORER);
+        fs::write(&program, restorer).map_err(failed(&program))?;
+        executable(&program).map_err(failed(&program))?;
+        if let Some(bootstrap) = self.place.linked_bootstrap() {
+            let link = ours.join(BOOTSTRAP_LINK);
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(bootstrap, &link).map_err(failed(&link))?;
+        }
+        Ok(())
+    }
+
+    /// The pages that a start touches, from one in which the kernel maps each page by itself.
+    fn train(&self) -> Result<BTreeSet<u64>, Failure> {
+        let training = [("_WHIPSNAKE_RESTORE_TRAINING".into(), "1".into())];
+        let start = Start::of(&self.place, &self.program(), self.function, &training)?;
+        if !start.is_restored() {
+            return Err(Failure::new(format!("the checkpoint could not be restored on this machine: {}", start.output())));
+        }
+        start.pages().map_err(|error| Failure::new(format!("reading which pages a start touches: {error}")))
+    }
+
+    /// Times from the start of the process to its first request, in milliseconds: restored and ordinary.
+    fn measure(&self) -> Result<(f64, f64), Failure> {
+        let off = [("WHIPSNAKE_CHECKPOINT".into(), "off".into())];
+        let (mut restored, mut ordinary) = (Vec::new(), Vec::new());
+        for _ in 0..MEASURED {
+            restored.push(Start::of(&self.place, &self.program(), self.function, &[])?.milliseconds());
+            ordinary.push(Start::of(&self.place, &self.program(), self.function, &off)?.milliseconds());
+        }
+        Ok((median(restored), median(ordinary)))
+    }
+
+    /// The restorer, where the process finds it.
+    fn program(&self) -> PathBuf {
+        self.place.task().join(RESTORER)
+    }
+}
+
+fn compose(dump: &Dump, options: &Options, checkpoint: &Path) -> Result<Summary, Failure> {
+    dump.compose(options, checkpoint).map_err(|error| Failure::new(format!("making the checkpoint: {error}")))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn executable(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+}
+
+/// The restorer's bytes, from the file beside this command.
+fn restorer() -> Result<Vec<u8>, Failure> {
+    let command = env::current_exe().and_then(fs::canonicalize);
+    let path = command.map_err(|error| Failure::new(format!("looking for this command: {error}")))?.with_file_name("restorer");
+    fs::read(&path).map_err(|error| {
+        Failure::new(format!("reading the program that restores checkpoints, {}: {error}: run `make build`", path.display()))
+    })
+}

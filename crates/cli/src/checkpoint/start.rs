@@ -1,0 +1,147 @@
+//! One start of a function, up to its first request to the Runtime API.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::FileExt,
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use whipsnake_checkpoint_format::PAGE;
+use whipsnake_emulator::Function;
+
+use super::Place;
+use crate::failure::Failure;
+
+/// Lambda's limit for the init phase.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How often a process is looked at that has not asked for anything yet.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// A process that waits for its first invocation. It ends with this.
+pub struct Start {
+    child: Child,
+    _connection: Option<TcpStream>,
+    request: String,
+    took: Duration,
+}
+
+impl Start {
+    /// Starts the program with the function's environment and `more`, and waits for its request.
+    pub fn of(
+        place: &Place,
+        program: &Path,
+        function: &Function,
+        more: &[(OsString, OsString)],
+    ) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::new(format!("starting the function: {error}"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let variables = function.environment_of_process(Some(address));
+        let mut environment: Vec<_> = variables.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        environment.extend(more.iter().cloned());
+        let mut command = place.command(program, &[], &environment);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let began = Instant::now();
+        let mut start =
+            Self { child: command.spawn().map_err(failed)?, _connection: None, request: String::new(), took: Duration::ZERO };
+        loop {
+            match listener.accept() {
+                Ok((connection, _)) => {
+                    start.took = began.elapsed();
+                    start.request = first_line(&connection).map_err(failed)?;
+                    start._connection = Some(connection);
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(failed(error)),
+            }
+            let has_ended = start.child.try_wait().map_err(failed)?.is_some();
+            if has_ended || began.elapsed() > LIMIT {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        if !start.request.contains("/invocation/next") {
+            let what = if start.request.is_empty() { "did not ask for an invocation" } else { "failed in its init phase" };
+            return Err(Failure::new(format!("the function {what}: {}", start.output())));
+        }
+        Ok(start)
+    }
+
+    /// From the start of the process to its request, in milliseconds.
+    pub fn milliseconds(&self) -> f64 {
+        self.took.as_secs_f64() * 1e3
+    }
+
+    /// Whether the process was restored from a checkpoint.
+    pub fn is_restored(&self) -> bool {
+        self.request.to_ascii_lowercase().contains("(restored)")
+    }
+
+    /// What the process has written to standard error, after which it has ended.
+    pub fn output(mut self) -> String {
+        let _ = self.child.kill();
+        let mut text = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            let _ = stderr.read_to_string(&mut text);
+        }
+        text.trim().to_owned()
+    }
+
+    /// The addresses of the pages that the process has used.
+    pub fn pages(&self) -> io::Result<BTreeSet<u64>> {
+        /// Set in an entry for a page that is in memory.
+        const PRESENT: u64 = 1 << 63;
+        let process = format!("/proc/{}", self.child.id());
+        let table = File::open(format!("{process}/pagemap"))?;
+        let mut pages = BTreeSet::new();
+        for line in std::fs::read_to_string(format!("{process}/maps"))?.lines() {
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let Some((Ok(start), Ok(end))) = range.map(|(start, end)| (address(start), address(end))) else { continue };
+            let count = usize::try_from((end - start) / PAGE).unwrap_or(0);
+            let mut entries = vec![0; count * 8];
+            // Addresses of the kernel's own have no entries.
+            if table.read_exact_at(&mut entries, start / PAGE * 8).is_err() {
+                continue;
+            }
+            let is_present = |entry: &[u8]| entry.try_into().is_ok_and(|entry| u64::from_ne_bytes(entry) & PRESENT != 0);
+            let present = entries.chunks_exact(8).enumerate().filter(|(_, entry)| is_present(entry));
+            pages.extend(present.map(|(index, _)| start + index as u64 * PAGE));
+        }
+        Ok(pages)
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address(digits: &str) -> Result<u64, std::num::ParseIntError> {
+    u64::from_str_radix(digits, 16)
+}
+
+/// The head of a request: its line and its headers.
+fn first_line(mut connection: &TcpStream) -> io::Result<String> {
+    connection.set_nonblocking(false)?;
+    connection.set_read_timeout(Some(LIMIT))?;
+    let mut head = Vec::new();
+    let mut buffer = [0; 4096];
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        match connection.read(&mut buffer)? {
+            0 => break,
+            count => head.extend_from_slice(&buffer[..count]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
