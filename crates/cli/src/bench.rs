@@ -37,7 +37,7 @@ use progress::Progress;
 use results::{Method, Results};
 use rotation::Rotation;
 
-use crate::failure::Failure;
+use crate::{atomic_write, cleanup, failure::Failure};
 
 /// Measures whipsnake beside awslambdaric, on the same CPython.
 ///
@@ -122,6 +122,7 @@ enum What {
 impl Bench {
     /// Measures and tells.
     pub fn run(self) -> Result<ExitCode, Failure> {
+        cleanup::on_signals()?;
         let plan = Plan::make(&self)?;
         let machine = Machine::look(plan.reference.as_ref().map(|(_, interpreter)| interpreter.name()));
         let processor = machine::pin()?;
@@ -182,5 +183,5 @@ impl Bench {
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error| Failure::new(format!("writing {}: {error}", file.display()));
-    file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(file, text)).map_err(failed)
+    file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| atomic_write::replace(file, text)).map_err(failed)
 }

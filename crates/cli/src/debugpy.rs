@@ -1,15 +1,10 @@
 //! A debugger's server in the function's process.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process,
-    time::Duration,
-};
+use std::{env, fs, path::Path, time::Duration};
 
 use whipsnake_emulator::Function;
 
-use crate::{display, failure::Failure, function::FunctionArguments};
+use crate::{cleanup::TemporaryFolder, display, failure::Failure, function::FunctionArguments};
 
 /// Run by CPython before the function is imported, as `sitecustomize`; the one it hides has its turn after it.
 const SITECUSTOMIZE: &str = r#"import os
@@ -52,7 +47,7 @@ pub struct Debugpy {
     port: u16,
     waits: bool,
     has_timeout: bool,
-    folder: PathBuf,
+    folder: TemporaryFolder,
 }
 
 impl Debugpy {
@@ -67,10 +62,9 @@ impl Debugpy {
                  virtual environment that is active or named with --venv",
             ));
         }
-        let folder = env::temp_dir().join(format!("whipsnake-debugpy-{}", process::id()));
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("sitecustomize.py"), SITECUSTOMIZE))
-            .map_err(|error| Failure::new(format!("preparing debugpy in {}: {error}", folder.display())))?;
+        let folder = TemporaryFolder::new("debugpy")?;
+        fs::write(folder.path().join("sitecustomize.py"), SITECUSTOMIZE)
+            .map_err(|error| Failure::new(format!("preparing debugpy in {}: {error}", folder.path().display())))?;
         display::say(&format!("debugpy listens on 127.0.0.1:{port}: attach an editor to it"));
         Ok(Debugpy { port, waits, has_timeout: arguments.configuration.has_timeout(), folder })
     }
@@ -79,7 +73,7 @@ impl Debugpy {
     pub fn attach_to(&self, function: &mut Function) {
         let path = function.environment.entry("PYTHONPATH".to_owned()).or_default();
         let separator = if path.is_empty() { "" } else { ":" };
-        *path = format!("{}{separator}{path}", self.folder.display());
+        *path = format!("{}{separator}{path}", self.folder.path().display());
         function.environment.insert("WHIPSNAKE_DEBUGPY".to_owned(), self.port.to_string());
         if self.waits {
             function.environment.insert("WHIPSNAKE_DEBUGPY_WAITS".to_owned(), "1".to_owned());
@@ -94,6 +88,6 @@ impl Debugpy {
 
     /// Removes what was prepared.
     pub fn tidy_up(&self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(self.folder.path());
     }
 }

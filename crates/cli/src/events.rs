@@ -2,11 +2,11 @@
 
 mod samples;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use crate::{display, event::Changes, failure::Failure};
+use crate::{atomic_write, display, event::Changes, failure::Failure};
 pub use samples::{Origin, SAMPLES, Sample};
 
 /// Lists, shows and writes sample events of AWS's services
@@ -53,12 +53,18 @@ impl Events {
             EventsVerb::New { name, file, changes, force } => {
                 let sample = named(&name)?;
                 let file = file.unwrap_or_else(|| format!("{}.json", sample.name).into());
-                if file.exists() && !force {
+                let event = changed(sample, &changes)?;
+                let written =
+                    if force { atomic_write::replace(&file, event) } else { atomic_write::create(&file, event) };
+                written.map_err(|error| {
                     let file = file.display();
-                    return Err(Failure::new(format!("{file} exists; --force replaces it, or name another file")));
-                }
-                fs::write(&file, changed(sample, &changes)?)
-                    .map_err(|error| Failure::new(format!("writing the event to {}: {error}", file.display())))?;
+                    Failure::new(match error.kind() {
+                        io::ErrorKind::AlreadyExists => {
+                            format!("{file} exists; --force replaces it, or name another file")
+                        }
+                        _ => format!("writing the event to {file}: {error}"),
+                    })
+                })?;
                 display::say(&format!("wrote {} ({})", file.display(), sample.about));
             }
         }

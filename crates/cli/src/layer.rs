@@ -20,7 +20,11 @@ use std::{
 };
 
 use crate::{
-    deployment::{architecture, archive, bytecode, contents, elf, image, module_archive},
+    atomic_write, cleanup,
+    deployment::{
+        architecture, archive, bytecode, contents, elf, image, module_archive,
+        sizes::{self, MOST_UNPACKED},
+    },
     failure::Failure,
     python::{self, Interpreter, library::Kind},
 };
@@ -73,6 +77,7 @@ pub struct Layer {
 impl Layer {
     /// Packs the layer, and tells about it.
     pub fn run(self) -> Result<ExitCode, Failure> {
+        cleanup::on_signals()?;
         let architecture = match self.arch {
             Some(architecture) => architecture,
             None => Architecture::of_this_machine()?,
@@ -261,6 +266,7 @@ impl Product {
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let name = format!("{}.zip", self.file);
         let file = folder.join(&name);
+        sizes::check(self.contents.files(), MOST_UNPACKED)?;
         let zip = archive::write(&self.contents, Moment::EARLIEST)
             .map_err(|error| Failure::new(format!("writing the zip {}: {error}", file.display())))?;
         let bill = bill_of_materials::write(&self.components, &self.contents);
@@ -282,7 +288,8 @@ impl Product {
         ];
         fs::create_dir_all(folder).map_err(|error| Failure::new(format!("creating {}: {error}", folder.display())))?;
         for (file, bytes) in files {
-            fs::write(&file, bytes).map_err(|error| Failure::new(format!("writing {}: {error}", file.display())))?;
+            atomic_write::replace(&file, bytes)
+                .map_err(|error| Failure::new(format!("writing {}: {error}", file.display())))?;
         }
         println!("{report}");
         Ok(())

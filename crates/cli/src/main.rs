@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod atomic_write;
 mod bench;
+mod cleanup;
 mod collected;
 mod completions;
 mod debugpy;

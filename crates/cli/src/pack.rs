@@ -1,29 +1,41 @@
 //! `whipsnake pack`: a function and what it requires, packed for Lambda.
 
+mod distributions;
 mod extension_modules;
 mod folder;
 mod handler;
 mod modules;
+mod precedence;
 mod requirements;
+mod secrets;
 mod unpacked;
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use crate::{
+    atomic_write, cleanup,
     deployment::{
         architecture::Architecture,
         archive,
         bytecode::Bytecode,
-        contents::{Contents, Entry, Part, TASK_ROOT},
-        sizes::Sizes,
+        contents::{Entry, TASK_ROOT},
+        sizes::{self, MOST_IN_IMAGE, MOST_UNPACKED, MOST_ZIPPED, Sizes},
     },
+    display,
     failure::Failure,
     python::{self, Interpreter},
 };
+use folder::{Bounds, Files};
+use requirements::Installer;
+use unpacked::Unpacked;
+
+/// How a zip begins: with a file, or with the end of an empty one.
+const ZIP: [&[u8; 4]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 /// Packs a function, what it requires and the bytecode of both into a zip for `aws lambda update-function-code`.
 ///
@@ -42,6 +54,9 @@ pub struct Pack {
     /// Writes a folder as Lambda will unpack it, and no zip
     #[arg(long, value_name = "DIR")]
     unpacked: Option<PathBuf>,
+    /// A folder beside FOLDER that symbolic links in FOLDER may lead to; may be repeated
+    #[arg(long, value_name = "DIR")]
+    allow_links: Vec<PathBuf>,
     /// The handler, as in Lambda's configuration: packing fails where its module is missing
     #[arg(long, value_name = "MODULE.FUNCTION")]
     handler: Option<String>,
@@ -60,12 +75,26 @@ pub struct Pack {
 }
 
 impl Pack {
-    /// Packs the function, and tells about it.
+    /// Packs the function, and prints what is in the package.
     pub fn run(self) -> Result<ExitCode, Failure> {
+        cleanup::on_signals()?;
         let architecture = self.arch.map_or_else(Architecture::of_this_machine, Ok)?;
         let folder = folder::find(&self.folder)?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let output = self.output.unwrap_or_else(|| Path::new("dist").join(format!("{name}.zip")));
+        // What is to be replaced is looked at before anything takes time.
+        let target = match self.unpacked {
+            Some(named) => Target::Folder(Unpacked::prepare(named, &folder)?),
+            None => Target::zip(self.output.unwrap_or_else(|| Path::new("dist").join(format!("{name}.zip"))))?,
+        };
+        let bounds = Bounds {
+            allowed: self.allow_links.iter().map(|folder| allowed(folder)).collect::<Result<_, _>>()?,
+            left_out: target.real_path().into_iter().collect(),
+        };
+        let own = Files::below(&folder, &bounds)?;
+        sizes::check(own.sizes(), target.limit())?;
+        if !own.left_out.is_empty() {
+            display::say(&format!("left out, because they are no files: {}", own.left_out.join(", ")));
+        }
         let requirements = self.requirements.or_else(|| {
             let usual = folder.join("requirements.txt");
             usual.is_file().then_some(usual)
@@ -73,56 +102,107 @@ impl Pack {
         let interpreter = python::find(self.python)?;
         eprintln!("{interpreter}");
 
-        let mut contents = Contents::default();
+        let mut installed = Vec::new();
         if let Some(file) = requirements {
-            for (path, entry) in requirements::install(&file, &interpreter, architecture)? {
-                contents.add(path, Part::Requirements, entry);
-            }
+            let packages = Installer::new(&file, &interpreter, architecture)?.install()?;
+            sizes::check(own.sizes().chain(packages.sizes()), target.limit())?;
+            installed = packages.read()?;
         }
-        // What the function has itself wins. Not what this command wrote the last time.
-        let left_out = [Some(&output), self.unpacked.as_ref()];
-        for (path, entry) in
-            folder::read(&folder, &left_out.map(|path| path.and_then(|path| fs::canonicalize(path).ok())))?
-        {
-            contents.add(path, Part::Function, entry);
+        let own = own.read()?;
+        secrets::warn(&own);
+        let (mut contents, notices) = precedence::merge(installed, own)?;
+        for notice in &notices {
+            display::say(notice);
         }
         if let Some(handler) = &self.handler {
             handler::check(handler, &contents, &folder)?;
         }
         extension_modules::check(&contents, architecture)?;
         let modified = modules::add(&mut contents, &interpreter, self.bytecode, &self.task_root)?;
-        match self.unpacked {
-            Some(target) => {
-                unpacked::write(&contents, &target, modified)?;
+        sizes::check(contents.files(), target.limit())?;
+        match target {
+            Target::Folder(unpacked) => {
+                unpacked.write(&contents, modified)?;
                 print!("{}", Sizes { contents: &contents, zipped: None });
-                println!("\n{}", target.display());
+                println!("\n{}", unpacked.named().display());
             }
-            None => {
+            Target::Zip(output) => {
                 let zip = archive::write(&contents, modified)
                     .map_err(|error| Failure::new(format!("writing the zip {}: {error}", output.display())))?;
                 write(&output, &zip)?;
-                print!("{}", Sizes { contents: &contents, zipped: Some(zip.len() as u64) });
+                let size = zip.len() as u64;
+                print!("{}", Sizes { contents: &contents, zipped: Some(size) });
                 println!("\nsha256 {}\n{}", archive::sha256(&zip), output.display());
-                println!("\n{}", advice(&interpreter, architecture, &output));
+                println!("\n{}", advice(&interpreter, architecture, &output, size));
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(folder).map_err(|error| Failure::new(format!("creating {}: {error}", folder.display())))?;
-    fs::write(file, bytes).map_err(|error| Failure::new(format!("writing {}: {error}", file.display())))
+/// A folder that links may lead to, by its real path.
+fn allowed(folder: &Path) -> Result<PathBuf, Failure> {
+    fs::canonicalize(folder)
+        .map_err(|error| Failure::new(format!("finding {}, which --allow-links names: {error}", folder.display())))
 }
 
-fn advice(interpreter: &Interpreter, architecture: Architecture, zip: &Path) -> String {
-    format!(
-        "for functions of {architecture} with a layer of CPython {}:\n\
-         aws lambda update-function-code --function-name NAME --architectures {architecture} --zip-file fileb://{}",
-        interpreter.minor_version(),
-        zip.display()
-    )
+/// What is written.
+enum Target {
+    Zip(PathBuf),
+    Folder(Unpacked),
+}
+
+impl Target {
+    /// A zip that is not there yet, or the place of an older one.
+    fn zip(output: PathBuf) -> Result<Target, Failure> {
+        let refused = |why: &str| Failure::new(format!("{} {why}: name another file with --output", output.display()));
+        match fs::metadata(&output) {
+            Ok(metadata) if metadata.is_dir() => return Err(refused("is a folder")),
+            Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {
+                let mut start = [0; 4];
+                let mut file =
+                    fs::File::open(&output).map_err(|error| refused(&format!("cannot be read ({error})")))?;
+                if file.read_exact(&mut start).is_err() || !ZIP.contains(&&start) {
+                    return Err(refused("exists and is no zip"));
+                }
+            }
+            _ => {}
+        }
+        Ok(Target::Zip(output))
+    }
+
+    fn real_path(&self) -> Option<PathBuf> {
+        match self {
+            Target::Zip(output) => fs::canonicalize(output).ok(),
+            Target::Folder(unpacked) => Some(unpacked.folder().to_path_buf()),
+        }
+    }
+
+    /// How large the package may be when it is unpacked. A folder may go into a container image.
+    fn limit(&self) -> u64 {
+        match self {
+            Target::Zip(_) => MOST_UNPACKED,
+            Target::Folder(_) => MOST_IN_IMAGE,
+        }
+    }
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = atomic_write::folder_of(file);
+    fs::create_dir_all(folder).map_err(|error| Failure::new(format!("creating {}: {error}", folder.display())))?;
+    atomic_write::replace(file, bytes).map_err(|error| Failure::new(format!("writing {}: {error}", file.display())))
+}
+
+fn advice(interpreter: &Interpreter, architecture: Architecture, zip: &Path, size: u64) -> String {
+    let update = format!("aws lambda update-function-code --function-name NAME --architectures {architecture}");
+    let file = zip.display();
+    let name = zip.file_name().unwrap_or_default().to_string_lossy();
+    let upload = if size > MOST_ZIPPED {
+        format!("aws s3 cp {file} s3://BUCKET/{name}\n{update} --s3-bucket BUCKET --s3-key {name}")
+    } else {
+        format!("{update} --zip-file fileb://{file}")
+    };
+    format!("for functions of {architecture} with a layer of CPython {}:\n{upload}", interpreter.minor_version())
 }
 
 /// What a file is to be in a package: something to run where its mode says so.

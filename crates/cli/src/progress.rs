@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::status_line::{self, Stderr};
+use crate::{
+    cleanup::Program,
+    status_line::{self, Stderr},
+};
 
 /// Sooner than this nobody wonders; and how often the line changes.
 const TICK: Duration = Duration::from_secs(1);
@@ -56,6 +59,7 @@ pub fn run(what: &str, program: &mut Command, input: &[u8]) -> io::Result<ExitSt
         program.env("CARGO_TERM_COLOR", "always").stderr(Stdio::piped());
     }
     let mut running = program.stdin(Stdio::piped()).spawn()?;
+    let _ends_on_signals = Program::started(&running);
     // One that ends before it has read everything says itself why.
     let _ = running.stdin.take().map(|mut pipe| pipe.write_all(input));
     if let Some(mut complaints) = running.stderr.take() {

@@ -14,7 +14,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use crate::failure::Failure;
+use crate::{cleanup, failure::Failure};
 pub use interpreter::Interpreter;
 use interpreter::Version;
 use library::{Choice, Kind};
@@ -45,6 +45,7 @@ pub struct Python {
 impl Python {
     /// Finds the interpreter, writes the configuration, prints the path.
     pub fn run(self) -> Result<ExitCode, Failure> {
+        cleanup::on_signals()?;
         let interpreter = find(self.python)?;
         if let Some(config) = &self.config {
             let choice = Choice::make(&interpreter, self.libpython, |_| Ok(()))?;

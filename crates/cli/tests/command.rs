@@ -6,20 +6,16 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::{Command, Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
 /// A directory that is removed at the end of a test.
-struct Scratch(PathBuf);
+struct Scratch(PathBuf, #[expect(dead_code, reason = "removes the directory")] tempfile::TempDir);
 
 impl Scratch {
     fn new() -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("whipsnake-cli-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("creates a directory");
-        Scratch(path)
+        let folder = tempfile::tempdir().expect("creates a directory");
+        Scratch(folder.path().to_path_buf(), folder)
     }
 
     fn file(&self, name: &str, content: &str) -> String {
@@ -43,12 +39,6 @@ impl Scratch {
         drop(script);
         assert!(install.wait().expect("waits for install").success());
         path.display().to_string()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

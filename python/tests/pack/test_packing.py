@@ -7,88 +7,19 @@ import stat
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import PlayFunction
-from pack.conftest import UV, Pack
+from pack.conftest import APP, ARCHIVE, GREETINGS, Pack, Wheel, names, refusal, tree
 from playing import write_files
-
-APP = "import greetings\ndef handler(event, context): return greetings.hello()\n"
-GREETINGS = {"greetings/__init__.py": "def hello(): return 'hello'\n", "greetings/words.txt": "hello\n"}
-ARCHIVE = ".whipsnake/modules.archive"
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Path:
-    folder = tmp_path / "function"
-    write_files(folder, {"app.py": APP})
-    return folder
-
-
-type Wheel = Callable[..., Path]
-
-
-@pytest.fixture
-def wheel(tmp_path: Path) -> Wheel:
-    """Makes a wheel, and a file of requirements that has nothing else to choose from."""
-
-    def make(files: Mapping[str, str], tag: str = "py3-none-any") -> Path:
-        wheels = tmp_path / "wheels"
-        wheels.mkdir(exist_ok=True)
-        with zipfile.ZipFile(wheels / f"greetings-1.0-{tag}.whl", "w") as file:
-            info = "greetings-1.0.dist-info"
-            written = {
-                **files,
-                f"{info}/METADATA": "Metadata-Version: 2.1\nName: greetings\nVersion: 1.0\n",
-                f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
-                f"{info}/entry_points.txt": "[console_scripts]\ngreet = greetings:hello\n",
-            }
-            for name, content in written.items():
-                file.writestr(name, content)
-            file.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in [*written, f"{info}/RECORD"]))
-        requirements = tmp_path / "requirements.txt"
-        requirements.write_text(f"--no-index\n--find-links {wheels}\ngreetings==1.0\n")
-        return requirements
-
-    return make
-
-
-@pytest.fixture(params=["uv", "pip"])
-def installer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each of the two. Without uv on PATH it is pip that installs."""
-    if request.param == "uv":
-        if not shutil.which("uv", path=f"{os.environ['PATH']}:{UV}"):
-            pytest.skip("there is no uv on PATH")
-    else:
-        monkeypatch.setenv("PATH", "/usr/bin:/bin")
-        monkeypatch.setattr("pack.conftest.UV", Path("/nonexistent"))
-    return str(request.param)
-
-
-def names(zip_file: Path) -> list[str]:
-    with zipfile.ZipFile(zip_file) as file:
-        return file.namelist()
-
-
-@pytest.fixture
-def packed(pack: Pack, tmp_path: Path) -> Callable[..., Path]:
-    def run(folder: Path, *options: str | Path) -> Path:
-        output = tmp_path / "out/function.zip"
-        done = pack(folder, "--output", output, *options)
-        assert done.returncode == 0, done.stderr
-        return output
-
-    return run
 
 
 def test_the_zip_runs(
     packed: Callable[..., Path], function: Path, wheel: Wheel, play: PlayFunction, tmp_path: Path, installer: str
 ) -> None:
-    if installer == "pip" and shutil.which("pip", path=str(Path(sys._base_executable).parent)) is None:  # type: ignore[attr-defined]
-        pytest.skip("this Python has no pip")
     output = packed(function, "--requirements", wheel(GREETINGS), "--handler", "app.handler")
     assert names(output) == [
         ARCHIVE,
@@ -170,14 +101,16 @@ def test_its_own_zip_is_not_packed(pack: Pack, function: Path) -> None:
 
 
 def test_links_are_followed_and_modes_kept(packed: Callable[..., Path], function: Path, tmp_path: Path) -> None:
-    write_files(tmp_path, {"shared/common.py": "x = 1\n", "tool": "#!/bin/sh\n"})
-    (function / "shared").symlink_to(tmp_path / "shared")
-    (function / "tool").symlink_to(tmp_path / "tool")
-    with zipfile.ZipFile(packed(function)) as file:
+    write_files(tmp_path, {"allowed/shared/common.py": "x = 1\n"})
+    write_files(function, {"bin/tool": "#!/bin/sh\n"})
+    (function / "shared").symlink_to(tmp_path / "allowed/shared")
+    (function / "tool").symlink_to("bin/tool")
+    with zipfile.ZipFile(packed(function, "--allow-links", tmp_path / "allowed")) as file:
         modes = {entry.filename: stat.filemode(entry.external_attr >> 16) for entry in file.infolist()}
     assert modes == {
         ARCHIVE: "-rw-r--r--",
         "app.py": "-rw-r--r--",
+        "bin/tool": "-rwxr-xr-x",
         "shared/common.py": "-rw-r--r--",
         "tool": "-rwxr-xr-x",
     }
@@ -225,8 +158,10 @@ def test_an_unpacked_one_is_replaced_and_nothing_else_is(pack: Pack, function: P
     (function / "app.py").rename(function / "main.py")
     assert pack(function, "--unpacked", target).returncode == 0
     assert sorted(path.name for path in target.iterdir()) == [".whipsnake", "main.py"]
-    refused = pack(function, "--unpacked", tmp_path)
+    write_files(tmp_path, {"other/app.py": ""})
+    refused = pack(function, "--unpacked", tmp_path / "other")
     assert (refused.returncode, "exists and is not what this command wrote" in refused.stderr) == (2, True)
+    assert tree(tmp_path / "other") == {"app.py": b""}
 
 
 def test_sizes_and_the_next_command_are_printed(pack: Pack, function: Path, tmp_path: Path) -> None:
@@ -240,12 +175,6 @@ def test_sizes_and_the_next_command_are_printed(pack: Pack, function: Path, tmp_
 
 
 # What is refused.
-
-
-def refusal(pack: Pack, folder: Path, *options: str | Path) -> str:
-    done = pack(folder, *options)
-    assert (done.returncode, done.stdout) == (2, ""), done.stdout
-    return done.stderr
 
 
 def test_a_virtual_environment(pack: Pack, function: Path) -> None:

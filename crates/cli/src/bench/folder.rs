@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::case::{Case, Code, MODULE};
-use crate::failure::Failure;
+use crate::{cleanup::TemporaryFolder, failure::Failure};
 
 /// How a function's folder was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,22 +22,18 @@ pub enum Form {
 
 /// The folders of one run, removed at its end.
 pub struct Folders {
-    root: PathBuf,
+    root: TemporaryFolder,
 }
 
 impl Folders {
     /// A new folder for everything, below TMPDIR.
     pub fn new() -> Result<Self, Failure> {
-        let root = env::temp_dir().join(format!("whipsnake-bench-{}", std::process::id()));
-        fs::create_dir_all(&root)
-            .and_then(|()| fs::canonicalize(&root))
-            .map(|root| Self { root })
-            .map_err(|error| Failure::new(format!("making the folder {}: {error}", root.display())))
+        TemporaryFolder::new("bench").map(|root| Self { root })
     }
 
     /// A place for a file of the harness's own.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        self.root.path().join(name)
     }
 
     /// Makes the function's folder in one form. `packages` is that of --packages, `pythons` compile it, the first of them packs it.
@@ -48,7 +44,7 @@ impl Folders {
         packages: Option<&Path>,
         pythons: &[PathBuf],
     ) -> Result<PathBuf, Failure> {
-        let folder = self.root.join(&case.name).join(format!("{form:?}").to_lowercase());
+        let folder = self.root.path().join(&case.name).join(format!("{form:?}").to_lowercase());
         let failed = |error: io::Error| {
             Failure::new(format!("making the function {} in {}: {error}", case.name, folder.display()))
         };
@@ -89,12 +85,6 @@ impl Folders {
             }
         }
         Ok(folder)
-    }
-}
-
-impl Drop for Folders {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{
     env,
     io::{Read, Write},
+    os::unix::process::ExitStatusExt,
     process::{Command, Stdio},
 };
 
-use crate::{failure::Failure, progress::Progress, python::Interpreter};
+use crate::{cleanup::Program, failure::Failure, progress::Progress, python::Interpreter};
 
 /// How bytecode is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -91,6 +92,7 @@ pub fn compile(
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&error.to_string()))?;
+    let _ends_on_signals = Program::started(&compiler);
     let written = compiler.stdin.take().ok_or_else(|| failed("no pipe to it")).and_then(|mut pipe| {
         let sizes: Vec<(&str, usize)> = sources.iter().map(|source| (&*source.path, source.text.len())).collect();
         let header = serde_json::to_vec(&sizes).map_err(|error| failed(&error.to_string()))?;
@@ -101,6 +103,12 @@ pub fn compile(
             .map_err(|error| failed(&error.to_string()))
     });
     let output = compiler.wait_with_output().map_err(|error| failed(&error.to_string()))?;
+    if let Some(signal) = output.status.signal() {
+        let largest = sources.iter().max_by_key(|source| source.text.len()).map_or("", |source| &source.path);
+        return Err(failed(&format!(
+            "it was killed by signal {signal}; if the memory was used up, the largest source is to blame: {largest}"
+        )));
+    }
     written?;
     let mut answer = output.stdout.as_slice();
     let mut compiled = Vec::with_capacity(sources.len());

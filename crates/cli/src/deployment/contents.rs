@@ -92,6 +92,11 @@ impl Contents {
         self.0.insert(path.into(), (part, entry)).is_none()
     }
 
+    /// The path and the unpacked size of each file.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(path, (_, entry))| (path.as_str(), entry.size()))
+    }
+
     /// Bytes by part, unpacked.
     pub fn sizes(&self) -> BTreeMap<Part, u64> {
         let mut sizes = BTreeMap::new();

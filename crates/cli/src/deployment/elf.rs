@@ -156,42 +156,33 @@ fn edit_dynamic_table(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        path::{Path, PathBuf},
-        process::Command,
-    };
+    use std::{fs, path::Path, process::Command};
 
     use super::super::architecture::Architecture;
     use super::{Elf, TooNew, remove_search_paths, search_for_all};
 
     /// Compiles shared libraries with this machine's compiler, which linked this test as well.
-    struct Workshop(PathBuf);
+    struct Workshop(tempfile::TempDir);
 
     impl Workshop {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("whipsnake-elf-{name}-{}", std::process::id()));
-            fs::create_dir_all(&folder).expect("creates a directory");
-            Workshop(folder)
+        fn new() -> Self {
+            Workshop(tempfile::tempdir().expect("creates a directory"))
         }
 
         fn library(&self, name: &str, code: &str, options: &[&str]) -> Vec<u8> {
-            let source = self.0.join("source.c");
+            let source = self.path().join("source.c");
             fs::write(&source, code).expect("writes a file");
             let mut compiler = Command::new("cc");
-            compiler.current_dir(&self.0).args(["-shared", "-fPIC", "-nostdlib", "-o", name, "source.c"]).args(options);
+            compiler
+                .current_dir(self.path())
+                .args(["-shared", "-fPIC", "-nostdlib", "-o", name, "source.c"])
+                .args(options);
             assert!(compiler.status().expect("runs the compiler").success());
-            fs::read(self.0.join(name)).expect("reads the library")
+            fs::read(self.path().join(name)).expect("reads the library")
         }
 
         fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for Workshop {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+            self.0.path()
         }
     }
 
@@ -202,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_symbol_that_is_too_new_is_named() {
-        let workshop = Workshop::new("new");
+        let workshop = Workshop::new();
         let versions = workshop.path().join("versions");
         fs::write(&versions, "GLIBC_2.34 { old; }; GLIBC_2.99 { brand_new; };").expect("writes a file");
         let script = format!("-Wl,--version-script={}", versions.display());
@@ -218,7 +209,7 @@ mod tests {
 
     #[test]
     fn versions_of_other_libraries_are_their_own_affair() {
-        let workshop = Workshop::new("other");
+        let workshop = Workshop::new();
         let versions = workshop.path().join("versions");
         fs::write(&versions, "XZ_5.0 { f; };").expect("writes a file");
         let script = format!("-Wl,--version-script={}", versions.display());
@@ -229,7 +220,7 @@ mod tests {
 
     #[test]
     fn search_paths_go_and_all_else_stays() {
-        let workshop = Workshop::new("paths");
+        let workshop = Workshop::new();
         for option in ["-Wl,--enable-new-dtags", "-Wl,--disable-new-dtags"] {
             let options = [option, "-Wl,-rpath,$ORIGIN/../lib:/usr/x", "-Wl,-soname,liba.so.1"];
             let mut file = workshop.library("liba.so", "int a(void) { return 1; }", &options);
@@ -242,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_programs_search_path_is_for_all_that_it_loads() {
-        let workshop = Workshop::new("program");
+        let workshop = Workshop::new();
         let mut file = workshop.library("a.so", "int a;", &["-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/x"]);
         let expected = workshop.library("a.so", "int a;", &["-Wl,--disable-new-dtags", "-Wl,-rpath,/opt/x"]);
         let dynamic = |file: &[u8]| file.windows(8).filter(|tag| **tag == 29_u64.to_le_bytes()).count();
@@ -253,7 +244,7 @@ mod tests {
 
     #[test]
     fn another_processors_file_is_refused() {
-        let workshop = Workshop::new("machine");
+        let workshop = Workshop::new();
         let mut file = workshop.library("liba.so", "int a(void) { return 1; }", &[]);
         // e_machine: RISC-V.
         file[18] = 243;

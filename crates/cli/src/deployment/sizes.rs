@@ -3,11 +3,33 @@
 use std::fmt;
 
 use super::contents::Contents;
+use crate::failure::Failure;
 
 /// Lambda's limit for a zip that is uploaded directly.
 pub const MOST_ZIPPED: u64 = 50 << 20;
 /// Lambda's limit for a function with all its layers when unpacked.
 pub const MOST_UNPACKED: u64 = 250 << 20;
+
+/// Lambda's limit for a container image, the largest that a function can be.
+pub const MOST_IN_IMAGE: u64 = 10 << 30;
+/// How many of the largest files are named where a package is too large.
+const NAMED: usize = 5;
+
+/// Refuses what Lambda would refuse: more than `most` bytes in all files of a package, given by their paths and sizes.
+pub fn check<'a>(files: impl IntoIterator<Item = (&'a str, u64)>, most: u64) -> Result<(), Failure> {
+    let mut files: Vec<_> = files.into_iter().collect();
+    let total = files.iter().map(|(_, size)| size).sum::<u64>();
+    let Some(above @ 1..) = total.checked_sub(most) else { return Ok(()) };
+    files.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
+    let largest = files.iter().take(NAMED).map(|(path, size)| format!("{path} ({})", megabytes(*size).trim_start()));
+    Err(Failure::new(format!(
+        "the package has {} unpacked, {} above the {} MB that Lambda allows, so nothing was written; its largest files are {}",
+        megabytes(total).trim_start(),
+        megabytes(above).trim_start(),
+        most >> 20,
+        largest.collect::<Vec<_>>().join(", ")
+    )))
+}
 
 /// A table for people.
 pub struct Sizes<'a> {
@@ -26,7 +48,7 @@ impl fmt::Display for Sizes<'_> {
         }
         writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room(unpacked, MOST_UNPACKED))?;
         if let Some(zipped) = self.zipped {
-            writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room(zipped, MOST_ZIPPED))?;
+            writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room_for_upload(zipped))?;
         }
         Ok(())
     }
@@ -44,9 +66,37 @@ fn room(bytes: u64, most: u64) -> String {
     }
 }
 
+/// A larger zip is no error: S3 takes it.
+fn room_for_upload(zipped: u64) -> String {
+    if zipped > MOST_ZIPPED {
+        format!("above the {} MB that can be uploaded directly: upload it to S3", MOST_ZIPPED >> 20)
+    } else {
+        room(zipped, MOST_ZIPPED)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::room;
+    use super::{check, room, room_for_upload};
+
+    #[test]
+    fn a_package_that_is_too_large_names_its_largest_files() {
+        let files = [("a", 1 << 20), ("b", 100 << 20), ("c", 150 << 20)];
+        check(files, 251 << 20).expect("it fits");
+        let said = check(files, 250 << 20).expect_err("it does not").to_string();
+        assert_eq!(
+            said,
+            "the package has 251.0 MB unpacked, 1.0 MB above the 250 MB that Lambda allows, so nothing was written; its largest \
+             files are c (150.0 MB), b (100.0 MB), a (1.0 MB)"
+        );
+    }
+
+    #[test]
+    fn a_zip_that_takes_s3_is_not_called_too_much() {
+        assert_eq!(room_for_upload(10 << 20), "40.0 MB left of the 50 MB that Lambda allows");
+        let said = room_for_upload(51 << 20);
+        assert_eq!(said, "above the 50 MB that can be uploaded directly: upload it to S3");
+    }
 
     #[test]
     fn what_is_too_much_is_said() {

@@ -116,13 +116,12 @@ fn set(file: &mut [u8], at: usize, value: u64) -> Option<()> {
 mod tests {
     use super::close;
     use crate::layer::{architecture::Architecture, elf::Elf};
-    use std::{env, fs, os::unix::fs::PermissionsExt, process::Command};
+    use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
     #[test]
     fn a_program_with_large_gaps_runs_without_them() {
-        let folder = env::temp_dir().join(format!("whipsnake-gaps-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        let (source, program) = (folder.join("program.c"), folder.join("program"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let (source, program) = (folder.path().join("program.c"), folder.path().join("program"));
         let code = "#include <stdio.h>\nstatic int bss[5000]; int data = 42; const char *name = \"gaps\";\n\
                     int main(void) { bss[4999] = data; return printf(\"%s %d\\n\", name, bss[4999]) < 0; }";
         fs::write(&source, code).expect("a file");
@@ -140,7 +139,6 @@ mod tests {
         let here = Architecture::of_this_machine().expect("one of Lambda's");
         assert_eq!(Elf::read(&after, here), Elf::read(&before, here));
         assert_eq!(close(after.clone()), after);
-        fs::remove_dir_all(folder).expect("it was there");
     }
 
     #[test]

@@ -1,13 +1,9 @@
 //! The AWS SDK for Python: boto3, botocore and what they need, at the versions in `layer/sdk.txt`.
 
-use std::{
-    collections::BTreeMap,
-    env, fs, io,
-    path::Path,
-    process::{self, Command},
-};
+use std::{collections::BTreeMap, fs, io, path::Path, process::Command};
 
 use crate::{
+    cleanup::TemporaryFolder,
     failure::Failure,
     progress,
     python::{Interpreter, on_path},
@@ -37,16 +33,13 @@ pub struct Sdk {
 impl Sdk {
     /// Has uv install it, and keeps the services that are asked for; all of them where none is.
     pub fn install(interpreter: &Interpreter, services: &[String]) -> Result<Sdk, Failure> {
-        let folder = env::temp_dir().join(format!("whipsnake-sdk-{}", process::id()));
-        let installed = install(interpreter, &folder).and_then(|()| {
-            let mut files = BTreeMap::new();
-            read(&folder, "", &mut files)
-                .map_err(|error| Failure::new(format!("reading the SDK in {}: {error}", folder.display())))?;
-            Ok(files)
-        });
-        // Whatever became of it: nothing is left behind.
-        let _ = fs::remove_dir_all(&folder);
-        let mut sdk = Sdk { files: installed? };
+        let temporary = TemporaryFolder::new("sdk")?;
+        let folder = temporary.path();
+        install(interpreter, folder)?;
+        let mut files = BTreeMap::new();
+        read(folder, "", &mut files)
+            .map_err(|error| Failure::new(format!("reading the SDK in {}: {error}", folder.display())))?;
+        let mut sdk = Sdk { files };
         sdk.files.retain(|path, _| is_used(path));
         sdk.keep(services)?;
         Ok(sdk)

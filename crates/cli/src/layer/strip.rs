@@ -1,24 +1,22 @@
 //! Takes symbols and debugging information out of ELF files, by the `strip` of the machine's compiler.
 
 use std::{
-    env, fs, process,
+    fs,
     process::{Command, Stdio},
 };
 
 use super::architecture::Architecture;
-use crate::failure::Failure;
+use crate::{cleanup::TemporaryFolder, failure::Failure};
 
 /// The file without what nobody needs at run time.
 pub fn strip(name: &str, file: &[u8], architecture: Architecture) -> Result<Vec<u8>, Failure> {
-    let scratch = env::temp_dir().join(format!("whipsnake-strip-{}", process::id()));
+    let folder = TemporaryFolder::new("strip")?;
+    let scratch = folder.path().join("file");
     let failed = |what: &str| Failure::new(format!("stripping {name}: {what}"));
-    let stripped = fs::write(&scratch, file)
+    fs::write(&scratch, file)
         .map_err(|error| failed(&error.to_string()))
         .and_then(|()| run(&scratch, architecture).map_err(|what| failed(&what)))
-        .and_then(|()| fs::read(&scratch).map_err(|error| failed(&error.to_string())));
-    // Whatever became of it: nothing is left behind.
-    let _ = fs::remove_file(&scratch);
-    stripped
+        .and_then(|()| fs::read(&scratch).map_err(|error| failed(&error.to_string())))
 }
 
 fn run(file: &std::path::Path, architecture: Architecture) -> Result<(), String> {

@@ -9,9 +9,16 @@ use crate::{
         contents::{Contents, Entry, Part},
         module_archive,
     },
+    display,
     failure::Failure,
     python::Interpreter,
 };
+
+/// Only generated sources are larger.
+const LARGE_SOURCE: usize = 4 << 20;
+
+/// What CPython needs to compile a byte of tables: 4.4 GB for 33 MB.
+const MEMORY_OF_A_BYTE: f64 = 135.0;
 
 /// Adds the bytecode of all modules, and returns the time that all files are to have: it follows from the contents, so that a file
 /// of another time is one that was changed or unpacked otherwise.
@@ -30,6 +37,13 @@ pub fn add(
     }
     if how == Bytecode::None || modules.is_empty() {
         return Ok(modified);
+    }
+    for (path, text) in modules.iter().filter(|(_, text)| text.len() > LARGE_SOURCE) {
+        display::say(&format!(
+            "compiling {path} ({:.1} MB) takes up to {:.1} GB of memory: keep data in a file that Python does not compile",
+            text.len() as f64 / f64::from(1 << 20),
+            text.len() as f64 * MEMORY_OF_A_BYTE / f64::from(1 << 30),
+        ));
     }
     let root = task_root.trim_end_matches('/');
     let sources: Vec<Source<'_>> =

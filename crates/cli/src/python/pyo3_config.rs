@@ -3,6 +3,7 @@
 use std::{fs, io, path::Path};
 
 use super::library::{Choice, Kind};
+use crate::atomic_write;
 
 /// Writes the configuration, unless it is there already: a newer file would have cargo build everything again.
 pub fn write(file: &Path, choice: &Choice<'_>) -> io::Result<()> {
@@ -13,7 +14,7 @@ pub fn write(file: &Path, choice: &Choice<'_>) -> io::Result<()> {
     if let Some(directory) = file.parent() {
         fs::create_dir_all(directory)?;
     }
-    fs::write(file, content)
+    atomic_write::replace(file, content)
 }
 
 /// The keys that pyo3 0.28 to 0.30 all read; their `target_abi` follows from the version and the flags.

@@ -8,11 +8,11 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::{self, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use super::{Interpreter, library::Library};
-use crate::progress::Progress;
+use crate::{cleanup::TemporaryFolder, progress::Progress};
 
 /// The smallest Python there can be.
 const PROGRAM: &str = "
@@ -47,14 +47,10 @@ pub fn link(
     check: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(), String> {
     let _shown = Progress::of("linking libpython on trial");
-    let folder = env::temp_dir().join(format!("whipsnake-libpython-{}", process::id()));
-    let tried = fs::create_dir_all(&folder)
-        .map_err(|error| format!("creating {}: {error}", folder.display()))
-        .and_then(|()| build(interpreter, library, &folder))
-        .and_then(|program| check(&program).and_then(|()| run(interpreter, &program)));
-    // Whatever became of it: nothing is left behind.
-    let _ = fs::remove_dir_all(&folder);
-    tried
+    let folder = TemporaryFolder::new("libpython").map_err(|failure| failure.to_string())?;
+    let program = build(interpreter, library, folder.path())?;
+    check(&program)?;
+    run(interpreter, &program)
 }
 
 fn build(interpreter: &Interpreter, library: &Library, folder: &Path) -> Result<PathBuf, String> {

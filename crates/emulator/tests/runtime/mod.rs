@@ -8,22 +8,18 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use whipsnake_emulator::Function;
 
 /// A directory that is removed at the end of a test.
-pub struct Scratch(pub PathBuf);
+pub struct Scratch(pub PathBuf, #[expect(dead_code, reason = "removes the directory")] tempfile::TempDir);
 
 impl Scratch {
     pub fn new() -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("whipsnake-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("creates a directory");
-        Scratch(path)
+        let folder = tempfile::tempdir().expect("creates a directory");
+        Scratch(folder.path().to_path_buf(), folder)
     }
 
     /// A pipe with a name: who opens it to read waits for who opens it to write.
@@ -66,12 +62,6 @@ pub fn function(scratch: &Scratch, fifo: &Path, line: &str) -> Function {
         region: "us-east-1".to_owned(),
         environment: [("FIFO".to_owned(), fifo.display().to_string())].into(),
         library_folder: None,
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
