@@ -47,7 +47,7 @@ PYTHON_CONFIG := $(TARGET)/python.cfg
 WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
 
 PYTEST = $(WITH_UV) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
-	$(VENV)/bin/pytest --quiet --numprocesses auto
+	$(VENV)/bin/pytest --quiet -rs --numprocesses auto
 
 help: ## Lists these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,7 +113,7 @@ CONCURRENCY_TESTS = python/tests/functions/test_concurrency.py python/tests/func
 
 # Their packages need not run on the CPython that is embedded.
 test-concurrency: build layer-venv ## Several invocations at once, also on a CPython without GIL (PYTHON=one)
-	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(TARGET)/layer-venv/bin/pytest --quiet --numprocesses auto \
+	WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap $(TARGET)/layer-venv/bin/pytest --quiet -rs --numprocesses auto \
 	$(CONCURRENCY_TESTS)
 
 # How many payloads and values Hypothesis makes up.
@@ -151,7 +151,7 @@ SANITIZED_VENV := $(if $(filter thread,$(SANITIZER)),layer-venv,venv)
 
 sanitize: python $(SANITIZED_VENV) ## Runs the black-box suites against a bootstrap that a sanitizer watches (SANITIZER=thread; needs a nightly Rust)
 	$(WITH_PYTHON) crates/fuzz/sanitize $(SANITIZER) env WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_TIMES_SLOWER=4 \
-	$(TARGET)/$(SANITIZED_VENV)/bin/pytest --quiet --numprocesses auto $(SANITIZED_$(SANITIZER))
+	$(TARGET)/$(SANITIZED_VENV)/bin/pytest --quiet -rs --numprocesses auto $(SANITIZED_$(SANITIZER))
 
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
@@ -193,7 +193,7 @@ site: site-venv ## Builds the documentation as a site in target/site; a link tha
 	@echo "$(SITE)/index.html"
 
 site-test: site ## Checks that the site is whole, and that what is wrong with a page is noticed
-	@WHIPSNAKE_SITE=$(SITE) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/site-venv/bin/pytest --quiet python/tests/documentation
+	@WHIPSNAKE_SITE=$(SITE) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/site-venv/bin/pytest --quiet -rs python/tests/documentation
 
 # QUICK=1: fewer turns, a minute instead of several. COLD_DISK=1: also with the page cache dropped before each start (root).
 # BENCH_OPTIONS: any other of `whipsnake bench --help`, such as "--bootstrap jit=PATH,PYTHON_JIT=1".

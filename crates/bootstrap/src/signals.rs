@@ -356,6 +356,10 @@ impl SignalMask {
 
 /// Ends this process as an unhandled `signal` would have.
 pub fn die_of(signal: i32) -> ! {
+    // The kernel protects process 1 of a container from signals that it has no handler for, also from its own.
+    if std::process::id() == 1 {
+        std::process::exit(128 + signal);
+    }
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     // Only a signal whose default is not to end the process comes back.
     std::process::exit(128 + signal)

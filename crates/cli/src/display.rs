@@ -1,11 +1,19 @@
 //! What goes to standard error, as people read it: a function's log, and what this command has to say itself.
 
-use std::io::{self, IsTerminal, Write};
+mod control_characters;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{LazyLock, Mutex},
+};
 
 use anstream::{AutoStream, ColorChoice};
 use serde_json::Value;
 
 use crate::{failure::Failure, status_line};
+use control_characters::Filter;
+pub use control_characters::visible;
+use control_characters::visible_lines;
 
 const DIM: &[u8] = b"\x1b[2m";
 const RED: &[u8] = b"\x1b[31m";
@@ -26,12 +34,27 @@ const COLOURS: &[(&[u8], &[u8])] = &[
 /// Prints text on standard output. Who has read enough of it, such as `head`, may hang up.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
+    let text = if stdout.is_terminal() { visible_lines(text) } else { text.into() };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("writing to standard output: {error}")))
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a part of what a function responds on standard output: byte for byte, unless a terminal would obey it.
+pub fn response(part: &[u8]) -> io::Result<()> {
+    static FILTER: LazyLock<Option<Mutex<Filter>>> = LazyLock::new(|| {
+        let stdout = io::stdout();
+        let colours = AutoStream::choice(&stdout) != ColorChoice::Never;
+        stdout.is_terminal().then(|| Mutex::new(Filter::new(colours)))
+    });
+    // Standard error may be the same terminal.
+    status_line::erase();
+    let filtered = FILTER.as_ref().map(|filter| filter.lock().expect("nobody panics while filtering").pass(part));
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(filtered.as_deref().unwrap_or(part)).and_then(|()| stdout.flush())
 }
 
 /// Where a function's log is shown: byte for byte as Lambda would have it, or readably when a terminal shows it.
@@ -55,6 +78,7 @@ pub fn complain(sentence: &str) {
 
 fn tell(colour: &str, sentence: &str) {
     let name = if has_colours() { format!("{colour}whipsnake:\x1b[0m") } else { "whipsnake:".to_owned() };
+    let sentence = visible_lines(sentence);
     // Nobody is left to tell when standard error is closed.
     let _ = status_line::Stderr.write_all(format!("{name} {sentence}\n").as_bytes());
 }
@@ -71,10 +95,12 @@ pub fn has_colours() -> bool {
     AutoStream::choice(&io::stderr()) != ColorChoice::Never
 }
 
-/// Shows a carriage return inside a line as a new line: on Lambda it keeps an error and its traceback one record.
+/// Shows a carriage return inside a line as a new line: on Lambda it keeps an error and its traceback one record. Of what a
+/// terminal would obey, only the function's own colours reach it, and none of them lasts longer than its line.
 struct Readable<W> {
     target: W,
     colours: bool,
+    filter: Filter,
     /// Whether the last byte was a carriage return, whose meaning depends on what follows.
     pending: bool,
     line: Line,
@@ -84,12 +110,13 @@ struct Readable<W> {
 enum Line {
     Empty,
     Plain,
+    /// By us or by the function.
     Coloured,
 }
 
 impl<W: Write> Readable<W> {
     fn new(target: W, colours: bool) -> Self {
-        Readable { target, colours, pending: false, line: Line::Empty }
+        Readable { target, colours, filter: Filter::new(colours), pending: false, line: Line::Empty }
     }
 
     /// Begins a line, if this is its beginning. What was written at once decides: half a line is not held back.
@@ -118,8 +145,9 @@ impl<W: Write> Readable<W> {
 
 impl<W: Write> Write for Readable<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut shown = Vec::with_capacity(bytes.len() + 16);
-        for (position, &byte) in bytes.iter().enumerate() {
+        let filtered = self.filter.pass(bytes);
+        let mut shown = Vec::with_capacity(filtered.len() + 16);
+        for (position, &byte) in filtered.iter().enumerate() {
             if std::mem::take(&mut self.pending) {
                 if byte == b'\n' {
                     shown.push(b'\r');
@@ -131,7 +159,10 @@ impl<W: Write> Write for Readable<W> {
                 b'\r' => self.pending = true,
                 b'\n' => self.end(&mut shown),
                 _ => {
-                    self.begin(&bytes[position..], &mut shown);
+                    self.begin(&filtered[position..], &mut shown);
+                    if byte == b'\x1b' {
+                        self.line = Line::Coloured;
+                    }
                     shown.push(byte);
                 }
             }
@@ -161,6 +192,15 @@ mod tests {
     #[test]
     fn a_record_becomes_lines_wherever_it_was_cut() {
         assert_eq!(shown(false, &["[ERROR] a\r", "b\rc", "\n", "d\r", "\n"]), "[ERROR] a\nb\nc\nd\r\n");
+    }
+
+    #[test]
+    fn colours_of_the_functions_end_with_their_line_and_nothing_else_reaches_the_terminal() {
+        assert_eq!(
+            shown(true, &["\x1b[8mhidden\nEND RequestId: 1\n\x1b", "[2Ja\x1b]0;title\x07\n"]),
+            "\x1b[8mhidden\x1b[0m\n\x1b[2mEND RequestId: 1\x1b[0m\n^[[2Ja^[]0;title^G\n"
+        );
+        assert_eq!(shown(false, &["\x1b[31mred\x1b[0m\n"]), "red\n");
     }
 
     #[test]

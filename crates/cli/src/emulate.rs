@@ -5,7 +5,12 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread};
 use whipsnake_emulator::{Deployment, Emulator};
 
 use crate::{
-    display, endpoints, failure::Failure, function::FunctionArguments, progress::Progress, signals,
+    display,
+    endpoints::{self, AccessArguments},
+    failure::Failure,
+    function::FunctionArguments,
+    progress::Progress,
+    signals,
     simulate::SimulationArguments,
 };
 
@@ -21,6 +26,8 @@ pub struct Emulate {
     /// How many invocations the function gets at once, as on Lambda Managed Instances
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
+    #[command(flatten)]
+    access: AccessArguments,
     #[command(flatten)]
     function: FunctionArguments,
     #[command(flatten)]
@@ -38,7 +45,8 @@ impl Emulate {
         });
         let running = Arc::clone(&emulator);
         signals::on_end(move || running.shut_down())?;
-        let _endpoints = endpoints::open(&Deployment::new(Arc::clone(&emulator)), self.listen, self.function_url)?;
+        let deployment = Deployment::new(Arc::clone(&emulator));
+        let _endpoints = endpoints::open(&deployment, self.listen, self.function_url, &self.access)?;
         // A failed init is in the log, and is run again by the first invocation.
         emulator.start().map_err(|error| Failure::new(error.to_string()))?;
         loop {

@@ -14,7 +14,7 @@ use whipsnake_emulator::{Emulator, Invocation, Part};
 
 use crate::{
     collected::Collected, debugpy::Debugpy, display, event::EventArguments, failure::Failure,
-    function::FunctionArguments, json_outcome, progress::Progress, signals, simulate::SimulationArguments, status_line,
+    function::FunctionArguments, json_outcome, progress::Progress, signals, simulate::SimulationArguments,
 };
 use at_once::InOrder;
 use log_by_invocation::LogByInvocation;
@@ -123,7 +123,7 @@ impl Invoke {
                 }
             };
             let mut in_order = in_order.lock().expect("nobody panics while printing");
-            in_order.print(number, line, write).map_err(unprinted)?;
+            in_order.print(number, line, display::response).map_err(unprinted)?;
             Ok(has_failed)
         })
     }
@@ -171,20 +171,13 @@ fn print(part: Part<'_>, line_is_open: &mut bool) -> io::Result<()> {
         Part::Beginning { .. } | Part::End => Ok(()),
         Part::Chunk(chunk) => {
             *line_is_open = chunk.last().map_or(*line_is_open, |last| *last != b'\n');
-            write(chunk)
+            display::response(chunk)
         }
         Part::Whole(response) | Part::Fault(response) => {
             let before: &[u8] = if *line_is_open { b"\n" } else { b"" };
-            write(&[before, response, b"\n"].concat())
+            display::response(&[before, response, b"\n"].concat())
         }
     }
-}
-
-fn write(bytes: &[u8]) -> io::Result<()> {
-    // Standard output may be the same terminal.
-    status_line::erase();
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` calls owns its error")]

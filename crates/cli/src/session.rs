@@ -57,17 +57,26 @@ impl Session {
         signals::on_end(move || running.shut_down())?;
         let failed = emulator.start().map_err(|error| Failure::new(error.to_string()))?;
         say(&json!({"initialised": failed.map(Bytes)}));
-        for line in io::stdin().lock().lines() {
-            let line = line.map_err(|error| Failure::new(format!("reading from standard input: {error}")))?;
-            let invoked = invocation(&line).and_then(|invocation| invoke(&emulator, &invocation));
-            say(&invoked.unwrap_or_else(|why| json!({"refused": why})));
-        }
+        let served = serve(&emulator, &mut io::stdin().lock());
         emulator.shut_down();
+        served.map_err(|error| Failure::new(format!("reading from standard input: {error}")))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn invocation(line: &str) -> Result<Invocation, String> {
+/// Answers each line, whatever bytes it is made of.
+fn serve(emulator: &Emulator, input: &mut impl BufRead) -> io::Result<()> {
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let invoked = invocation(&line).and_then(|invocation| invoke(emulator, &invocation));
+        say(&invoked.unwrap_or_else(|why| json!({"refused": why})));
+        line.clear();
+    }
+    Ok(())
+}
+
+fn invocation(line: &[u8]) -> Result<Invocation, String> {
+    let line = std::str::from_utf8(line).map_err(|error| format!("the line is not UTF-8: {error}"))?;
     let request: Request = serde_json::from_str(line).map_err(|error| format!("the line is no invocation: {error}"))?;
     check_json("the event", &request.payload)?;
     for (name, text) in [("the client context", &request.client_context), ("the identity", &request.identity)] {

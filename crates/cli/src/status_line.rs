@@ -35,7 +35,7 @@ pub fn show(text: &str) {
     // A line that the terminal breaks could not be erased.
     let width = tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
     let width = if width == 0 { 80 } else { width };
-    let fitting: String = text.chars().take(width - 1).collect();
+    let fitting: String = display::visible(text).chars().take(width - 1).collect();
     // Nobody is left to tell when standard error is closed.
     let _ = write!(stderr, "\r\x1b[K{fitting}").and_then(|()| stderr.flush());
     line.is_shown = true;

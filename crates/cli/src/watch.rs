@@ -2,6 +2,7 @@
 
 mod changes;
 mod recorded;
+mod saves;
 
 use std::{
     fs,
@@ -20,7 +21,13 @@ use std::{
 use whipsnake_emulator::{Deployment, Emulator, SHUTDOWN};
 
 use crate::{
-    debugpy::Debugpy, display, endpoints, failure::Failure, function::FunctionArguments, progress::Progress, signals,
+    debugpy::Debugpy,
+    display,
+    endpoints::{self, AccessArguments},
+    failure::Failure,
+    function::FunctionArguments,
+    progress::Progress,
+    signals,
     simulate::SimulationArguments,
 };
 use changes::{Changes, Saved};
@@ -56,6 +63,8 @@ pub struct Watch {
     /// Sends the function this event, or those in this folder, whenever it is ready; the responses go to standard output
     #[arg(long, value_name = "FILE|DIR")]
     replay: Option<PathBuf>,
+    #[command(flatten)]
+    access: AccessArguments,
     #[command(flatten)]
     function: FunctionArguments,
     #[command(flatten)]
@@ -103,11 +112,12 @@ impl Watch {
         });
         let begun = Instant::now();
         let mut version = watched.version()?;
-        let deployment = Deployment::new(Arc::clone(&version.emulator));
         let mut changes = Changes::watch(&task, watched.function.configuration.env_file(), self.ignore)?;
+        let saves = changes.saves();
+        let deployment = Deployment::after(Arc::clone(&version.emulator), move || saves.wait_until_deployed());
         let (served, ended) = (Arc::clone(&deployment), Arc::clone(&watched));
         signals::on_end(move || ended.end(&served.current()))?;
-        let _endpoints = endpoints::open(&deployment, self.listen, Some(self.function_url))?;
+        let _endpoints = endpoints::open(&deployment, self.listen, Some(self.function_url), &self.access)?;
         watched.start(&deployment, &version, begun, format!("watching {}", task.display()));
         loop {
             let saved = changes.next().map_err(|error| Failure::new(format!("watching for saves: {error}")))?;
@@ -167,7 +177,8 @@ impl Watched {
             self.retiring().push(Arc::downgrade(&replaced));
             thread::spawn(move || replaced.retire());
         }
-        let first = saved.files.first().map(|file| file.strip_prefix(task).unwrap_or(file).display().to_string());
+        let name = |file: &PathBuf| file.strip_prefix(task).unwrap_or(file).display().to_string();
+        let first = saved.files.first().map(name).map(|name| display::visible(&name).into_owned());
         let others = saved.files.len().saturating_sub(1);
         let others = if others > 0 { format!(" and {others} more") } else { String::new() };
         self.start(deployment, new, saved.at, format!("{}{others} changed", first.unwrap_or_default()));

@@ -13,6 +13,40 @@ pub(crate) type Header = (String, Vec<u8>);
 
 /// More headers than this in one request is taken for garbage.
 const MAX_HEADERS: usize = 256;
+/// The longest line that announces a chunk, with its extensions, in bytes.
+const MAX_CHUNK_LINE: usize = 16 * 1024;
+/// How long a client whose request was refused may go on sending it.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// The largest request that is read into memory, in bytes. Nothing above these limits is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of the request line and the headers together, and of the trailers.
+    pub(crate) head: usize,
+    /// Of the body without its framing.
+    pub(crate) body: usize,
+    /// What becomes of a body above its limit.
+    pub(crate) surplus: Surplus,
+}
+
+/// What becomes of the rest of a body that is too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surplus {
+    /// It is read and dropped, so that the connection can be used for the next request.
+    Dropped,
+    /// It is not read. The request stays incomplete.
+    Unread,
+}
+
+impl Limits {
+    /// For a runtime that a test or a developer has started: it may send headers of many megabytes.
+    pub(crate) const RUNTIME: Limits = Limits { head: 64 * 1024 * 1024, body: usize::MAX, surplus: Surplus::Dropped };
+
+    /// For anybody who calls a function, with at most `body` bytes.
+    pub(crate) const fn of_caller(body: usize) -> Limits {
+        Limits { head: 64 * 1024, body, surplus: Surplus::Unread }
+    }
+}
 
 /// One request, nothing normalised.
 #[derive(Debug)]
@@ -33,6 +67,25 @@ pub(crate) struct Request {
     pub(crate) wanted: Option<usize>,
     /// False when the client hung up before the end of the body, or when nobody wanted the rest.
     pub(crate) complete: bool,
+    /// The largest body that is kept, in bytes; at first that of the connection.
+    pub(crate) limit: usize,
+    /// Whether the body is larger than its limit. [`body`](Request::body) is then not all of it.
+    pub(crate) too_large: bool,
+}
+
+/// Why there is no request to answer.
+#[derive(Debug)]
+pub(crate) enum NoRequest {
+    /// The client is gone, or speaks something that is not HTTP/1.
+    Gone,
+    /// The head is larger than its limit. The client may still read an answer.
+    HeadTooLarge,
+}
+
+impl From<io::Error> for NoRequest {
+    fn from(_: io::Error) -> Self {
+        NoRequest::Gone
+    }
 }
 
 impl Request {
@@ -52,43 +105,62 @@ pub(crate) struct Connection {
     /// Counted from 1 in the order of arrival.
     pub(crate) number: usize,
     stream: TcpStream,
+    limits: Limits,
     /// What was read and not yet used.
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) fn new(number: usize, stream: TcpStream) -> io::Result<Self> {
+    pub(crate) fn new(number: usize, stream: TcpStream, limits: Limits) -> io::Result<Self> {
         // Without this a response in two writes waits for the client's delayed acknowledgement.
         stream.set_nodelay(true)?;
-        Ok(Connection { number, stream, buffer: Vec::new() })
+        Ok(Connection { number, stream, limits, buffer: Vec::new() })
     }
 
-    /// Waits for one whole request. None when the client is gone or speaks something that is not HTTP/1.
-    pub(crate) fn read_request(&mut self) -> Option<Request> {
-        self.read_request_and_watch(|_| ControlFlow::Continue(()))
-    }
-
-    /// The same; `watch` sees the request with its body so far when the head is there and after each chunk of a chunked body, may
-    /// take the body away, say how much of it is wanted, and may stop the reading.
+    /// Waits for one request. None when the client is gone or speaks something that is not HTTP/1.
+    ///
+    /// `watch` sees the request with its body so far when the head is there and after each chunk of a chunked body, may take the
+    /// body away, say how much of it is wanted, and may stop the reading.
     pub(crate) fn read_request_and_watch(
         &mut self,
         mut watch: impl FnMut(&mut Request) -> ControlFlow<()>,
     ) -> Option<Request> {
-        let mut request = self.read_head().ok()??;
-        let expects_continue = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-        if expects_continue && self.write(b"HTTP/1.1 100 Continue\r\n\r\n").is_err() {
+        let mut request = self.read_head().ok()?;
+        if !self.ask_for_body(&request) {
             return None;
         }
-        // A client that hangs up, or a chunk size that is none, leaves an incomplete request: worth recording.
-        request.complete = watch(&mut request).is_continue() && self.read_body(&mut request, watch).unwrap_or(false);
+        request.complete = watch(&mut request).is_continue() && self.receive_body(&mut request, watch);
         Some(request)
     }
 
-    fn read_head(&mut self) -> io::Result<Option<Request>> {
+    /// Reads the body of a request of which the head was read. False when it is not there to its end.
+    pub(crate) fn read_body(&mut self, request: &mut Request) -> bool {
+        // A client that waits with its body is not asked for one that is refused anyway.
+        request.too_large |= announced(request).is_some_and(|length| length > request.limit);
+        if request.too_large && self.limits.surplus == Surplus::Unread {
+            return false;
+        }
+        request.complete = self.ask_for_body(request) && self.receive_body(request, |_| ControlFlow::Continue(()));
+        request.complete
+    }
+
+    /// Has a client that waits with its body send it. False when the client is gone.
+    fn ask_for_body(&mut self, request: &Request) -> bool {
+        let waits = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
+        !waits || self.write(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok()
+    }
+
+    /// Waits for the head of a request: all of it but the body.
+    pub(crate) fn read_head(&mut self) -> Result<Request, NoRequest> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut head = httparse::Request::new(&mut headers);
-            match head.parse(&self.buffer).map_err(io::Error::other)? {
+            let parsed = head.parse(&self.buffer).map_err(|error| match error {
+                httparse::Error::TooManyHeaders => NoRequest::HeadTooLarge,
+                _ => NoRequest::Gone,
+            })?;
+            match parsed {
+                httparse::Status::Complete(length) if length > self.limits.head => return Err(NoRequest::HeadTooLarge),
                 httparse::Status::Complete(length) => {
                     let request = Request {
                         method: head.method.unwrap_or_default().to_owned(),
@@ -101,35 +173,37 @@ impl Connection {
                         chunks: Vec::new(),
                         wanted: None,
                         complete: false,
+                        limit: self.limits.body,
+                        too_large: false,
                     };
                     self.buffer.drain(..length);
-                    return Ok(Some(request));
+                    return Ok(request);
+                }
+                httparse::Status::Partial if self.buffer.len() > self.limits.head => {
+                    return Err(NoRequest::HeadTooLarge);
                 }
                 httparse::Status::Partial => {
                     if !self.fill()? {
-                        return Ok(None);
+                        return Err(NoRequest::Gone);
                     }
                 }
             }
         }
     }
 
-    fn read_body(
-        &mut self,
-        request: &mut Request,
-        watch: impl FnMut(&mut Request) -> ControlFlow<()>,
-    ) -> io::Result<bool> {
-        let chunked =
-            request.header("transfer-encoding").is_some_and(|value| value.trim().eq_ignore_ascii_case("chunked"));
-        if chunked {
-            return self.read_chunks(request, watch);
-        }
-        let Some(length) = request.header("content-length") else {
-            return Ok(true);
+    /// A client that hangs up, or a chunk size that is none, leaves an incomplete request: worth recording.
+    fn receive_body(&mut self, request: &mut Request, watch: impl FnMut(&mut Request) -> ControlFlow<()>) -> bool {
+        let received = if is_chunked(request) {
+            self.read_chunks(request, watch)
+        } else if request.header("content-length").is_none() {
+            Ok(true)
+        } else if let Some(length) = announced(request) {
+            let wanted = request.wanted.unwrap_or(length).min(length);
+            self.take_bounded(wanted, request).map(|all| all && wanted == length)
+        } else {
+            Ok(false)
         };
-        let length = length.trim().parse().map_err(io::Error::other)?;
-        let wanted = request.wanted.unwrap_or(length).min(length);
-        Ok(self.take(wanted, &mut request.body)? && wanted == length)
+        received.unwrap_or(false)
     }
 
     fn read_chunks(
@@ -145,7 +219,7 @@ impl Connection {
                 return self.read_trailers(request);
             }
             let mut line_end = Vec::new();
-            if !self.take(size, &mut request.body)? || !self.take(2, &mut line_end)? || line_end != b"\r\n" {
+            if !self.take_bounded(size, request)? || !self.take(2, &mut line_end)? || line_end != b"\r\n" {
                 return Ok(false);
             }
             request.chunks.push((Instant::now(), size));
@@ -163,7 +237,7 @@ impl Connection {
                     return usize::try_from(size).map(Some).map_err(io::Error::other);
                 }
                 Ok(httparse::Status::Partial) => {
-                    if !self.fill()? {
+                    if self.buffer.len() > MAX_CHUNK_LINE || !self.fill()? {
                         return Ok(None);
                     }
                 }
@@ -182,12 +256,31 @@ impl Connection {
                     return Ok(true);
                 }
                 httparse::Status::Partial => {
-                    if !self.fill()? {
+                    if self.buffer.len() > self.limits.head || !self.fill()? {
                         return Ok(false);
                     }
                 }
             }
         }
+    }
+
+    /// Moves `length` bytes into the body of a request as far as its limit allows. False when the client hung up before, and when
+    /// the surplus is not to be read.
+    fn take_bounded(&mut self, length: usize, request: &mut Request) -> io::Result<bool> {
+        let kept = length.min(request.limit.saturating_sub(request.body.len()));
+        request.too_large |= kept < length;
+        if request.too_large && self.limits.surplus == Surplus::Unread {
+            return Ok(false);
+        }
+        Ok(self.take(kept, &mut request.body)? && self.skip(length - kept)?)
+    }
+
+    /// Reads `length` bytes and drops them. False when the client hung up before.
+    fn skip(&mut self, length: usize) -> io::Result<bool> {
+        let buffered = length.min(self.buffer.len());
+        self.buffer.drain(..buffered);
+        let missing = (length - buffered) as u64;
+        Ok(io::copy(&mut (&self.stream).take(missing), &mut io::sink())? == missing)
     }
 
     /// Moves exactly `length` bytes into `target`. False when the client hung up before.
@@ -228,11 +321,26 @@ impl Connection {
         self.write(b"0\r\n\r\n")
     }
 
+    /// Writes an answer to a request that was not read to its end, and hangs up.
+    pub(crate) fn refuse(mut self, response: &Response) {
+        if self.write(&response.clone().with("Connection", "close").to_bytes()).is_ok() {
+            self.close_gently();
+        }
+    }
+
     /// Hangs up after an answer that the client may still read: with bytes of its own unread, it would see a reset instead.
     pub(crate) fn close_gently(mut self) {
         let mut ignored = [0; 16 * 1024];
-        if self.stream.shutdown(Shutdown::Write).is_ok() {
-            while self.stream.read(&mut ignored).is_ok_and(|read| read > 0) {}
+        let deadline = Instant::now() + LINGER;
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let is_waiting = !left.is_zero() && self.stream.set_read_timeout(Some(left)).is_ok();
+            if !is_waiting || !self.stream.read(&mut ignored).is_ok_and(|read| read > 0) {
+                return;
+            }
         }
     }
 
@@ -241,6 +349,16 @@ impl Connection {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
         Ok(())
     }
+}
+
+fn is_chunked(request: &Request) -> bool {
+    request.header("transfer-encoding").is_some_and(|value| value.trim().eq_ignore_ascii_case("chunked"))
+}
+
+/// The length of a body that is not chunked, as far as its header is a number.
+fn announced(request: &Request) -> Option<usize> {
+    let length = request.header("content-length").filter(|_| !is_chunked(request))?;
+    length.trim().parse().ok()
 }
 
 fn owned(headers: &[httparse::Header<'_>]) -> Vec<Header> {
@@ -312,6 +430,7 @@ fn usual_reason(status: u16) -> &'static str {
         404 => "Not Found",
         410 => "Gone",
         413 => "Request Entity Too Large",
+        431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",

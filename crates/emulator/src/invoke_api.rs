@@ -7,32 +7,50 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::{
+    access::Access,
     deployment::Deployment,
     emulator::Emulator,
-    http::{Connection, Request, Response},
+    http::{Connection, Limits, NoRequest, Request, Response},
     invocation::Invocation,
     response_stream,
     server::Server,
 };
 
 /// Limits of a request's payload, in bytes: of one that waits for the response, and of one that does not.
-const MAX_REQUEST: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_REQUEST: usize = 6 * 1024 * 1024;
 const MAX_EVENT: usize = 1024 * 1024;
 
-/// Starts an Invoke API for one function, on `address`.
+const INVOCATION_TYPE: &str = "x-amz-invocation-type";
+
+/// Starts an Invoke API for one function, on `address`, for callers that have `access`.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn start_invoke_api(address: SocketAddr, deployment: Arc<Deployment>) -> io::Result<Server> {
-    Server::start(address, move |connection| serve(&deployment, connection))
+pub fn start_invoke_api(address: SocketAddr, access: Access, deployment: Arc<Deployment>) -> io::Result<Server> {
+    Server::start(address, Limits::of_caller(MAX_REQUEST), move |connection| serve(&deployment, &access, connection))
 }
 
-fn serve(deployment: &Deployment, mut connection: Connection) {
-    while let Some(request) = connection.read_request() {
-        if !request.complete {
+fn serve(deployment: &Deployment, access: &Access, mut connection: Connection) {
+    loop {
+        let mut request = match connection.read_head() {
+            Ok(request) => request,
+            Err(NoRequest::Gone) => return,
+            Err(NoRequest::HeadTooLarge) => {
+                let refusal =
+                    Refusal::new(431, "RequestHeadersTooLargeException", "The request's headers are too large");
+                return connection.refuse(&refusal.into_response());
+            }
+        };
+        if let Err(why) = access.check(&request) {
+            return connection.refuse(&Refusal::new(403, "AccessDeniedException", why).into_response());
+        }
+        if !connection.read_body(&mut request) {
+            if request.too_large {
+                connection.refuse(&too_large(limit(&request)).into_response());
+            }
             return;
         }
-        let emulator = &deployment.current();
+        let emulator = &deployment.for_event();
         let answered = match operation(emulator, &request) {
             Ok(Operation::Invoke) => answer(emulator, &request).map(Some),
             Ok(Operation::InvokeWithResponseStream) => invocation(&request, MAX_REQUEST).and_then(|invocation| {
@@ -81,9 +99,8 @@ impl From<io::Error> for Refusal {
 }
 
 fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refusal> {
-    let kind = request.header("x-amz-invocation-type").unwrap_or_default();
-    let limit = if kind == "Event" { MAX_EVENT } else { MAX_REQUEST };
-    let invocation = invocation(request, limit)?;
+    let kind = request.header(INVOCATION_TYPE).unwrap_or_default();
+    let invocation = invocation(request, limit(request))?;
     let (id, trace) = (invocation.request_id.clone(), invocation.trace_id.clone());
     let response = match kind.as_ref() {
         "" | "RequestResponse" => run(emulator, request, &invocation)?,
@@ -159,10 +176,19 @@ fn function_name(named: &str) -> &str {
     after_function.or_else(|| named.split(':').next()).unwrap_or(named)
 }
 
+/// How large the payload of that request may be.
+fn limit(request: &Request) -> usize {
+    if request.header(INVOCATION_TYPE).as_deref() == Some("Event") { MAX_EVENT } else { MAX_REQUEST }
+}
+
+fn too_large(limit: usize) -> Refusal {
+    let message = format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
+    Refusal::new(413, "RequestEntityTooLargeException", message)
+}
+
 fn invocation(request: &Request, limit: usize) -> Result<Invocation, Refusal> {
     if request.body.len() > limit {
-        let message = format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
-        return Err(Refusal::new(413, "RequestEntityTooLargeException", message));
+        return Err(too_large(limit));
     }
     let payload = if request.body.is_empty() { b"{}".to_vec() } else { request.body.clone() };
     check_json(&payload)

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod bytes;
 mod conversation;
 mod delivery;
@@ -37,6 +38,7 @@ mod server;
 mod simulation;
 mod stage;
 
+pub use access::Access;
 pub use bytes::Bytes;
 pub use deployment::Deployment;
 pub use emulator::{Emulator, Outcome, Part};

@@ -18,6 +18,7 @@ use rustix::process::Signal;
 use crate::{
     bytes::Bytes,
     conversation::converse,
+    http::Limits,
     process::{Exit, Process},
     recording::Recording,
     script::Script,
@@ -42,7 +43,7 @@ pub fn play(script: Script) -> Result<Recording, PlayError> {
     let timeout = script.timeout();
     let stage = Arc::new(Stage::new(script));
     let audience = Arc::clone(&stage);
-    let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), move |connection| {
+    let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Limits::RUNTIME, move |connection| {
         converse(&audience, connection);
     })
     .map_err(|error| PlayError::new("listening on 127.0.0.1 for the command's requests", error))?;

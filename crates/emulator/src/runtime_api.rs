@@ -13,9 +13,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
+    access::Access,
     extensions::{self, Extensions},
     function::Function,
-    http::{self, Connection, Header, Request, Response},
+    http::{self, Connection, Header, Limits, Request, Response},
     invocation::Invocation,
     process::Exit,
     server::Server,
@@ -174,7 +175,9 @@ impl RuntimeApi {
             refuse,
         });
         let served = Arc::clone(&desk);
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), move |connection| {
+        // A response above its limit is read to its end, because the runtime hears of that over the same connection.
+        let limits = Limits { body: MAX_RESPONSE, ..Limits::RUNTIME };
+        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), limits, move |connection| {
             served.serve(connection);
         })?;
         Ok(RuntimeApi { address: server.address(), server: Mutex::new(Some(server)), desk })
@@ -263,6 +266,8 @@ impl Desk {
             let read = connection.read_request_and_watch(|request| {
                 streaming = streaming || self.begins_stream(request);
                 if streaming {
+                    // What is streamed goes on to the caller, chunk by chunk.
+                    request.limit = usize::MAX;
                     let chunk = std::mem::take(&mut request.body);
                     self.pass_on(answered_id(request), chunk);
                 }
@@ -345,6 +350,9 @@ impl Desk {
 
     /// The answer, or None when the process has ended and nobody reads it.
     fn answer(&self, request: &Request) -> Option<Response> {
+        if let Err(why) = Access::default().check(request) {
+            return Some(refusal(403, "Forbidden", &why));
+        }
         let path = request.path.as_str();
         let answered = path.strip_prefix(INVOCATION).and_then(|rest| rest.split_once('/'));
         Some(match (request.method.as_str(), answered) {
@@ -403,15 +411,9 @@ impl Desk {
             self.close_invocation(&mut state, id, Reply::Error { payload, error_type });
             return refusal(410, "InvokeTimeout", "The invocation has timed out");
         }
-        let too_large = self.refuse == Some(Refuse::TooLarge) || !streaming && request.body.len() > MAX_RESPONSE;
+        let too_large = self.refuse == Some(Refuse::TooLarge) || !streaming && request.too_large;
         let reply = if too_large {
-            let error_type = "Function.ResponseSizeTooLarge".to_owned();
-            let message =
-                format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
-            Reply::Error {
-                payload: json!({"errorMessage": message, "errorType": error_type}).to_string().into(),
-                error_type,
-            }
+            size_too_large()
         } else if streaming {
             broken_stream(request).unwrap_or(Reply::Streamed)
         } else {
@@ -506,8 +508,17 @@ fn is_streaming(request: &Request) -> bool {
     request.header(RESPONSE_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("streaming"))
 }
 
+fn size_too_large() -> Reply {
+    let error_type = "Function.ResponseSizeTooLarge".to_owned();
+    let message = format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
+    Reply::Error { payload: json!({"errorMessage": message, "errorType": error_type}).to_string().into(), error_type }
+}
+
 /// What the runtime says went wrong. Of error types only Lambda's own shape is believed.
 fn reported(request: &Request, unknown: &str) -> Reply {
+    if request.too_large {
+        return size_too_large();
+    }
     let named = |name: &str| name.starts_with("Runtime.") || name.starts_with("Function.");
     let header = request.header("lambda-runtime-function-error-type").map(String::from);
     let body: Option<serde_json::Value> = serde_json::from_slice(&request.body).ok();
@@ -550,7 +561,8 @@ fn event(current: &Current) -> Response {
     let headers: Vec<Header> = headers
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        // A header has one line, whatever the caller or the configuration has put into it.
+        .map(|(name, value)| (name.to_owned(), value.replace(['\r', '\n'], " ").into_bytes()))
         .collect();
     Response { status: 200, reason: None, headers, body: invocation.payload.clone() }
 }

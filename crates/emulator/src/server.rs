@@ -10,7 +10,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::http::Connection;
+use crate::http::{Connection, Limits};
 
 /// A listening socket, until it is dropped.
 pub struct Server {
@@ -22,8 +22,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `address` and calls `serve` for every connection, each on a thread of its own.
-    pub(crate) fn start(address: SocketAddr, serve: impl Fn(Connection) + Send + Sync + 'static) -> io::Result<Server> {
+    /// Listens on `address` and calls `serve` for every connection, each on a thread of its own. Requests above `limits` are not
+    /// read into memory.
+    pub(crate) fn start(
+        address: SocketAddr,
+        limits: Limits,
+        serve: impl Fn(Connection) + Send + Sync + 'static,
+    ) -> io::Result<Server> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -42,7 +47,7 @@ impl Server {
                 // Also when stopped: a client that connected, spoke and exited has to be heard.
                 while let Ok((stream, _)) = listener.accept() {
                     number += 1;
-                    let Ok(connection) = Connection::new(number, stream) else {
+                    let Ok(connection) = Connection::new(number, stream, limits) else {
                         continue;
                     };
                     let (serve, guard) = (Arc::clone(&serve), OpenConnections::enter(&counter));

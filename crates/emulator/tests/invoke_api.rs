@@ -11,7 +11,7 @@ use std::{
 };
 
 use runtime::{Runtime, Scratch, WAITING, function};
-use whipsnake_emulator::{Deployment, Emulator, Server, start_invoke_api};
+use whipsnake_emulator::{Access, Deployment, Emulator, Server, start_invoke_api};
 
 struct Stand {
     fifo: PathBuf,
@@ -27,7 +27,8 @@ impl Stand {
         let function = function(&scratch, &fifo, &format!("echo said; {WAITING}"));
         let emulator = Arc::new(Emulator::new(function, Box::new(io::sink())));
         let loopback = "127.0.0.1:0".parse().expect("an address");
-        let api = start_invoke_api(loopback, Deployment::new(Arc::clone(&emulator))).expect("listens");
+        let api =
+            start_invoke_api(loopback, Access::default(), Deployment::new(Arc::clone(&emulator))).expect("listens");
         Stand { fifo, api, _scratch: scratch, emulator }
     }
 

@@ -50,6 +50,38 @@ def test_a_save_is_served_within_200_milliseconds(watch: Watch, app: Path) -> No
         assert min(took) < 200
 
 
+def test_a_request_right_after_a_save_gets_the_saved_code(watch: Watch, app: Path) -> None:
+    with watch() as running:
+        for number in range(2, 14):
+            save(app, version(number))
+            assert running.invoke({}) == [number, {}]
+
+
+def test_a_request_right_after_a_save_in_place_gets_the_saved_code(watch: Watch, app: Path, task: Path) -> None:
+    with watch() as running:
+        app.write_text("import values\ndef handler(event, context): return values.VALUE\n")
+        for number in range(12):
+            (task / "values.py").write_text(f"VALUE = {number}\n")
+            assert running.invoke({}) == number
+
+
+def test_a_function_that_writes_into_its_own_folder_all_the_time_is_served(watch: Watch, app: Path, task: Path) -> None:
+    with watch() as running:
+        done = threading.Event()
+
+        def write() -> None:
+            while not done.wait(0.005):
+                (task / "output.txt").write_text("more")
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        try:
+            assert running.invoke({}) == [1, {}]
+        finally:
+            done.set()
+            writing.join(20)
+
+
 def test_an_invocation_keeps_the_code_it_began_with_while_the_new_one_answers(watch: Watch, app: Path, task: Path) -> None:
     waiting = """
         import pathlib, time

@@ -1,4 +1,4 @@
-"""What the start leaves out or puts off, and that a function cannot tell."""
+"""What the start leaves out or puts off, and that a function cannot tell. test_cpython_internals.py has the tests that it does so."""
 
 import textwrap
 from pathlib import Path
@@ -7,14 +7,6 @@ import pytest
 
 from conftest import CompareBoth, EmbeddedPython, PlayFunction
 from playing import event
-
-
-def test_nothing_is_imported_that_the_function_did_not_ask_for(play: PlayFunction) -> None:
-    files = {"app.py": "import sys\ndef handler(event, context): return sorted(sys.modules)"}
-    imported = set(play(files, events=[{}]).response)
-    if "site" in imported:
-        pytest.skip("this Python has .pth files, which site has to process")
-    assert not imported & {"abc", "collections", "io", "json", "logging", "os", "re", "site", "traceback", "typing"}
 
 
 def test_the_builtins_of_site_are_there(both: CompareBoth) -> None:
@@ -200,11 +192,6 @@ def test_colours_come_when_somebody_looks(both: CompareBoth) -> None:
     }
     for way in ("dir", "vars", "attribute", "from", "missing", "set", "format", "source", "threads"):
         both(files, events=[way, way])
-
-
-def test_colours_are_put_off(play: PlayFunction) -> None:
-    files = {"app.py": "import logging, sys\ndef handler(event, context): return 'dataclasses' in sys.modules"}
-    assert play(files, events=[{}]).response is False
 
 
 ARCHIVE = """

@@ -7,6 +7,7 @@ use std::{
     mem::MaybeUninit,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,12 +17,13 @@ use rustix::{
     io::Errno,
 };
 
+use super::saves::Saves;
 use crate::failure::Failure;
 
 /// After a save, this long nothing else has to be saved: editors write twice, and git writes many files.
 const QUIET: Duration = Duration::from_millis(15);
 /// Longer than this nobody waits for silence.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What counts is a file that was written to its end, and one that came, went or was renamed.
 const SAVES: WatchFlags = WatchFlags::CLOSE_WRITE
@@ -48,7 +50,8 @@ const IGNORED: &[&str] = &[
 
 /// The folders under watch.
 pub struct Changes {
-    inotify: OwnedFd,
+    inotify: Arc<OwnedFd>,
+    saves: Arc<Saves>,
     folders: HashMap<i32, PathBuf>,
     /// One file more, with the number of the folder that it is in: that one is watched for it alone, or its name may be ignored.
     file: Option<(i32, PathBuf)>,
@@ -68,7 +71,9 @@ impl Changes {
     pub fn watch(folder: &Path, file: Option<&Path>, ignored: Vec<String>) -> Result<Changes, Failure> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .map_err(|error| Failure::new(format!("watching for saves: {error}")))?;
-        let mut changes = Changes { inotify, folders: HashMap::new(), file: None, ignored };
+        let inotify = Arc::new(inotify);
+        let saves = Arc::new(Saves::of(Arc::clone(&inotify)));
+        let mut changes = Changes { inotify, saves, folders: HashMap::new(), file: None, ignored };
         let failed = |error: io::Error| {
             let remedy = if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) {
                 "; allow more with `sysctl fs.inotify.max_user_watches=524288`, or leave folders out with --ignore"
@@ -80,17 +85,26 @@ impl Changes {
         changes.add(folder, &mut Vec::new()).map_err(failed)?;
         if let Some(file) = file.and_then(|file| fs::canonicalize(file).ok()) {
             let parent = file.parent().unwrap_or(&file);
-            let number = inotify::add_watch(&changes.inotify, parent, SAVES).map_err(|error| failed(error.into()))?;
+            let number = inotify::add_watch(&*changes.inotify, parent, SAVES).map_err(|error| failed(error.into()))?;
             changes.file = Some((number, file));
         }
         Ok(changes)
     }
 
-    /// Waits until something was saved and a moment has passed in which nothing else was.
+    /// What tells whether all that was saved is deployed.
+    pub fn saves(&self) -> Arc<Saves> {
+        Arc::clone(&self.saves)
+    }
+
+    /// Waits until something was saved and a moment has passed in which nothing else was. What was returned the last time is
+    /// deployed.
     pub fn next(&mut self) -> io::Result<Saved> {
         let mut files = Vec::new();
         while files.is_empty() {
+            self.saves.end();
             self.wait(None)?;
+            // Before the events are read: whoever asks meanwhile must see either them or this.
+            self.saves.begin();
             self.read(&mut files)?;
         }
         let at = Instant::now();
@@ -110,7 +124,7 @@ impl Changes {
     fn wait(&self, limit: Option<Duration>) -> io::Result<bool> {
         let limit = limit.map(|limit| Timespec { tv_sec: 0, tv_nsec: i64::from(limit.subsec_nanos()) });
         loop {
-            match poll(&mut [PollFd::new(&self.inotify, PollFlags::IN)], limit.as_ref()) {
+            match poll(&mut [PollFd::new(&*self.inotify, PollFlags::IN)], limit.as_ref()) {
                 Err(Errno::INTR) => {}
                 outcome => return Ok(outcome? > 0),
             }
@@ -120,7 +134,7 @@ impl Changes {
     fn read(&mut self, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let mut seen = Vec::new();
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
-        let mut reader = Reader::new(&self.inotify, &mut buffer);
+        let mut reader = Reader::new(&*self.inotify, &mut buffer);
         loop {
             match reader.next() {
                 Ok(event) => {
@@ -165,7 +179,7 @@ impl Changes {
 
     /// Watches a folder and those in it, and notes what is there already.
     fn add(&mut self, folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-        let number = inotify::add_watch(&self.inotify, folder, SAVES)?;
+        let number = inotify::add_watch(&*self.inotify, folder, SAVES)?;
         self.folders.insert(number, folder.to_owned());
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
