@@ -37,8 +37,11 @@ pub const FOLDER: &str = ".whipsnake";
 /// The checkpoint's name in [`FOLDER`].
 pub const FILE: &str = "checkpoint";
 
-/// A symbolic link in [`FOLDER`] to the bootstrap that an ordinary start uses. Without it the restorer starts `/opt/bootstrap`.
-pub const BOOTSTRAP_LINK: &str = "bootstrap";
+/// A file in [`FOLDER`] with the path of the bootstrap that an ordinary start uses. Without it the restorer starts `/opt/bootstrap`.
+pub const BOOTSTRAP: &str = "bootstrap";
+
+/// Set in the start that the command learns from: the kernel is to map each page by itself.
+pub const TRAINING: &str = "_WHIPSNAKE_RESTORE_TRAINING";
 
 /// The checksum of everything in the file: 64-bit xxHash.
 #[must_use]

@@ -112,6 +112,12 @@ impl Dump {
         self.pages.contains(text)
     }
 
+    /// The files that the process has code or modules from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let mapped = self.maps.iter().filter(|region| region.has_file()).map(|region| region.name.as_str());
+        mapped.chain(self.process.files.iter().map(String::as_str)).map(Path::new)
+    }
+
     /// Writes the checkpoint.
     ///
     /// # Errors

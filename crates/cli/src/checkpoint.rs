@@ -2,20 +2,21 @@
 
 mod arguments;
 mod enter;
+mod package;
 mod place;
 mod report;
 mod start;
 
 pub use arguments::{CheckpointArguments, Wanted};
 pub use enter::Enter;
-pub use place::Place;
-pub use report::Report;
+pub use package::add;
 
 use std::{
     collections::BTreeSet,
     env, fs,
     ffi::OsString,
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
 };
@@ -24,10 +25,12 @@ use whipsnake_checkpoint::{
     compose::{Dump, Options, Summary},
     process::Kind,
 };
-use whipsnake_checkpoint_format::{BOOTSTRAP_LINK, FILE, FOLDER};
+use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
 
 use crate::failure::Failure;
+use place::Place;
+use report::Report;
 use start::Start;
 
 /// Variables that only the dumped process has. The loader resolves every symbol at once: what it would resolve later depends on the
@@ -43,6 +46,14 @@ const MEASURED: usize = 5;
 /// Values of variables that are shorter than this are in every process: they are no secrets. In bytes.
 const SHORTEST_SECRET: usize = 8;
 
+/// A file of the package.
+pub struct File {
+    /// Below the function's folder.
+    pub path: String,
+    pub bytes: Vec<u8>,
+    pub is_program: bool,
+}
+
 /// A function whose checkpoint is to be made.
 pub struct Maker<'a> {
     /// Where the process runs.
@@ -54,12 +65,12 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes the checkpoint, and puts it and the restorer into the function's folder.
-    pub fn make(&self) -> Result<Report, Failure> {
-        let restorer = restorer()?;
+    /// Makes the checkpoint. Returns the files that belong into the function's package.
+    pub fn make(&self) -> Result<(Vec<File>, Report), Failure> {
+        let mut files = self.programs()?;
         let dump = self.dump()?;
         self.refuse_secrets(&dump)?;
-        self.install(&restorer)?;
+        self.install(&files)?;
         let checkpoint = self.place.staged().join(FOLDER).join(FILE);
         let mut options = Options {
             root: self.place.root().to_owned(),
@@ -71,7 +82,9 @@ impl Maker<'_> {
         options.touched = self.train()?;
         let summary = compose(&dump, &options, &checkpoint)?;
         let (restored, ordinary) = self.measure()?;
-        Ok(Report { kind: self.kind, process: dump.process, summary, restored, ordinary })
+        let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
+        files.push(File { path: format!("{FOLDER}/{FILE}"), bytes, is_program: false });
+        Ok((files, Report { kind: self.kind, process: dump.process, summary, restored, ordinary }))
     }
 
     /// Runs the function's init phase in the bootstrap, which writes its memory out.
@@ -117,16 +130,16 @@ impl Maker<'_> {
         variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
-    /// Searches the memory for what only this command's environment has.
+    /// Searches the memory for what only this command's environment has. A word that the function's code has as well proves nothing, and
+    /// neither does the path of something on this machine.
     fn refuse_secrets(&self, dump: &Dump) -> Result<(), Failure> {
         let given: Vec<OsString> = self.environment().into_iter().map(|(_, value)| value).collect();
-        let is_given = |value: &OsString| {
-            let value = value.as_encoded_bytes();
-            given.iter().any(|known| contains(known.as_encoded_bytes(), value)) || self.place.names(value)
-        };
+        let is_path = |value: &OsString| env::split_paths(value).all(|path| path.is_absolute() && path.exists());
         for (name, value) in env::vars_os() {
             let bytes = value.as_encoded_bytes();
-            if bytes.len() >= SHORTEST_SECRET && !is_given(&value) && dump.contains(bytes) {
+            let is_given = given.iter().any(|known| contains(known.as_encoded_bytes(), bytes));
+            let is_candidate = bytes.len() >= SHORTEST_SECRET && !is_given && !is_path(&value);
+            if is_candidate && dump.contains(bytes) && !self.is_in_code(dump, bytes) {
                 return Err(Failure::new(format!(
                     "no checkpoint was made: the value of this command's variable {} is in the process's memory. Run the command \
                      without the variable, or pass it with --env if the function may have it",
@@ -137,29 +150,37 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// Puts the restorer into the function's folder.
-    fn install(&self, restorer: &[u8]) -> Result<(), Failure> {
-        let folder = self.place.staged();
-        let failed = |path: &Path| {
-            let what = format!("writing {}", path.display());
-            move |error: io::Error| Failure::new(format!("{what}: {error}"))
-        };
-        let ours = folder.join(FOLDER);
-        fs::create_dir_all(&ours).map_err(failed(&ours))?;
-        let program = folder.join(RESTORER);
-        fs::write(&program, restorer).map_err(failed(&program))?;
-        executable(&program).map_err(failed(&program))?;
-        if let Some(bootstrap) = self.place.linked_bootstrap() {
-            let link = ours.join(BOOTSTRAP_LINK);
-            let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(bootstrap, &link).map_err(failed(&link))?;
+    fn is_in_code(&self, dump: &Dump, text: &[u8]) -> bool {
+        dump.files().any(|file| fs::read(self.place.outside(file)).is_ok_and(|contents| contains(&contents, text)))
+    }
+
+    /// Puts files into the function's folder.
+    fn install(&self, files: &[File]) -> Result<(), Failure> {
+        for file in files {
+            let path = self.place.staged().join(&file.path);
+            let write = || -> io::Result<()> {
+                fs::create_dir_all(path.parent().unwrap_or(&path))?;
+                fs::write(&path, &file.bytes)?;
+                fs::set_permissions(&path, fs::Permissions::from_mode(if file.is_program { 0o755 } else { 0o644 }))
+            };
+            write().map_err(|error| Failure::new(format!("writing {}: {error}", path.display())))?;
         }
         Ok(())
     }
 
+    /// What a start without the checkpoint needs: the restorer, and the name of the bootstrap where that is not the layer's.
+    fn programs(&self) -> Result<Vec<File>, Failure> {
+        let mut files = vec![File { path: RESTORER.to_owned(), bytes: restorer()?, is_program: true }];
+        if let Some(bootstrap) = self.place.named_bootstrap() {
+            let bytes = bootstrap.as_os_str().as_encoded_bytes().to_owned();
+            files.push(File { path: format!("{FOLDER}/{BOOTSTRAP}"), bytes, is_program: false });
+        }
+        Ok(files)
+    }
+
     /// The pages that a start touches, from one in which the kernel maps each page by itself.
     fn train(&self) -> Result<BTreeSet<u64>, Failure> {
-        let training = [("_WHIPSNAKE_RESTORE_TRAINING".into(), "1".into())];
+        let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
         if !start.is_restored() {
             return Err(Failure::new(format!("the checkpoint could not be restored on this machine: {}", start.output())));
@@ -189,17 +210,12 @@ fn compose(dump: &Dump, options: &Options, checkpoint: &Path) -> Result<Summary,
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    memchr::memmem::find(text, part).is_some()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn executable(file: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
 }
 
 /// The restorer's bytes, from the file beside this command.

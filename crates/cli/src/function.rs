@@ -102,9 +102,12 @@ impl Configuration {
 }
 
 impl Configuration {
-    /// The bootstrap, known to exist.
+    /// The bootstrap, known to exist. As on Lambda, that of a function with a checkpoint comes first.
     pub fn bootstrap(&self) -> Result<PathBuf, Failure> {
-        find_bootstrap(self.bootstrap.clone())
+        let own = self.task.join("bootstrap");
+        let checkpoint = self.task.join(whipsnake_checkpoint_format::FOLDER).join(whipsnake_checkpoint_format::FILE);
+        let has_checkpoint = self.bootstrap.is_none() && own.is_file() && checkpoint.is_file();
+        find_bootstrap(if has_checkpoint { Some(own) } else { self.bootstrap.clone() })
     }
 
     /// The Python of a wheel's bootstrap, which has none of its own, and the folder of its library. One that was named has its own.
@@ -164,7 +167,8 @@ pub fn find_bootstrap(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     )))
 }
 
-fn read_variables(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
+/// Reads a file of `NAME=VALUE` lines.
+pub fn read_variables(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let name = file.display();
     let text =
         fs::read_to_string(file).map_err(|error| Failure::new(format!("reading the variables in {name}: {error}")))?;
@@ -179,7 +183,8 @@ fn read_variables(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
         .collect()
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`.
+pub fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("{text:?} is not NAME=VALUE")),

@@ -4,6 +4,7 @@
 
 mod atomic_write;
 mod bench;
+mod checkpoint;
 mod cleanup;
 mod collected;
 mod completions;
@@ -68,6 +69,8 @@ enum Verb {
     Pack(pack::Pack),
     Bench(bench::Bench),
     Completions(completions::Completions),
+    #[command(name = "enter-root", hide = true)]
+    Enter(checkpoint::Enter),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Verb::Pack(pack) => pack.run(),
         Verb::Bench(bench) => bench.run(),
         Verb::Completions(completions) => completions.run(),
+        Verb::Enter(enter) => enter.run(),
     };
     outcome.unwrap_or_else(|failure| {
         display::complain(&failure.to_string());

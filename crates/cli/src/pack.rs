@@ -18,12 +18,14 @@ use std::{
 };
 
 use crate::{
-    atomic_write, cleanup,
+    atomic_write,
+    checkpoint::{self, CheckpointArguments, Wanted},
+    cleanup,
     deployment::{
         architecture::Architecture,
         archive,
         bytecode::Bytecode,
-        contents::{Entry, TASK_ROOT},
+        contents::{Contents, Entry, TASK_ROOT},
         sizes::{self, MOST_IN_IMAGE, MOST_UNPACKED, MOST_ZIPPED, Sizes},
     },
     display,
@@ -33,6 +35,8 @@ use crate::{
 use folder::{Bounds, Files};
 use requirements::Installer;
 use unpacked::Unpacked;
+
+pub use unpacked::LIST;
 
 /// How a zip begins: with a file, or with the end of an empty one.
 const ZIP: [&[u8; 4]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -72,6 +76,8 @@ pub struct Pack {
     /// The folder that the function will find itself in
     #[arg(long, value_name = "DIR", default_value = TASK_ROOT)]
     task_root: String,
+    #[command(flatten)]
+    checkpoint: CheckpointArguments,
 }
 
 impl Pack {
@@ -118,7 +124,26 @@ impl Pack {
             handler::check(handler, &contents, &folder)?;
         }
         extension_modules::check(&contents, architecture)?;
-        let modified = modules::add(&mut contents, &interpreter, self.bytecode, &self.task_root)?;
+        let here = match &target {
+            Target::Folder(unpacked) if self.checkpoint.here => Some(unpacked),
+            _ => None,
+        };
+        // Bytecode names the folder that its source is in.
+        let task_root = here.map_or_else(|| self.task_root.clone(), |unpacked| unpacked.folder().display().to_string());
+        let modified = modules::add(&mut contents, &interpreter, self.bytecode, &task_root)?;
+        if let (Some(wanted), Some(handler)) = (self.checkpoint.checkpoint, &self.handler) {
+            let write = |contents: &Contents, folder: &Path| match here {
+                Some(unpacked) => unpacked.write(contents, modified),
+                None => unpacked::fill(folder, contents, modified)
+                    .map_err(|error| Failure::new(format!("writing {}: {error}", folder.display()))),
+            };
+            let folder = here.map(Unpacked::folder);
+            match checkpoint::add(&mut contents, &self.checkpoint, wanted, handler, folder, write) {
+                Ok(report) => print!("{report}"),
+                Err(failure) if wanted == Wanted::Try => display::say(&failure.to_string()),
+                Err(failure) => return Err(failure),
+            }
+        }
         sizes::check(contents.files(), target.limit())?;
         match target {
             Target::Folder(unpacked) => {

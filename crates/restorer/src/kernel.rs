@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 use core::mem;
+use whipsnake_checkpoint_format::PAGE;
 use whipsnake_checkpoint_format::image::Mapping;
 use whipsnake_checkpoint_format::syscall::{number, syscall};
 
@@ -84,6 +85,13 @@ impl Fd {
         Some(status(&buffer))
     }
 
+    /// Reads from the beginning of a small file. Returns how many bytes that were, zero if it cannot be read.
+    pub fn read(self, into: &mut [u8]) -> usize {
+        // SAFETY: the kernel writes at most that many bytes.
+        let read = unsafe { call(number::READ, [self.0, into.as_mut_ptr() as u64, into.len() as u64, 0, 0, 0]) };
+        read.unwrap_or(0) as usize
+    }
+
     /// Closes it.
     pub fn close(self) {
         // SAFETY: nobody else uses the descriptor.
@@ -153,6 +161,15 @@ pub fn populate_for_writing(mapping: Mapping) -> bool {
     const POPULATE_WRITE: u64 = 23;
     // SAFETY: pages of the restored process, whose contents do not change.
     unsafe { call(number::MADVISE, [mapping.start, mapping.length, POPULATE_WRITE, 0, 0, 0]) }.is_ok()
+}
+
+/// Makes the kernel map the pages of a file one by one: neighbors with different advice are in mappings of their own.
+pub fn separate_pages(mapping: Mapping) {
+    const RANDOM: u64 = 1;
+    for page in (mapping.start..mapping.end()).step_by(2 * PAGE as usize) {
+        // SAFETY: advice changes no contents. The kernel's limit on mappings ends the loop's effect, not the program.
+        let _ = unsafe { call(number::MADVISE, [page, PAGE, RANDOM, 0, 0, 0]) };
+    }
 }
 
 /// The process's id.

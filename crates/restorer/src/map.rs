@@ -6,7 +6,7 @@ use crate::{Refusal, program};
 use core::slice;
 use whipsnake_checkpoint_format::image::{Image, Invalid, Mapping, SegmentKind};
 use whipsnake_checkpoint_format::vdso::{self, FUNCTIONS, Vdso};
-use whipsnake_checkpoint_format::{HEADER_ADDRESS, PAGE};
+use whipsnake_checkpoint_format::{HEADER_ADDRESS, PAGE, TRAINING};
 
 /// Maps the header and checks it.
 pub fn header(file: &Fd) -> Result<Image<'static>, Invalid> {
@@ -29,6 +29,7 @@ fn mapped(file: Fd, at: Mapping) -> Result<&'static [u8], Invalid> {
 /// Maps every segment. Nothing of this program is overwritten, so the ordinary start can still follow.
 pub fn segments(image: &Image<'static>, file: &Fd, arguments: &Arguments) -> Result<(), Refusal<'static>> {
     let mut referenced: Option<(u64, Fd)> = None;
+    let is_training = arguments.variable(TRAINING.as_bytes()).is_some();
     for segment in image.segments() {
         let source = match image.kind(segment) {
             SegmentKind::Zero => Source::Zero,
@@ -55,6 +56,9 @@ pub fn segments(image: &Image<'static>, file: &Fd, arguments: &Arguments) -> Res
         kernel::map(segment.mapping, protection, source).map_err(|error| {
             if error.is_taken() { Refusal::Collision } else { Refusal::Check("the kernel refused a mapping", b"") }
         })?;
+        if is_training && matches!(source, Source::File(..)) {
+            kernel::separate_pages(segment.mapping);
+        }
     }
     if let Some((_, last)) = referenced {
         last.close();

@@ -5,7 +5,7 @@ use crate::program::{Arguments, Path, value_of};
 use crate::Refusal;
 use core::ffi::CStr;
 use core::ptr;
-use whipsnake_checkpoint_format::{BOOTSTRAP_LINK, FOLDER};
+use whipsnake_checkpoint_format::{BOOTSTRAP, FOLDER, TRAINING};
 
 /// Where Lambda unpacks the layer's bootstrap.
 const LAYER: &CStr = c"/opt/bootstrap";
@@ -41,8 +41,9 @@ pub fn start(arguments: &Arguments, refusal: &Refusal<'_>) -> ! {
         Refusal::Collision => say(&[b"the kernel has mapped something where it belongs, three times"]),
     }
     let environment = environment(arguments);
-    if let Some(linked) = Path::beside(arguments.program(), FOLDER, BOOTSTRAP_LINK) {
-        kernel::execute(linked.text(), arguments.pointers(), environment);
+    let named = Path::beside(arguments.program(), FOLDER, BOOTSTRAP).and_then(|file| Path::read_from(file.text()));
+    if let Some(bootstrap) = named {
+        kernel::execute(bootstrap.text(), arguments.pointers(), environment);
     }
     kernel::execute(LAYER, arguments.pointers(), environment);
     kernel::print(&[
@@ -69,7 +70,8 @@ fn list(arguments: &Arguments, more: Option<&'static CStr>) -> u64 {
     unsafe {
         let list = &raw mut VARIABLES;
         let mut count = 0;
-        let passed_on = arguments.variables().filter(|variable| value_of(variable.to_bytes(), ATTEMPT).is_none());
+        let is_own = |variable: &[u8]| [ATTEMPT, TRAINING.as_bytes()].iter().any(|own| value_of(variable, own).is_some());
+        let passed_on = arguments.variables().filter(|variable| !is_own(variable.to_bytes()));
         for variable in passed_on.take(MAX_VARIABLES).chain(more) {
             (*list)[count] = variable.as_ptr().cast();
             count += 1;

@@ -1,5 +1,6 @@
 //! What the kernel starts a program with.
 
+use crate::kernel::Fd;
 use core::arch::naked_asm;
 use core::ffi::CStr;
 use core::slice;
@@ -161,6 +162,15 @@ impl Path {
             length += piece.len();
         }
         (length < Self::MAX).then_some(path)
+    }
+
+    /// The path that a file contains. `None` if there is no such file, or if it is too long for a path.
+    pub fn read_from(file: &CStr) -> Option<Self> {
+        let mut path = Self { bytes: [0; Self::MAX] };
+        let file = Fd::open(file)?;
+        let length = file.read(&mut path.bytes);
+        file.close();
+        (length > 0 && length < Self::MAX).then_some(path)
     }
 
     /// The path, for the kernel.

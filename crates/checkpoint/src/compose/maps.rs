@@ -93,17 +93,10 @@ impl Pages {
 
     /// Whether a text is anywhere in one run of pages.
     pub fn contains(&self, text: &[u8]) -> bool {
-        let Some(first) = text.first() else { return false };
+        let finder = memchr::memmem::Finder::new(text);
         self.runs.iter().any(|(_, length, place)| {
             let run = &self.bytes[*place..*place + usize::try_from(*length).unwrap_or(0)];
-            let mut from = 0;
-            while let Some(found) = run[from..].iter().position(|byte| byte == first) {
-                if run[from + found..].starts_with(text) {
-                    return true;
-                }
-                from += found + 1;
-            }
-            false
+            finder.find(run).is_some()
         })
     }
 }

@@ -2,17 +2,16 @@
 
 use std::{
     env,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use tempfile::TempDir;
 use whipsnake_checkpoint::private_root;
 
 use super::enter;
-use crate::{deployment::contents::TASK_ROOT, failure::Failure};
+use crate::{cleanup::TemporaryFolder, deployment::contents::TASK_ROOT, failure::Failure};
 
 /// Where Lambda unpacks layers.
 const OPT: &str = "/opt";
@@ -25,20 +24,19 @@ pub struct Place {
     bootstrap: PathBuf,
     is_private: bool,
     /// Where dumps are written.
-    temporary: TempDir,
+    temporary: TemporaryFolder,
 }
 
 impl Place {
     /// This machine: the function in its folder, and this machine's bootstrap.
-    pub fn here(task: &Path, bootstrap: PathBuf) -> Result<Self, Failure> {
-        let temporary = temporary()?;
-        let task = fs::canonicalize(task).map_err(|error| Failure::new(format!("looking for {}: {error}", task.display())))?;
+    pub fn here(task: PathBuf, bootstrap: PathBuf) -> Result<Self, Failure> {
+        let temporary = TemporaryFolder::new("checkpoint")?;
         Ok(Self { root: "/".into(), staged: task.clone(), task, bootstrap, is_private: false, temporary })
     }
 
     /// A root of its own, with the layers in `/opt`. The function's folder, [`staged`](Self::staged), is still empty.
     pub fn lambda(layers: &[PathBuf]) -> Result<Self, Failure> {
-        let temporary = temporary()?;
+        let temporary = TemporaryFolder::new("checkpoint")?;
         let failed = |error: io::Error| Failure::new(format!("making a root for the function: {error}"));
         let root = private_root::prepare(&temporary.path().join("root")).map_err(failed)?;
         for layer in layers {
@@ -94,7 +92,7 @@ impl Place {
     }
 
     /// The bootstrap that the restorer has to be told of: on Lambda it knows the place.
-    pub fn linked_bootstrap(&self) -> Option<&Path> {
+    pub fn named_bootstrap(&self) -> Option<&Path> {
         (!self.is_private).then_some(&*self.bootstrap)
     }
 
@@ -113,12 +111,9 @@ impl Place {
         if self.is_private { vec![OPT.into(), self.task.clone()] } else { vec!["/".into()] }
     }
 
-    /// Whether the value is part of a path that every process here knows.
-    pub fn names(&self, value: &[u8]) -> bool {
-        [&self.root, &self.task, &self.staged, &self.bootstrap]
-            .iter()
-            .any(|path| super::contains(path.as_os_str().as_encoded_bytes(), value))
-            || !self.is_private && Path::new(OsStr::new(&*String::from_utf8_lossy(value))).is_dir()
+    /// A path that the process sees, on this machine.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// A command in this place, with this environment and nothing else.
@@ -135,13 +130,6 @@ impl Place {
         command.args(arguments).env_clear().envs(environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
         command
     }
-}
-
-fn temporary() -> Result<TempDir, Failure> {
-    tempfile::Builder::new()
-        .prefix("whipsnake-checkpoint-")
-        .tempdir()
-        .map_err(|error| Failure::new(format!("making a temporary folder: {error}")))
 }
 
 /// Unpacks a layer as Lambda does: later ones win.

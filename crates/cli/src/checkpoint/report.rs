@@ -14,7 +14,7 @@ const READ_ALWAYS: &[&str] = &[
 ];
 
 /// How many names are printed of a long list.
-const SHOWN: usize = 12;
+const SHOWN: usize = 8;
 
 /// A checkpoint that was made.
 pub struct Report {
@@ -42,15 +42,16 @@ impl fmt::Display for Report {
             writeln!(f, "  packages        {}", list(packages.iter().map(|name| (*name).to_owned())))?;
         }
         let read = self.process.variables.iter().filter(|(name, _)| !READ_ALWAYS.iter().any(|known| name.starts_with(known)));
-        let read: Vec<String> = read
-            .map(|(name, value)| match value {
-                Some(value) => format!("{name}={value}"),
-                None => format!("{name} (not set)"),
-            })
-            .collect();
-        if !read.is_empty() {
-            writeln!(f, "  variables read  {}", list(read.into_iter()))?;
-            writeln!(f, "                  The function starts without the checkpoint where one of them differs; set them with --env.")?;
+        let (set, unset): (Vec<_>, Vec<_>) = read.partition(|(_, value)| value.is_some());
+        let set: Vec<String> =
+            set.into_iter().map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or_default())).collect();
+        if !set.is_empty() {
+            writeln!(f, "  variables read  {}", list(set.into_iter()))?;
+        }
+        if !unset.is_empty() {
+            let names: Vec<String> = unset.into_iter().map(|(name, _)| name.clone()).collect();
+            writeln!(f, "  and not set     {}", list(names.into_iter()))?;
+            writeln!(f, "                  Where one of them is different, the function starts without the checkpoint: set it with --env.")?;
         }
         for place in &self.process.looked_at_all_variables {
             writeln!(f, "  reads all variables: {place}")?;

@@ -37,6 +37,8 @@ pub enum Part {
     ModuleArchive,
     /// The same in a file for each module.
     CompiledModules,
+    /// The memory image of the initialized function, and the program that restores it.
+    Checkpoint,
     /// Licences of everything that is packed.
     Licences,
 }
@@ -56,6 +58,7 @@ impl Part {
             Self::Requirements => "requirements",
             Self::ModuleArchive => "module archive",
             Self::CompiledModules => "bytecode files",
+            Self::Checkpoint => "checkpoint",
             Self::Licences => "licences",
         }
     }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The list of all files with their SHA-256. It says what this command wrote, so that nothing else is ever removed.
-const LIST: &str = ".whipsnake/unpacked.json";
+pub const LIST: &str = ".whipsnake/unpacked.json";
 
 /// The mode of new folders, which the umask restricts.
 const MODE: u32 = 0o777;
@@ -157,7 +157,8 @@ fn first_other(folder: &Path, within: &str, list: &BTreeMap<String, String>) -> 
     Ok(None)
 }
 
-fn fill(folder: &Path, contents: &Contents, modified: Moment) -> io::Result<()> {
+/// Writes the contents into an empty folder.
+pub fn fill(folder: &Path, contents: &Contents, modified: Moment) -> io::Result<()> {
     let time = UNIX_EPOCH + Duration::from_secs(modified.seconds().unsigned_abs());
     let mut list = BTreeMap::new();
     let write = |path: &str, bytes: &[u8], mode: u32| {
