@@ -1,11 +1,11 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
+use crate::checkpoint;
 use crate::compat;
 use crate::concurrency::Place;
 use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
-use crate::checkpoint::Restored;
 use crate::init::{self, Prepared};
 use crate::logging::Log;
 use crate::shutdown::Ending;
@@ -109,7 +109,7 @@ impl Server {
     /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
     fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
         self.log.get().reopen(environment);
-        Restored::complete(py).map_err(|error| match traceback::failure(py, error) {
+        checkpoint::complete(py).map_err(|error| match traceback::failure(py, error) {
             Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
             Failure::Raised(error) => Ending::Raised(error),
         })

@@ -40,7 +40,7 @@ mod traceback;
 mod web_application;
 mod wrapper;
 
-use checkpoint::{Outcome, Restored};
+use checkpoint::{Outcome, Restored, Started};
 use concurrency::Concurrency;
 use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
@@ -49,6 +49,9 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::{c_char, c_int};
 use whipsnake_runtime_api::Client;
+
+/// What is missing where somebody starts the bootstrap by hand.
+const NO_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`";
 
 /// Where the process begins. Returns its exit code.
 #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -78,9 +81,7 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
         return Err(wrapper::exec(wrapper).into());
     }
     environment.withhold();
-    let endpoint = environment.runtime_api.as_deref().ok_or(
-        "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`",
-    )?;
+    let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
     if BUILD.executable.is_empty() && environment.whipsnake_python.is_none() {
         return Err("WHIPSNAKE_PYTHON is not set. This bootstrap is part of a Python package and uses the Python that the package \
                     is installed in: run functions with the command `whipsnake` of that package"
@@ -122,15 +123,12 @@ fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
 
 /// Serves the function in a process that was restored, with the environment that it was started with.
 fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infallible, Box<dyn Error>> {
-    let environment = &Environment::read();
-    trace_if_asked(environment);
-    tracing::info!(milliseconds = restored.mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
-    let concurrency = Concurrency::asked_for(environment)?;
-    environment.complete();
-    environment.withhold();
-    let endpoint = environment.runtime_api.as_deref().ok_or("AWS_LAMBDA_RUNTIME_API is not set")?;
+    let Restored { prepared, started: Started { environment, concurrency, mapping } } = restored;
+    trace_if_asked(&environment);
+    tracing::info!(milliseconds = mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
+    let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
     let client = Client::new(endpoint, interpreter::USER_AGENT_RESTORED)?;
-    serve_in(interpreter, environment, concurrency, client, Start::Restored(restored.prepared))
+    serve_in(interpreter, &environment, concurrency?, client, Start::Restored(prepared))
 }
 
 /// Our own diagnosis, on standard error, when `WHIPSNAKE_LOG` asks for it.

@@ -4,6 +4,7 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+use super::restored::{self, Started};
 use super::{Refused, descriptors, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -16,15 +17,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, ptr};
-use whipsnake_checkpoint_format::image::Handover;
 use whipsnake_checkpoint::process::{MAPS, PAGES, Process};
+use whipsnake_checkpoint_format::image::Handover;
 
 /// The process after the fork.
 pub enum Side {
     /// The parent: the child was dumped.
     Dumped(Box<Process>),
     /// The child, in a process that was restored.
-    Restored(Handover),
+    Restored(Box<Started>),
 }
 
 /// Memory that the child reads its memory map into: it must not allocate while it is dumped. In bytes.
@@ -52,13 +53,8 @@ unsafe impl<T> Sync for Shared<T> {}
 static RESUME_POINT: Shared<[u64; 2]> = Shared(UnsafeCell::new([0; 2]));
 
 /// What the restorer says.
-static HANDOVER: Shared<Handover> = Shared(UnsafeCell::new(Handover {
-    argument_count: 0,
-    arguments: 0,
-    environment: 0,
-    began: 0,
-    mapped: 0,
-}));
+static HANDOVER: Shared<Handover> =
+    Shared(UnsafeCell::new(Handover { argument_count: 0, arguments: 0, environment: 0, began: 0, mapped: 0 }));
 
 /// Registers the handlers. Call this before CPython starts and before any library is loaded at run time, so that they come first.
 pub fn register() {
@@ -77,7 +73,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
         IS_ARMED.store(true, Ordering::SeqCst);
         let child = libc::fork();
         if child == 0 {
-            return Ok(Side::Restored(go_on(py, &changes)));
+            return Ok(Side::Restored(Box::new(go_on(py, &changes))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);
         ffi::PyOS_AfterFork_Parent();
@@ -99,14 +95,14 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
 }
 
 /// The first steps of a restored process, in which CPython does not know yet that it is another one.
-fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)]) -> Handover {
+fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)]) -> Started {
     draw_canary();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
-    super::restored::replace_environment(py, &handover, changes);
+    let started = restored::take_over_environment(py, &handover, changes);
     // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
     unsafe { ffi::PyOS_AfterFork_Child() };
-    handover
+    started
 }
 
 /// Gives this process its own stack canary. All frames that would check the old one are gone by now: `fork` has returned.

@@ -72,12 +72,13 @@ pub fn read(adapters: &Bound<'_, PyModule>, kind: Kind) -> PyResult<Read> {
 
 /// What this process has changed in the environment since it was started: the variables that a restored process has to set, or to remove.
 pub fn changes() -> Vec<(OsString, Option<OsString>)> {
+    let is_the_functions = |(name, _): &(OsString, _)| !READ_AGAIN.iter().any(|own| name == own);
     let initial = INITIAL.get_or_init(Variables::new);
     let now: Variables = env::vars_os().collect();
     let removed = initial.keys().filter(|name| !now.contains_key(*name)).map(|name| (name.clone(), None));
     let set = now.iter().filter(|(name, value)| initial.get(*name) != Some(*value));
     let set = set.map(|(name, value)| (name.clone(), Some(value.clone())));
-    removed.chain(set).collect()
+    removed.chain(set).filter(is_the_functions).collect()
 }
 
 /// C's `getenv`, for the whole process: looks the variable up as the C library does.
