@@ -148,7 +148,7 @@ def test_a_folder_for_a_container_image_may_be_larger(pack: Pack, function: Path
     sparse(function / "data.bin", 251)
     done: subprocess.CompletedProcess[str] = pack(function, "--unpacked", tmp_path / "task")
     assert done.returncode == 0
-    assert "too much: 1.0 MB above the 250 MB that Lambda allows" in done.stdout
+    assert "above the 250 MB that Lambda allows for a zip: deploy it as a container image" in done.stdout
 
 
 def test_a_zip_that_is_too_large_for_an_upload_goes_through_s3(pack: Pack, function: Path, tmp_path: Path) -> None:

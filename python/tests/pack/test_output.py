@@ -45,8 +45,7 @@ def test_a_folder_around_the_function_is_not_replaced(pack: Pack, downloaded: Pa
     # Also if it looks like something that was unpacked.
     shutil.copytree(downloaded / ".whipsnake", tmp_path / ".whipsnake")
     before = tree(tmp_path)
-    for target in (tmp_path, tmp_path.parent, Path("/")):
-        assert " contains the function's folder, which it would replace" in refusal(pack, downloaded, "--unpacked", target)
+    assert " contains the function's folder, which it would replace" in refusal(pack, downloaded, "--unpacked", tmp_path)
     assert tree(tmp_path) == before
 
 

@@ -229,6 +229,11 @@ def test_an_extension_module_for_another_system(pack: Pack, function: Path) -> N
     assert "cannot be loaded on Lambda: it is no Linux library" in refusal(pack, function)
 
 
+def test_an_extension_module_for_another_c_library(pack: Pack, function: Path) -> None:
+    (function / "fast.cpython-314-x86_64-linux-musl.so").write_bytes(b"\x7fELF")
+    assert "cannot be loaded on Lambda: it is for musl, and Lambda has glibc" in refusal(pack, function)
+
+
 def test_a_link_to_a_folder_around_it(pack: Pack, function: Path) -> None:
     (function / "again").symlink_to(function)
     assert "again: it is a link to a folder that it lies in" in refusal(pack, function)
