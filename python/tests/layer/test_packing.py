@@ -85,10 +85,7 @@ def test_nothing_in_the_layer_names_the_machine_that_packed_it(layer_zip: Path, 
         files = {name: layer.read(name) for name in layer.namelist()}
     of_cpython = (".so", ".so.1.0")
     named = [
-        (name, path)
-        for name, content in files.items()
-        for path in machine
-        if path in content and not name.endswith(of_cpython)
+        (name, path) for name, content in files.items() for path in machine if path in content and not name.endswith(of_cpython)
     ]
     assert named == []
     [record] = [content.decode() for name, content in files.items() if re.search(r"/_sysconfigdata\w*[^/]*\.py$", name)]

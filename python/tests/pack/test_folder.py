@@ -94,7 +94,10 @@ def test_what_is_no_file_is_left_out_and_named(
 
 def test_secrets_are_named(pack: Pack, function: Path, tmp_path: Path) -> None:
     key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----\n"
-    write_files(function, {".env": "TOKEN=1\n", ".env.example": "TOKEN=\n", "deploy/key": key, "roots.pem": "-----BEGIN CERTIFICATE-----\n"})
+    write_files(
+        function,
+        {".env": "TOKEN=1\n", ".env.example": "TOKEN=\n", "deploy/key": key, "roots.pem": "-----BEGIN CERTIFICATE-----\n"},
+    )
     done = pack(function, "--output", tmp_path / "function.zip")
     assert done.returncode == 0
     [line] = [line for line in done.stderr.splitlines() if "secrets" in line]
@@ -139,7 +142,7 @@ def test_bytecode_counts(pack: Pack, function: Path, tmp_path: Path) -> None:
     used = sum(path.stat().st_size for path in function.iterdir())
     sparse(function / "data.bin", 250 - used / MEGABYTE - 0.01)
     said = refusal(pack, function, "--output", tmp_path / "function.zip")
-    assert f"above the 250 MB that Lambda allows, so nothing was written; its largest files are data.bin (" in said
+    assert "above the 250 MB that Lambda allows, so nothing was written; its largest files are data.bin (" in said
     assert ARCHIVE in said
     assert pack(function, "--output", tmp_path / "function.zip", "--bytecode", "none").returncode == 0
 

@@ -17,9 +17,8 @@ from pack.conftest import APP, ARCHIVE, GREETINGS, Pack, Wheel, names, refusal, 
 from playing import write_files
 
 
-def test_the_zip_runs(
-    packed: Callable[..., Path], function: Path, wheel: Wheel, play: PlayFunction, tmp_path: Path, installer: str
-) -> None:
+@pytest.mark.usefixtures("installer")
+def test_the_zip_runs(packed: Callable[..., Path], function: Path, wheel: Wheel, play: PlayFunction, tmp_path: Path) -> None:
     output = packed(function, "--requirements", wheel(GREETINGS), "--handler", "app.handler")
     assert names(output) == [
         ARCHIVE,
