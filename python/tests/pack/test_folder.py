@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pack.conftest import ARCHIVE, Pack, names, refusal
+from pack.conftest import ARCHIVE, Pack, Wheel, names, refusal
 from playing import write_files
 
 MEGABYTE = 1 << 20
@@ -135,6 +135,14 @@ def test_a_file_of_gigabytes_is_refused_before_it_is_read(pack: Pack, function: 
     for option in ("--output", "--unpacked"):
         said = refusal(pack, function, option, tmp_path / "packed")
         assert "its largest files are model.bin (11264.0 MB), app.py " in said
+
+
+def test_what_the_function_has_as_well_counts_once(pack: Pack, function: Path, wheel: Wheel, tmp_path: Path) -> None:
+    """A folder with its requirements in it, and the file that lists them."""
+    sparse(function / "greetings.bin", 130)
+    requirements = wheel({"greetings.bin": "\0" * 130 * MEGABYTE})
+    done = pack(function, "--output", tmp_path / "function.zip", "--requirements", requirements)
+    assert done.returncode == 0, done.stderr
 
 
 def test_bytecode_counts(pack: Pack, function: Path, tmp_path: Path) -> None:
