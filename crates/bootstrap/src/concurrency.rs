@@ -24,6 +24,7 @@ use crate::shutdown::Ending;
 use context_copies::ContextAtImport;
 use pollers::Turn;
 use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
 use scoreboard::Line;
 use sharing::Descriptors;
 use std::convert::Infallible;
@@ -95,6 +96,7 @@ impl Concurrency {
 
     fn try_to_serve(&self, py: Python<'_>, environment: &Environment, client: Client) -> Result<Ending, Ending> {
         let server = Server::new(py, environment, client)?;
+        disarm_timers_at_exit(py)?;
         let workers = Workers::new(self.invocations, environment);
         if self.kind == Some(Kind::Isolated) {
             let worker = workers.fork(py, &server)?;
@@ -118,6 +120,18 @@ impl Concurrency {
             }
         }
     }
+}
+
+/// Has timers that the function has set stopped when Python ends, after the function's own exit handlers. Python then sets the defaults
+/// for their signals again, and one that came later would end the process by another signal than the one that ends it.
+fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
+    let disarm = PyCFunction::new_closure(py, Some(c"disarm_timers"), None, |_, _| {
+        for timer in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+            // SAFETY: zeros are a timer that is not set.
+            unsafe { libc::setitimer(timer, &std::mem::zeroed(), std::ptr::null_mut()) };
+        }
+    })?;
+    py.import("atexit")?.call_method1("register", (disarm,)).map(drop)
 }
 
 /// Serves one invocation after the other in a worker process, until something ends it.

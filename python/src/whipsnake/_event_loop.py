@@ -74,6 +74,8 @@ class EventLoop:
         ready = getattr(loop, "_ready", None)
         if isinstance(ready, deque):
             ready.clear()
+        # asyncio has made sure that the loop does not count as running here, and the task that forked meets that when it suspends.
+        loop.set_exception_handler(lambda *_: None)
         loop.call_soon(self._leave_forked_process)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -64,7 +64,9 @@ struct Supervisor<'a, 'py> {
     reports: Vec<(i32, Instant)>,
     /// Something can be read here when no worker is to ask for invocations any more.
     drain: (PipeReader, PipeWriter),
-    /// When the workers that were drained are killed. None: they were not.
+    /// Whether the workers have been told to ask for no more.
+    drained: bool,
+    /// When those of them are killed that have not ended.
     drained_by: Option<Instant>,
     /// What the function is to find as it was.
     mask: SignalMask,
@@ -125,6 +127,7 @@ impl Workers {
             slots: Vec::new(),
             reports: Vec::new(),
             drain,
+            drained: false,
             drained_by: None,
             mask: SignalMask::block(),
             child_signal: ChildSignal::take(),
@@ -261,7 +264,7 @@ impl Supervisor<'_, '_> {
             self.report(ticket, status);
         }
         if self.ending.is_some() {
-            if self.drained_by.is_none() {
+            if !self.drained {
                 self.ending = Some(status);
             }
             return;
@@ -293,6 +296,7 @@ impl Supervisor<'_, '_> {
         let serving = (0..self.slots.len()).map(|position| self.scoreboard.line(position)).filter_map(|line| {
             matches!(line.doing(), Doing::Serving(_)).then(|| line.time_left().unwrap_or(LONGEST_INVOCATION))
         });
+        self.drained = true;
         self.drained_by = Some(Instant::now() + serving.max().unwrap_or_default() + GRACE);
         self.end_with(status);
         if let Err(error) = (&self.drain.1).write_all(&[0]) {
@@ -346,10 +350,13 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Sends a signal to all workers. One that is meant to end a process ends all.
+    /// Sends a signal to all workers. One that is meant to end a process ends all, and others are not sent any more then: Python has the
+    /// defaults set again when it ends, and a timer would end a worker too early.
     fn hand_on(&mut self, signal: i32) {
         if matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT) {
             self.end_with(ExitStatus::from_raw(signal));
+        } else if self.ending.is_some() {
+            return;
         }
         self.signal(signal);
     }
