@@ -21,6 +21,7 @@ class EventLoop:
         self._runner: asyncio.Runner | None = None
         # The thread in which the loop idles.
         self._idles_in: int | None = None
+        self._of_the_parent: list[object] = []
         os.register_at_fork(after_in_child=self._leave_in_child)
 
     def run(self, awaitable: Awaitable[object]) -> asyncio.Future[object]:
@@ -73,6 +74,8 @@ class EventLoop:
         loop = self._runner.get_loop()
         ready = getattr(loop, "_ready", None)
         if isinstance(ready, deque):
+            # Kept: a coroutine that is dropped runs its `finally`.
+            self._of_the_parent = list(ready)
             ready.clear()
         # asyncio has made sure that the loop does not count as running here, and the task that forked meets that when it suspends.
         loop.set_exception_handler(lambda *_: None)
