@@ -16,12 +16,14 @@ pub fn drop_late(py: Python<'_>) -> PyResult<()> {
     let Ok(nothing) = NOTHING.get_or_try_init(py, find) else { return Ok(()) };
     // CPython raises it where a Python function begins.
     let Err(error) = nothing.call0(py) else { return Ok(()) };
-    let raised_below = error.traceback(py).is_some_and(|stack| stack.getattr("tb_next").is_ok_and(|next| !next.is_none()));
+    let raised_below =
+        error.traceback(py).is_some_and(|stack| stack.getattr("tb_next").is_ok_and(|next| !next.is_none()));
     if raised_below || error.is_instance_of::<PyKeyboardInterrupt>(py) {
         return Err(error);
     }
     let name = error.get_type(py).name().map_or_else(|_| String::from("an exception"), |name| traceback::text(&name));
-    let line = format!("whipsnake: dropped {name}, which was raised in this thread when its invocation had ended already\n");
+    let line =
+        format!("whipsnake: dropped {name}, which was raised in this thread when its invocation had ended already\n");
     eprint!("{line}");
     Ok(())
 }

@@ -118,7 +118,10 @@ impl Values {
         if block == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let old = mem::replace(&mut self.block_before, mem::replace(&mut self.block, Block { address: block as usize, size }));
+        let old = mem::replace(
+            &mut self.block_before,
+            mem::replace(&mut self.block, Block { address: block as usize, size }),
+        );
         self.used = 0;
         if old.size != 0 {
             // SAFETY: a block of ours, which the environment does not point into any more. What is read there from now on is zero.

@@ -47,10 +47,10 @@ def is_async(handler: object) -> bool:
 
 
 def _with_trace_ids(base: type) -> type:
-    """The class of `os.environ` and `os.environb`, with the trace id of the invocation that asks: that is where X-Ray's and AWS's
-    SDKs look. What an invocation sets or deletes, no other one notices."""
+    """The class of `os.environ` and `os.environb`, with the trace id of the invocation that asks: that is where X-Ray's and
+    AWS's SDKs look. What an invocation sets or deletes, no other one notices."""
 
-    class _Environ(base):  # type: ignore[misc,valid-type]
+    class _Environ(base):  # type: ignore[misc]
         def __getitem__(self, name: Any) -> Any:
             trace_id = self._trace_id(name)
             if trace_id is None:

@@ -77,7 +77,8 @@ class EventLoop:
             # Kept: a coroutine that is dropped runs its `finally`.
             self._of_the_parent = list(ready)
             ready.clear()
-        # asyncio has made sure that the loop does not count as running here, and the task that forked meets that when it suspends.
+        # asyncio has made sure that the loop does not count as running here. The task that forked fails with that when it
+        # suspends, which is nobody's error.
         loop.set_exception_handler(lambda *_: None)
         loop.call_soon(self._leave_forked_process)
 

@@ -95,15 +95,15 @@ def test_a_forked_process_of_a_task_ends_when_it_comes_back_to_the_event_loop(pl
 
 
 @pytest.mark.parametrize("kind", ["one at a time", "tasks"])
-def test_a_forked_process_of_a_background_task_ends_when_it_comes_back_to_the_event_loop(
-    play: PlayFunction, kind: str
-) -> None:
+def test_a_forked_process_of_a_background_task_ends_when_it_comes_back_to_the_event_loop(play: PlayFunction, kind: str) -> None:
     source = """
         import asyncio, os
         async def fork():
             await asyncio.sleep(0.05)
             child = os.fork()
-            if child: print("code", os.waitstatus_to_exitcode(await asyncio.to_thread(lambda: os.waitpid(child, 0)[1])), flush=True)
+            if child:
+                status = await asyncio.to_thread(lambda: os.waitpid(child, 0)[1])
+                print("code", os.waitstatus_to_exitcode(status), flush=True)
         async def handler(event, context):
             global task
             if event == 0: task = asyncio.create_task(fork())
@@ -120,7 +120,7 @@ def test_a_forked_process_of_a_background_task_ends_when_it_comes_back_to_the_ev
 def test_a_forked_process_of_a_task_can_have_an_event_loop_of_its_own(play: PlayFunction, way: str) -> None:
     in_the_child = {
         "asyncio": "child = os.fork()\n    if not child: work(); os._exit(0)\n    os.waitpid(child, 0)",
-        "multiprocessing": "process = multiprocessing.get_context('fork').Process(target=work)\n    process.start(); process.join()",
+        "multiprocessing": "p = multiprocessing.get_context('fork').Process(target=work)\n    p.start(); p.join()",
     }
     source = f"""
 import asyncio, multiprocessing, os

@@ -229,7 +229,10 @@ def change(event):
 @pytest.mark.parametrize(
     ("kind", "handler"),
     [
-        ("tasks", "async def handler(event, context):\n    for _ in change(event): await asyncio.sleep(0.05)\n    return event"),
+        (
+            "tasks",
+            "async def handler(event, context):\n    for _ in change(event): await asyncio.sleep(0.05)\n    return event",
+        ),
         ("threads", "def handler(event, context):\n    for _ in change(event): time.sleep(0.05)\n    return event"),
         ("processes", "def handler(event, context):\n    for _ in change(event): time.sleep(0.05)\n    return event"),
     ],

@@ -430,7 +430,7 @@ impl Drain {
             return;
         }
         // It cannot be watched, for instance because the function has closed it.
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
 
