@@ -431,6 +431,36 @@ def test_a_report_that_lambda_does_not_acknowledge_holds_up_nothing(play: PlayFu
     assert run.ended_at_us < 6_000_000
 
 
+def test_a_standard_error_that_nobody_reads_holds_up_no_worker(play: PlayFunction, bootstrap: Path) -> None:
+    """A pipe that is full, when the supervisor has something to say there."""
+    fill = """
+import os, sys
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+try:
+    while True: os.write(writer, bytes(4096))
+except BlockingIOError: os.set_blocking(writer, True)
+os.set_inheritable(reader, True)
+os.dup2(writer, 2)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    source = """
+def others():
+    pids = open(f"/proc/{os.getppid()}/task/{os.getppid()}/children").read().split()
+    return {int(pid) for pid in pids} - {os.getpid()}
+def handler(event, context):
+    (killed,) = others()
+    os.kill(killed, signal.SIGKILL)
+    end = time.monotonic() + 5
+    while others() in ({killed}, set()) and time.monotonic() < end: time.sleep(0.05)
+    return len(others() - {killed})
+"""
+    command = [sys.executable, "-c", fill, str(bootstrap)]
+    run = several(play, source, when_asked_by(2, [0]), at_once=2, kind="processes", command=command)
+    assert run.responses == [1], run.story()
+    assert run.ending == "signal 15"
+
+
 REFUSED = step(status=500, repeat=5)
 
 

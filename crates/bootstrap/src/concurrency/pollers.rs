@@ -48,8 +48,10 @@ pub fn serve_on_loop(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
-    // Tasks print one at a time, the threads of `asyncio.to_thread` do not.
-    standard_streams::share(py)?;
+    // Tasks print one at a time. The threads of `asyncio.to_thread` do not, and without the GIL they would cut up each other's lines.
+    if cfg!(Py_GIL_DISABLED) {
+        standard_streams::share(py)?;
+    }
     let _idle = server.waiter.idle();
     let tasks = py.import("whipsnake._tasks")?;
     let event_loop = server.waiter.event_loop.opened(py)?;

@@ -371,6 +371,9 @@ impl Supervisor<'_, '_> {
     /// workers have done.
     fn end_as(&self, status: ExitStatus) -> ! {
         self.signal(libc::SIGKILL);
+        for &(reporter, _) in &self.reports {
+            kill(reporter, libc::SIGKILL);
+        }
         self.mask.restore();
         match status.signal() {
             Some(signal) => {
@@ -439,10 +442,16 @@ fn kill(child: i32, signal: i32) {
     unsafe { libc::kill(child, signal) };
 }
 
-/// In one piece: others may be saying something, too.
+/// Says something on standard error, where somebody reads that: the supervisor waits for no reader.
 fn notice(text: &str) {
-    let line = format!("whipsnake: {text}\n");
-    eprint!("{line}");
+    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: asks the kernel about one descriptor, and writes to the stack.
+    let is_ready = unsafe { libc::poll(&raw mut stderr, 1, 0) } > 0 && stderr.revents & libc::POLLOUT != 0;
+    if is_ready {
+        // In one piece: others may be saying something, too.
+        let line = format!("whipsnake: {text}\n");
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
 }
 
 /// Lambda's words for the end of a runtime.
