@@ -86,8 +86,9 @@ impl Line {
         for (place, byte) in self.0.text.iter().zip(bytes) {
             place.store(byte, Ordering::Relaxed);
         }
-        let deadline = deadline.and_then(|deadline| u64::try_from(deadline).ok()).unwrap_or_default();
-        self.0.deadline.store(deadline, Ordering::Relaxed);
+        // One that has passed already says that a clock is wrong, and nothing about the invocation.
+        let deadline = deadline.and_then(|deadline| u64::try_from(deadline).ok()).filter(|&deadline| deadline > now());
+        self.0.deadline.store(deadline.unwrap_or_default(), Ordering::Relaxed);
         self.0.state.store(SERVING, Ordering::Release);
     }
 
@@ -110,12 +111,16 @@ impl Line {
 
     /// How much time the invocation has that the worker serves. None when it serves none, or when the deadline is unknown.
     pub fn time_left(&self) -> Option<Duration> {
-        if self.0.state.load(Ordering::Acquire) != SERVING {
-            return None;
-        }
-        let deadline = UNIX_EPOCH + Duration::from_millis(self.0.deadline.load(Ordering::Relaxed));
-        deadline.duration_since(SystemTime::now()).ok()
+        let is_serving = self.0.state.load(Ordering::Acquire) == SERVING;
+        let deadline = Some(self.0.deadline.load(Ordering::Relaxed)).filter(|&deadline| is_serving && deadline > 0);
+        deadline.map(|deadline| Duration::from_millis(deadline.saturating_sub(now())))
     }
+}
+
+/// In milliseconds since the epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -147,13 +152,15 @@ mod tests {
     #[test]
     fn the_time_left_is_that_of_the_invocation_that_is_served() {
         let line = Scoreboard::new(1).expect("memory").line(0);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-        let in_a_minute = i64::try_from(now).expect("before the year 292 million") + 60_000;
-        line.note_busy(&ticket("a", None), Some(in_a_minute));
-        assert!(line.time_left().is_some_and(|left| (59..=60).contains(&left.as_secs())));
+        let now = i64::try_from(now()).expect("before the year 292 million");
+        line.note_busy(&ticket("a", None), Some(now + 20));
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(line.time_left(), Some(Duration::ZERO));
+        line.note_busy(&ticket("a", None), Some(now + 60_000));
+        assert!(line.time_left().is_some_and(|left| (58..=60).contains(&left.as_secs())));
         line.note_idle();
         assert_eq!(line.time_left(), None);
-        for unknown in [None, Some(0), Some(-1)] {
+        for unknown in [None, Some(0), Some(-1), Some(now - 60_000)] {
             line.note_busy(&ticket("a", None), unknown);
             assert_eq!(line.time_left(), None);
         }
