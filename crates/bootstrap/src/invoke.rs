@@ -7,6 +7,7 @@ use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
 use crate::init::{self, Prepared};
+use crate::injected;
 use crate::logging::Log;
 use crate::shutdown::Ending;
 use crate::signals::{self, Interruption, Waiter};
@@ -194,10 +195,12 @@ impl Server {
     }
 
     pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
+        injected::drop_late(py)?;
         let mut invocation = match &self.place {
             None => self.waiter.wait(py, self.client.next())??,
             Some(place) => self.waiter.wait(py, place.next(&self.client))??,
         };
+        injected::drop_late(py)?;
         self.begin(py, &invocation);
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));

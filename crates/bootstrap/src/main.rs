@@ -23,6 +23,7 @@ mod garbage;
 mod handler;
 mod importing;
 mod init;
+mod injected;
 mod interpreter;
 mod invoke;
 mod logging;

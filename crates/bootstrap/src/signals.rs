@@ -18,6 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use std::{ptr, thread};
 use tokio::net::UnixStream as AsyncUnixStream;
 use tokio::runtime::Runtime;
@@ -301,7 +302,7 @@ pub fn is_forked() -> bool {
 
 /// Ends a process that the function has forked and that came back from the handler. It would answer its parent's invocation once more,
 /// ask for another over its parent's connection, and each of them would read what is the other's.
-fn leave_forked_process(py: Python<'_>) {
+pub fn leave_forked_process(py: Python<'_>) {
     if is_forked() {
         standard_streams::flush(py);
         eprintln!(
@@ -335,16 +336,20 @@ impl SignalMask {
         }
     }
 
-    /// Waits for a signal, and takes it.
-    pub fn wait(&self) -> i32 {
-        let mut signal = 0;
-        // SAFETY: as above.
-        unsafe {
+    /// Waits for a signal, and takes it. None when none came within the limit.
+    pub fn wait(&self, limit: Option<Duration>) -> Option<i32> {
+        let limit = limit.map(|limit| libc::timespec {
+            tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: as above; the limit outlives the call.
+        let signal = unsafe {
             let mut all = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
-            while libc::sigwait(&raw const all, &raw mut signal) != 0 {}
-        }
-        signal
+            libc::sigtimedwait(&raw const all, ptr::null_mut(), limit)
+        };
+        (signal > 0).then_some(signal)
     }
 
     /// As it was before.
