@@ -112,7 +112,7 @@ def handled_when_idle(name: str) -> Case:
     return Case(
         name=f"while idle: a handler {name}",
         files=idle_function(reaction),
-        events=[1, IDLE_SIGTERM, 2],
+        events=[{"key1": 1}, IDLE_SIGTERM, {"key1": 2}],
         shows={"ending": ending, "stdout": f"handled 15\n{last}"},
     )
 
