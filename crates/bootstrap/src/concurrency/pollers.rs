@@ -9,7 +9,6 @@ use crate::interpreter::USER_AGENT;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
 use crate::signals::Waiter;
-use crate::standard_streams;
 use crate::traceback::Failure;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
@@ -29,7 +28,6 @@ pub fn serve(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
-    standard_streams::share(py)?;
     // Those that have been started serve already while the others are started.
     let _idle = server.waiter.idle();
     let make_waiter = || Waiter::without_signals(py);
