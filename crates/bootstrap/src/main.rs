@@ -8,6 +8,8 @@
 //! is CPython's matter here, and catch signals that a function may want to see.
 
 #![cfg_attr(not(test), no_main)]
+// They panic where standard output or error is broken: `notices` does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod archive;
 mod arenas;
@@ -25,6 +27,7 @@ mod init;
 mod interpreter;
 mod invoke;
 mod logging;
+mod notices;
 #[cfg(libpython_static)]
 mod older_functions;
 mod places;
@@ -42,6 +45,7 @@ mod wrapper;
 use concurrency::Concurrency;
 use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
+use notices::{StandardError, notice};
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::{c_char, c_int};
@@ -56,9 +60,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
-        let notice = format!("whipsnake: {error}\n");
-        // In one piece: other workers may be saying the same.
-        eprint!("{notice}");
+        notice(error);
         libc::EXIT_FAILURE
     })
 }
@@ -95,7 +97,7 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
 fn trace_if_asked(environment: &Environment) {
     let Some(asked) = environment.whipsnake_log.as_deref() else { return };
     match asked.parse::<tracing::Level>() {
-        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init(),
-        Err(_) => eprintln!("whipsnake: WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace"),
+        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(|| StandardError).init(),
+        Err(_) => notice(format_args!("WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace")),
     }
 }

@@ -60,6 +60,14 @@ pub fn flush(py: Python<'_>) {
     }
 }
 
+/// Flushes whatever the function has as its streams, as CPython does at its end.
+pub fn flush_at_end(py: Python<'_>) {
+    for name in [intern!(py, "stdout"), intern!(py, "stderr")] {
+        // There is nobody left to tell of an error.
+        let _ = sys(py).getattr(name).and_then(|stream| stream.call_method0(intern!(py, "flush")));
+    }
+}
+
 fn flush_stream(stream: &Bound<'_, PyAny>) {
     let Ok(streams) = StandardStream::class(stream.py()) else { return };
     // No `Exception` of a flush is of interest here, and no code of the function's can raise anything else.

@@ -45,7 +45,11 @@ def test_the_lines_of_threads_that_print_at_once_are_whole(play: PlayFunction, k
 
 def test_unfinished_text_of_a_helper_thread_is_out_with_several_invocations_at_once(play: PlayFunction) -> None:
     variables = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": "threads"}
-    lines = ("import os, threading", "t = threading.Thread(target=print, args=['half'], kwargs={'end': ''})", "t.start(); t.join()")
+    lines = (
+        "import os, threading",
+        "t = threading.Thread(target=print, args=['half'], kwargs={'end': ''})",
+        "t.start(); t.join()",
+    )
     run = play(handler(*lines, "os._exit(7)"), events=[{}], environment=variables, end="SIGTERM", end_after_answers=True)
     assert (run.stdout, run.ending) == ("half", "exit code 7")
 

@@ -9,6 +9,7 @@ use super::ledger::{Doing, Ledger, Line};
 use crate::environment::Environment;
 use crate::interpreter::USER_AGENT;
 use crate::invoke::Server;
+use crate::notices::notice;
 use crate::shutdown::Ending;
 use crate::signals::{SignalMask, die_of};
 use crate::standard_streams;
@@ -97,7 +98,7 @@ impl Supervisor<'_, '_> {
         if let Some(provider) = &self.workers.log_provider
             && let Err(error) = redirect_output(provider)
         {
-            eprintln!("whipsnake: could not reach {provider}, where standard output is to go: {error}");
+            notice(format_args!("could not reach {provider}, where standard output is to go: {error}"));
         }
         self.server_of(line).map(Some)
     }
@@ -137,7 +138,7 @@ impl Supervisor<'_, '_> {
         match doing {
             Doing::Serving(_) => true,
             Doing::Waiting => {
-                eprintln!("whipsnake: a worker process ended between two invocations: {}", words_for(status));
+                notice(format_args!("a worker process ended between two invocations: {}", words_for(status)));
                 true
             }
             Doing::GaveUp => self.end_as(status),
@@ -147,7 +148,7 @@ impl Supervisor<'_, '_> {
                 if !initialised {
                     self.end_as(status);
                 }
-                eprintln!("whipsnake: a worker process did not start: {}; one less serves", words_for(status));
+                notice(format_args!("a worker process did not start: {}; one less serves", words_for(status)));
                 false
             }
         }
@@ -167,7 +168,7 @@ impl Supervisor<'_, '_> {
             Ok(())
         };
         if let Err(error) = post() {
-            eprintln!("whipsnake: {error}");
+            notice(error);
         }
     }
 

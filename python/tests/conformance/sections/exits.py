@@ -6,7 +6,6 @@ import signal
 from conformance.case import Case
 from reference import Expected
 
-
 EVENT = {"key1": 1, "key2": {"key1": "value", "key3": [{"key2": None}]}}
 """Names of two and more characters are kept from one event to the next, and must not be there when the interpreter is gone."""
 

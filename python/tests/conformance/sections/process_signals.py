@@ -15,6 +15,7 @@ SIGNALS = [
         )
     ),
     "sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
+    "signal.set_wakeup_fd(-1)",
     "faulthandler.is_enabled()",
 ]  # fmt: skip
 
@@ -24,6 +25,17 @@ ASKS_ABOUT_SIGNALS: Files = {
         at_import = {{question: str(eval(question)) for question in {SIGNALS!r}}}
         def handler(event, context):
             return [at_import[event], str(eval(event))]
+    """
+}
+
+WAKE_UP: Files = {
+    "app.py": """
+        import os, signal
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        def handler(event, context):
+            return signal.set_wakeup_fd(writer) == writer
     """
 }
 
@@ -161,6 +173,7 @@ SIGNAL_BEHAVIOURS = [
         "G3",
         "Signals are as Python leaves them; SIGTERM ends the process.",
         [
+            Case(name="a wake-up descriptor of its own", files=WAKE_UP, events=[1, 2, 3], shows={"rid-3": {"body": "true"}}),
             Case(name="signal.getsignal", files=ASKS_ABOUT_SIGNALS, events=SIGNALS, shows={"calls": no_failures}),
             Case(
                 name="SIGTERM while the function runs",

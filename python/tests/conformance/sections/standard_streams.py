@@ -288,7 +288,7 @@ OTHERS = {
     "a __str__ that dies": "print('a', type('Own', (), {'__str__': lambda self: os._exit(4)})(), 'b')",
     "a __str__ that raises": "print('a', type('Own', (), {'__str__': lambda self: 1 / 0})(), 'b')",
     "a signal handler": "signal.signal(signal.SIGUSR1, lambda *_: print('handled')); signal.raise_signal(signal.SIGUSR1)",
-    "a write that is replaced": "sys.stdout.write = lambda text: os.write(1, text.upper().encode()); print('a', 'b'); del sys.stdout.write",
+    "a write that is replaced": "sys.stdout.write = lambda text: os.write(1, text.upper().encode()); print('a', 'b')",
     "a value that cannot be encoded": "print('a', '\\ud800', 'b')",
     "a number that is too long for a text": "print('a', 10 ** 5000, 'b')",
 }
@@ -567,8 +567,8 @@ SECTION = Section(
         ),
         Behaviour(
             "S8",
-            "What is written is out when the call returns, also without a line end: it is in the log of a process that is killed, and before "
-            "what anything else writes afterwards.",
+            "What is written is out when the call returns, also without a line end: it is in the log of a process that is "
+            "killed, and before what anything else writes afterwards.",
             UNFINISHED_LINES,
         ),
         Behaviour(
