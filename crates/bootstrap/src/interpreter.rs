@@ -54,6 +54,8 @@ const RUNTIME_DIR: &str = "/var/runtime";
 pub enum Role {
     /// Started by Lambda.
     Runtime,
+    /// Started by Lambda from a container image whose command is this handler: `ENTRYPOINT ["/opt/bootstrap"]`, `CMD ["app.handler"]`.
+    RuntimeOf(OsString),
     /// Started by a wrapper script, as `interpreter [options] script`: this command line.
     WrappedRuntime(Vec<OsString>),
     /// Started as a Python interpreter: under the name of one, or with another program as its script.
@@ -69,7 +71,9 @@ impl Role {
                 arguments.truncate(position + 1);
                 Self::WrappedRuntime(arguments)
             }
-            None if arguments.len() < 2 && !is_named_python(&arguments) => Self::Runtime,
+            _ if is_named_python(&arguments) => Self::Python,
+            None if arguments.len() < 2 => Self::Runtime,
+            Some(1) if arguments.len() == 2 && is_handler(&arguments[1]) => Self::RuntimeOf(arguments.remove(1)),
             _ => Self::Python,
         }
     }
@@ -87,6 +91,11 @@ fn script_position(arguments: &[OsString]) -> Option<usize> {
             _ => return Some(position),
         };
     }
+}
+
+/// Whether the one argument is the name of a handler, and not that of a script: with a Runtime API to serve, and where no file is.
+fn is_handler(argument: &OsString) -> bool {
+    env::var_os("AWS_LAMBDA_RUNTIME_API").is_some_and(|api| !api.is_empty()) && !Path::new(argument).exists()
 }
 
 fn is_named_python(arguments: &[OsString]) -> bool {
@@ -125,7 +134,7 @@ impl Interpreter {
     pub fn start(environment: &Environment, role: &Role) -> Result<Self, StartError> {
         let options = match role {
             Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
-            Role::Runtime | Role::Python => None,
+            Role::Runtime | Role::RuntimeOf(_) | Role::Python => None,
         };
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();

@@ -68,11 +68,14 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
 /// Serves the function; the process ends in there, or with the error that is returned.
 fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     shutdown::end_on_panic();
+    if let Role::RuntimeOf(handler) = role {
+        environment::name_handler(handler);
+    }
     let environment = &Environment::read();
     trace_if_asked(environment);
     let concurrency = Concurrency::asked_for(environment)?;
     environment.complete();
-    if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
+    if let (Some(wrapper), Role::Runtime | Role::RuntimeOf(_)) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper).into());
     }
     environment.withhold();
