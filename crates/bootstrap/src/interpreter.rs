@@ -3,10 +3,10 @@
 use crate::environment::Environment;
 use crate::{arenas, frozen, garbage, site};
 use libc::wchar_t;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
-use pyo3::{ffi, intern};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -173,9 +173,12 @@ pub fn sys(py: Python<'_>) -> &Bound<'_, PyModule> {
     sys.bind(py)
 }
 
-/// A module that somebody has imported.
+/// A module that somebody has imported. The dictionary is the interpreter's own: a function may have put anything into `sys.modules`, or have
+/// taken that away.
 pub fn imported<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    sys(py).getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
+    // SAFETY: attached; CPython has the dictionary as long as it runs.
+    let modules = unsafe { Borrowed::from_ptr(py, ffi::PyImport_GetModuleDict()) };
+    modules.cast::<PyDict>()?.get_item(name)
 }
 
 /// Why CPython did not start.

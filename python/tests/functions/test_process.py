@@ -140,7 +140,7 @@ IN_AN_IMAGE = {"_HANDLER": None, "LAMBDA_TASK_ROOT": None}
 def test_the_command_of_a_container_image_is_the_handler(
     play: PlayFunction, bootstrap: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    (tmp_path / "wrapper").write_text("#!/bin/sh\nexec \"$@\"\n")
+    (tmp_path / "wrapper").write_text('#!/bin/sh\nexec "$@"\n')
     (tmp_path / "wrapper").chmod(0o755)
     (tmp_path / "app.py").write_text(NAMES)
     run = play(task_root=tmp_path, events=[1], command=[str(bootstrap), "app.handler"], environment=IN_AN_IMAGE | environment)
