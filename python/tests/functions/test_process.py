@@ -124,7 +124,7 @@ def test_what_an_invocation_was_served_with_is_there_until_it_has_been_answered(
 
 
 NAMES = "import os\ndef handler(event, context): return [os.environ['_HANDLER'], os.environ['LAMBDA_TASK_ROOT'] == os.getcwd(), event]"
-IN_AN_IMAGE = {"_HANDLER": None, "LAMBDA_TASK_ROOT": None}
+IN_AN_IMAGE: dict[str, str | None] = {"_HANDLER": None, "LAMBDA_TASK_ROOT": None}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ IN_AN_IMAGE = {"_HANDLER": None, "LAMBDA_TASK_ROOT": None}
     ],
 )
 def test_the_command_of_a_container_image_is_the_handler(
-    play: PlayFunction, bootstrap: Path, tmp_path: Path, environment: dict[str, str]
+    play: PlayFunction, bootstrap: Path, tmp_path: Path, environment: dict[str, str | None]
 ) -> None:
     (tmp_path / "wrapper").write_text('#!/bin/sh\nexec "$@"\n')
     (tmp_path / "wrapper").chmod(0o755)

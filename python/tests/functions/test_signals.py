@@ -114,6 +114,18 @@ def test_there_is_a_limit_while_a_response_is_not_acknowledged(
     assert run.stderr.endswith(stderr)
 
 
+@pytest.mark.parametrize("kind", ["tasks", "threads", "processes"])
+def test_there_is_a_limit_with_several_invocations_at_once(play: PlayFunction, kind: str) -> None:
+    variables = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": kind}
+    function = f"{'async ' if kind == 'tasks' else ''}def handler(event, context): return event\n"
+    began = time.monotonic()
+    steps = [event(1, signal={"name": "SIGTERM", "after_ms": 500})]
+    run = play({"app.py": function}, events=steps, environment=variables, **UNACKNOWLEDGED)
+    assert time.monotonic() - began < LIMIT + 4 * SOON
+    assert "POST rid-1/response" in run.calls
+    assert run.ending == "signal 15"
+
+
 @pytest.mark.parametrize(
     ("source", "ending"), [("", "signal 15"), ("signal.signal(15, lambda *_: sys.exit(5))", "exit code 5")]
 )

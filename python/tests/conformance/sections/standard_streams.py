@@ -566,17 +566,6 @@ SECTION = Section(
             ],
         ),
         Behaviour(
-            "S8",
-            "What is written is out when the call returns, also without a line end: it is in the log of a process that is "
-            "killed, and before what anything else writes afterwards.",
-            UNFINISHED_LINES,
-        ),
-        Behaviour(
-            "S9",
-            "`print` is CPython's, in all that it accepts and refuses.",
-            PRINTS,
-        ),
-        Behaviour(
             "S6",
             "Warnings go to standard error in Python's own form.",
             [
@@ -598,6 +587,17 @@ SECTION = Section(
             "S7",
             "A function that closes or loses its standard output is still served.",
             [case(way) for case in (lost, lost_and_failed) for way in WAYS_TO_LOSE_IT],
+        ),
+        Behaviour(
+            "S8",
+            "What is written is out when the call returns, also without a line end: it is in the log of a process that is "
+            "killed, and before what anything else writes afterwards.",
+            UNFINISHED_LINES,
+        ),
+        Behaviour(
+            "S9",
+            "`print` is CPython's, in all that it accepts and refuses.",
+            PRINTS,
         ),
     ],
 )
