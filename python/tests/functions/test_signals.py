@@ -88,6 +88,9 @@ async def handler(event, context):
     assert seconds < 0.5 + LIMIT + SOON
 
 
+RETURNED = {"until_output": "returns\n", "after_ms": 300}
+"""When a signal comes that meets the response on its way."""
+
 UNACKNOWLEDGED: dict[str, Any] = {
     "response": [{"delay_ms": 20_000}],
     "end": "wait",
@@ -106,9 +109,9 @@ UNACKNOWLEDGED: dict[str, Any] = {
 def test_there_is_a_limit_while_a_response_is_not_acknowledged(
     play: PlayFunction, name: str, source: str, ending: str, stderr: str, kind: str
 ) -> None:
-    function = f"import signal, sys\n{source}\n{kind}def handler(event, context): return event\n"
+    function = f"import signal, sys\n{source}\n{kind}def handler(event, context):\n    print('returns')\n    return event\n"
     began = time.monotonic()
-    run = play({"app.py": function}, events=[event(1, signal={"name": name, "after_ms": 300})], **UNACKNOWLEDGED)
+    run = play({"app.py": function}, events=[event(1, signal=RETURNED | {"name": name})], **UNACKNOWLEDGED)
     assert time.monotonic() - began < LIMIT + 4 * SOON
     assert (run.responses, run.ending) == ([1], ending)
     assert run.stderr.endswith(stderr)
@@ -117,9 +120,9 @@ def test_there_is_a_limit_while_a_response_is_not_acknowledged(
 @pytest.mark.parametrize("kind", ["tasks", "threads", "processes"])
 def test_there_is_a_limit_with_several_invocations_at_once(play: PlayFunction, kind: str) -> None:
     variables = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": kind}
-    function = f"{'async ' if kind == 'tasks' else ''}def handler(event, context): return event\n"
+    function = f"{'async ' if kind == 'tasks' else ''}def handler(event, context):\n    print('returns')\n    return event\n"
     began = time.monotonic()
-    steps = [event(1, signal={"name": "SIGTERM", "after_ms": 500})]
+    steps = [event(1, signal=RETURNED | {"name": "SIGTERM"})]
     run = play({"app.py": function}, events=steps, environment=variables, **UNACKNOWLEDGED)
     assert time.monotonic() - began < LIMIT + 4 * SOON
     assert "POST rid-1/response" in run.calls
@@ -130,19 +133,18 @@ def test_there_is_a_limit_with_several_invocations_at_once(play: PlayFunction, k
     ("source", "ending"), [("", "signal 15"), ("signal.signal(15, lambda *_: sys.exit(5))", "exit code 5")]
 )
 def test_a_response_that_is_acknowledged_within_the_limit_counts(play: PlayFunction, source: str, ending: str) -> None:
-    function = f"import signal, sys\n{source}\ndef handler(event, context): return event\n"
-    steps = [event(1, signal={"name": "SIGTERM", "after_ms": 300}), 2]
+    function = f"import signal, sys\n{source}\ndef handler(event, context):\n    print('returns')\n    return event\n"
+    steps = [event(1, signal=RETURNED | {"name": "SIGTERM"}), 2]
     run = play({"app.py": function}, events=steps, response=[{"delay_ms": 1000}])
     assert (run.calls, run.ending) == (["GET next", "POST rid-1/response"], ending)
 
 
 def test_a_signal_handler_that_returns_runs_while_a_response_is_not_acknowledged(play: PlayFunction) -> None:
-    function = (
-        "import os, signal\nsignal.signal(15, lambda *_: os.write(1, b'handled'))\ndef handler(event, context): return event\n"
-    )
-    steps = [event(1, signal={"name": "SIGTERM", "after_ms": 300}), 2]
+    source = "import os, signal\nsignal.signal(15, lambda *_: os.write(1, b'handled\\n'))\n"
+    function = source + "def handler(event, context):\n    print('returns')\n    return event\n"
+    steps = [event(1, signal=RETURNED | {"name": "SIGTERM"}), 2]
     run = play({"app.py": function}, events=steps, response=[{"delay_ms": int(LIMIT * 1500)}])
-    assert (run.responses, run.stdout, run.ending) == ([1, 2], "handled", ENDED_AFTER_THE_LAST_EVENT)
+    assert (run.responses, run.stdout, run.ending) == ([1, 2], "returns\nhandled\nreturns\n", ENDED_AFTER_THE_LAST_EVENT)
 
 
 @pytest.mark.parametrize("descriptor", range(3, 9))
