@@ -263,3 +263,18 @@ fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> 
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_doubtful;
+
+    #[test]
+    fn lines_that_python_warns_of_are_told_from_others() {
+        for line in [r#"re.compile("\d")"#, "1if x else 2", "[0x1for x in y]", "é = 1or 2"] {
+            assert!(is_doubtful(line), "{line}");
+        }
+        for line in ["before1 = x", "é = f(1) if x else 2", "a1.form(b)", ""] {
+            assert!(!is_doubtful(line), "{line}");
+        }
+    }
+}
