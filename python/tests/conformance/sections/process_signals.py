@@ -15,7 +15,6 @@ SIGNALS = [
         )
     ),
     "sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
-    "signal.set_wakeup_fd(-1)",
     "faulthandler.is_enabled()",
 ]  # fmt: skip
 
@@ -27,6 +26,13 @@ ASKS_ABOUT_SIGNALS: Files = {
             return [at_import[event], str(eval(event))]
     """
 }
+
+ASKS_FOR_THE_DESCRIPTOR = """
+    import signal
+    at_import = signal.set_wakeup_fd(-1)
+    def handler(event, context):
+        return [at_import, signal.set_wakeup_fd(-1)]
+"""
 
 WAKE_UP: Files = {
     "app.py": """
@@ -173,6 +179,12 @@ SIGNAL_BEHAVIOURS = [
         "G3",
         "Signals are as Python leaves them; SIGTERM ends the process.",
         [
+            Case(
+                name="signal.set_wakeup_fd",
+                files={"app.py": ASKS_FOR_THE_DESCRIPTOR},
+                events=[1, 2],
+                shows={"rid-1": {"body": "[-1, -1]"}, "rid-2": {"body": "[-1, -1]"}},
+            ),
             Case(name="a wake-up descriptor of its own", files=WAKE_UP, events=[1, 2, 3], shows={"rid-3": {"body": "true"}}),
             Case(name="signal.getsignal", files=ASKS_ABOUT_SIGNALS, events=SIGNALS, shows={"calls": no_failures}),
             Case(
