@@ -20,6 +20,7 @@ use crate::compat;
 use crate::environment::Environment;
 use crate::handler::Handler;
 use crate::invoke::{Server, Start};
+use crate::notices::notice;
 use crate::shutdown::Ending;
 use context_copies::ContextAtImport;
 use pollers::Turn;
@@ -241,9 +242,7 @@ async fn ask(client: &Client) -> Result<Invocation, Error> {
     let mut failed = client.next().await;
     for pause in PATIENCE {
         let Err(error) = &failed else { break };
-        let notice = format!("whipsnake: {error}; asking again in {} ms\n", pause.as_millis());
-        // In one piece: others may be saying the same.
-        eprint!("{notice}");
+        notice(format_args!("{error}; asking again in {} ms", pause.as_millis()));
         tokio::time::sleep(pause).await;
         failed = client.next().await;
     }

@@ -3,6 +3,7 @@
 //! One that comes when its invocation has just ended stays with the thread until that runs Python again, which is the next
 //! invocation.
 
+use crate::notices::notice;
 use crate::traceback;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -22,8 +23,6 @@ pub fn drop_late(py: Python<'_>) -> PyResult<()> {
         return Err(error);
     }
     let name = error.get_type(py).name().map_or_else(|_| String::from("an exception"), |name| traceback::text(&name));
-    let line =
-        format!("whipsnake: dropped {name}, which was raised in this thread when its invocation had ended already\n");
-    eprint!("{line}");
+    notice(format_args!("dropped {name}, which was raised in this thread when its invocation had ended already"));
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::handler::Handler;
 use crate::init::{self, Prepared};
 use crate::injected;
 use crate::logging::Log;
+use crate::notices::notice;
 use crate::shutdown::Ending;
 use crate::signals::{self, Interruption, Waiter};
 use crate::snapshot;
@@ -33,8 +34,10 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client, start: S
         Ok(handler) => handler,
         Err(ending) => return ending,
     };
-    if environment.graceful_shutdown.as_deref() == Some("1") {
-        server.ask_for_notice(py);
+    if environment.graceful_shutdown.as_deref() == Some("1")
+        && let Err(interruption) = server.ask_for_notice(py)
+    {
+        return interruption.into();
     }
     if environment.initialization_type.as_deref() == Some(snapshot::INITIALIZATION_TYPE)
         && let Err(ending) = snapshot::take(py, &server)
@@ -98,7 +101,7 @@ impl Server {
             Ok(server.kept())
         };
         let server = prepare().map_err(|error| {
-            eprintln!("whipsnake: could not prepare the process for the function:");
+            notice("could not prepare the process for the function:");
             Ending::Raised(error)
         })?;
         if is_restored {
@@ -171,10 +174,11 @@ impl Server {
     }
 
     /// Has Lambda give notice before it ends the process. A function that gets none can serve all the same.
-    fn ask_for_notice(&self, py: Python<'_>) {
-        if let Err(error) = self.waiter.complete(py, self.client.register_extension("whipsnake")) {
-            eprintln!("whipsnake: Lambda will end this process without a SIGTERM: {error}");
+    fn ask_for_notice(&self, py: Python<'_>) -> Result<(), Interruption> {
+        if let Err(error) = self.waiter.complete(py, self.client.register_extension("whipsnake"))? {
+            notice(format_args!("Lambda will end this process without a SIGTERM: {error}"));
         }
+        Ok(())
     }
 
     /// `sys.modules`.
@@ -189,7 +193,7 @@ impl Server {
             return;
         }
         if let Err(error) = self.waiter.event_loop.close(py) {
-            eprintln!("whipsnake: could not close the event loop:");
+            notice("could not close the event loop:");
             error.print(py);
         }
     }
@@ -275,14 +279,14 @@ impl Server {
     /// Answers an invocation, after everything that the function has printed.
     pub fn respond(&self, py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), Ending> {
         standard_streams::flush(py);
-        self.settle(py, self.waiter.complete(py, self.client.respond(ticket, response)))
+        self.settle(py, self.waiter.complete(py, self.client.respond(ticket, response))?)
     }
 
     /// Answers an invocation with what the function is still making. The next item is asked for when the one before is with the
     /// socket. What fails on the way goes out behind the body.
     pub fn stream(&self, py: Python<'_>, ticket: &Ticket, mut stream: Stream) -> Result<(), Ending> {
         standard_streams::flush(py);
-        let mut response = self.waiter.complete(py, self.client.stream(ticket, &stream.content_type))?;
+        let mut response = self.waiter.complete(py, self.client.stream(ticket, &stream.content_type))??;
         let failure = loop {
             match stream.next(py) {
                 Ok(Some(chunk)) => match self.waiter.wait_if_needed(py, response.send(chunk.into())) {
@@ -299,7 +303,7 @@ impl Server {
                 },
                 Ok(None) => {
                     standard_streams::flush(py);
-                    return self.settle(py, self.waiter.complete(py, response.finish()));
+                    return self.settle(py, self.waiter.complete(py, response.finish())?);
                 }
                 Err(failure) => break failure,
             }
@@ -309,7 +313,7 @@ impl Server {
                 self.log.get().fault(py, &fault, exception.as_ref());
                 stream.close(py);
                 standard_streams::flush(py);
-                self.settle(py, self.waiter.complete(py, response.fail(&fault, &ticket.request_id)))
+                self.settle(py, self.waiter.complete(py, response.fail(&fault, &ticket.request_id))?)
             }
             Failure::Raised(error) => Err(Ending::Raised(error)),
         }
@@ -318,7 +322,7 @@ impl Server {
     /// Reports that an invocation failed, after everything that the function has printed.
     pub fn fail(&self, py: Python<'_>, ticket: &Ticket, report: Vec<u8>, xray_cause: &str) -> Result<(), Ending> {
         standard_streams::flush(py);
-        self.settle(py, self.waiter.complete(py, self.client.fail(ticket, report.into(), xray_cause)))
+        self.settle(py, self.waiter.complete(py, self.client.fail(ticket, report.into(), xray_cause))?)
     }
 
     /// Tells the log of a fault, and returns what to report: the fault and its X-Ray cause, both JSON texts.
@@ -367,7 +371,7 @@ impl Server {
     /// Reports a failed init phase.
     pub fn report_failed_init(&self, py: Python<'_>, report: String, error_type: &str) -> Result<(), Ending> {
         standard_streams::flush(py);
-        match self.waiter.complete(py, self.client.fail_init(report.into(), error_type)) {
+        match self.waiter.complete(py, self.client.fail_init(report.into(), error_type))? {
             // Another worker has told of it.
             Err(error) if self.place.is_some() && error.is_forbidden() => Ok(()),
             reported => Ok(reported?),

@@ -8,6 +8,8 @@
 //! is CPython's matter here, and catch signals that a function may want to see.
 
 #![cfg_attr(not(test), no_main)]
+// They panic where standard output or error is broken: `notices` does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod archive;
 mod arenas;
@@ -27,6 +29,7 @@ mod injected;
 mod interpreter;
 mod invoke;
 mod logging;
+mod notices;
 #[cfg(libpython_static)]
 mod older_functions;
 mod places;
@@ -46,6 +49,7 @@ use concurrency::Concurrency;
 use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
 use invoke::Start;
+use notices::{StandardError, notice};
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::{c_char, c_int};
@@ -64,9 +68,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
-        let notice = format!("whipsnake: {error}\n");
-        // In one piece: other workers may be saying the same.
-        eprint!("{notice}");
+        notice(error);
         libc::EXIT_FAILURE
     })
 }
@@ -74,11 +76,14 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
 /// Serves the function; the process ends in there, or with the error that is returned.
 fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     shutdown::end_on_panic();
+    if let Role::RuntimeOf(handler) = role {
+        environment::name_handler(handler);
+    }
     let environment = &Environment::read();
     trace_if_asked(environment);
     let concurrency = Concurrency::asked_for(environment)?;
     environment.complete();
-    if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
+    if let (Some(wrapper), Role::Runtime | Role::RuntimeOf(_)) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper).into());
     }
     environment.withhold();
@@ -136,7 +141,7 @@ fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infall
 fn trace_if_asked(environment: &Environment) {
     let Some(asked) = environment.whipsnake_log.as_deref() else { return };
     match asked.parse::<tracing::Level>() {
-        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init(),
-        Err(_) => eprintln!("whipsnake: WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace"),
+        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(|| StandardError).init(),
+        Err(_) => notice(format_args!("WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace")),
     }
 }

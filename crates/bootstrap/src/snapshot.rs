@@ -30,7 +30,7 @@ pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
     if let Err(error) = run_hooks(py, "run_after_restore") {
         let fault = traceback::fault(py, &error);
         let report = server.told(py, &fault, Some(&error.into_value(py)));
-        server.waiter.complete(py, server.client.fail_restore(report.into()))?;
+        server.waiter.complete(py, server.client.fail_restore(report.into()))??;
         return Err(Ending::RestoreFailed);
     }
     Ok(())

@@ -330,6 +330,9 @@ fn raw_json<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyStri
     Ok(Some(value.getattr("encoded_json")?.cast_into::<PyString>()?))
 }
 
+/// A module that somebody has imported, whatever the function has put into `sys.modules`.
 fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-    py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
+    // SAFETY: attached; CPython has the dictionary as long as it runs.
+    let modules = unsafe { Borrowed::from_ptr(py, ffi::PyImport_GetModuleDict()) };
+    modules.cast::<PyDict>()?.get_item(name)
 }

@@ -7,6 +7,9 @@ import time
 #: The fields of a W3C trace context that `LambdaContext.w3c` gives out.
 W3C_ALLOWED_FIELDS = ("traceparent", "tracestate", "baggage")
 
+# A function may put something else into `sys.modules`, or empty `sys`.
+_modules = sys.modules
+
 # Where `LambdaContext.log` writes while the function has not imported `logging`. Set by the bootstrap.
 _log_sink = None
 
@@ -89,7 +92,7 @@ class LambdaContext:
 
     def log(self, msg):
         """Writes `msg` to the function's log as it is, without a line end."""
-        logging = sys.modules.get("logging")
+        logging = _modules.get("logging")
         if logging is None:
             sink = _log_sink
         else:
@@ -138,9 +141,8 @@ def _variables():
     data, get = posix.environ, None
     # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself. And not by
     # `getattr` or `type`: a function may have replaced them.
-    modules = sys.modules
-    if "os" in modules:
-        os = modules["os"]
+    if "os" in _modules:
+        os = _modules["os"]
         try:
             environ = os.environ
             get = environ.get

@@ -5,13 +5,16 @@ import sys
 import whipsnake
 from awslambdaric.lambda_runtime_exception import FaultException
 
+# A function may put something else into `sys.modules`, or empty `sys`.
+_modules = sys.modules
+
 
 class Encoder:
     """Writes JSON as the managed runtime does. A subclass with a `default` of its own says what to write for other objects."""
 
     def default(self, obj):
         """What stands for an object that JSON has no form for. A Decimal stands for itself: a number, written as it prints."""
-        decimal = sys.modules.get("decimal")
+        decimal = _modules.get("decimal")
         if decimal is not None and isinstance(obj, decimal.Decimal):
             return obj
         raise TypeError(f"Object of type {type(obj).__name__} is not JSON serializable")
@@ -59,7 +62,7 @@ def _has_default_of_ours(encoder):
 
 
 def _says_that_it_streams(response):
-    http = sys.modules.get("whipsnake.http")
+    http = _modules.get("whipsnake.http")
     return http is not None and isinstance(response, http.StreamingResponse)
 
 

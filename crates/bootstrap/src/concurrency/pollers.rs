@@ -9,7 +9,6 @@ use crate::interpreter::USER_AGENT;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
 use crate::signals::Waiter;
-use crate::standard_streams;
 use crate::traceback::Failure;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
@@ -31,7 +30,6 @@ pub fn serve(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
-    standard_streams::share(py)?;
     // Those that have been started serve already while the others are started.
     let _idle = server.waiter.idle();
     let make_waiter = || Waiter::without_signals(py);
@@ -48,10 +46,6 @@ pub fn serve_on_loop(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
-    // Tasks print one at a time. The threads of `asyncio.to_thread` do not, and without the GIL they would cut up each other's lines.
-    if cfg!(Py_GIL_DISABLED) {
-        standard_streams::share(py)?;
-    }
     let _idle = server.waiter.idle();
     let tasks = py.import("whipsnake._tasks")?;
     let event_loop = server.waiter.event_loop.opened(py)?;

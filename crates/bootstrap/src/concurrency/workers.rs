@@ -10,6 +10,7 @@ use super::scoreboard::{Doing, Line, Scoreboard};
 use crate::environment::Environment;
 use crate::interpreter::USER_AGENT;
 use crate::invoke::Server;
+use crate::notices;
 use crate::shutdown::Ending;
 use crate::signals::{SignalMask, die_of};
 use crate::standard_streams;
@@ -442,15 +443,13 @@ fn kill(child: i32, signal: i32) {
     unsafe { libc::kill(child, signal) };
 }
 
-/// Says something on standard error, where somebody reads that: the supervisor waits for no reader.
+/// Writes a line to standard error if somebody reads it: the supervisor waits for no reader.
 fn notice(text: &str) {
     let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
     // SAFETY: asks the kernel about one descriptor, and writes to the stack.
     let is_ready = unsafe { libc::poll(&raw mut stderr, 1, 0) } > 0 && stderr.revents & libc::POLLOUT != 0;
     if is_ready {
-        // In one piece: others may be saying something, too.
-        let line = format!("whipsnake: {text}\n");
-        let _ = io::stderr().write_all(line.as_bytes());
+        notices::notice(text);
     }
 }
 
