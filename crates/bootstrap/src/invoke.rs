@@ -131,7 +131,7 @@ impl Server {
     }
 
     /// What an exception that came out of Python means: what was kept, or itself.
-    fn ended_by(&self, error: PyErr) -> Ending {
+    pub fn ended_by(&self, error: PyErr) -> Ending {
         let kept = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.unwrap_or(Ending::Raised(error))
     }
@@ -160,12 +160,18 @@ impl Server {
         }
     }
 
-    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
-        let mut invocation = match &self.place {
+    /// Waits for the next invocation.
+    pub fn next(&self, py: Python<'_>) -> Result<Invocation, Ending> {
+        Ok(match &self.place {
             None => self.waiter.wait(py, self.client.next())??,
             Some(place) => self.waiter.wait(py, place.next(&self.client))??,
-        };
-        self.begin(py, &invocation);
+        })
+    }
+
+    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
+        let mut invocation =
+            if compat::is_imported(self.modules.bind(py)) { compat::next(py, self)? } else { self.next(py)? };
+        self.begin(py, &invocation)?;
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
@@ -173,7 +179,7 @@ impl Server {
         let mut objects = Objects::default();
         let answer = self.invoke(py, handler, &mut invocation, &mut objects);
         // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
-        if compat::is_imported(self.modules.bind(py)) {
+        if compat::is_imported(self.modules.bind(py)) || (answer.is_err() && compat::is_sink_replaced(py)) {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
         }
         self.answer(py, &invocation.ticket, answer)?;
@@ -195,13 +201,17 @@ impl Server {
     }
 
     /// Makes the invocation the current one, for the log and for tracing.
-    fn begin(&self, py: Python<'_>, invocation: &Invocation) {
+    fn begin(&self, py: Python<'_>, invocation: &Invocation) -> Result<(), Ending> {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
         if self.place.as_ref().is_some_and(|place| place.begin(py, invocation)) {
-            return;
+            return Ok(());
         }
         self.log.get().begin(invocation);
+        if compat::is_imported(self.modules.bind(py)) && compat::begin(py, invocation)? {
+            return Ok(());
+        }
         context::trace(py, invocation.trace_id.as_deref());
+        Ok(())
     }
 
     fn invoke<'py>(
@@ -313,10 +323,10 @@ impl Server {
 
     /// Tells of a failed init phase, after which Lambda expects the process to end.
     fn fail_init(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> Ending {
-        self.log.get().fault(py, fault, exception);
-        let reported = if compat::is_imported(self.modules.bind(py)) {
-            compat::fail_init(py, fault, exception).map_err(|error| self.ended_by(error))
+        let reported = if compat::is_imported(self.modules.bind(py)) || compat::is_sink_replaced(py) {
+            compat::fail_init(py, self, fault, exception).map_err(|error| self.ended_by(error))
         } else {
+            self.log.get().fault(py, fault, exception);
             self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
         };
         reported.err().unwrap_or(Ending::InitFailed)
