@@ -146,7 +146,7 @@ _ENCODED_VARIABLES = [name.encode() for name in _VARIABLES]
 _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 # What the variables were when they were looked at last: nearly always what they are.
-_known: "tuple[list[bytes | None], list[str | None]]" = ([], [])
+_known = ([], [])
 
 
 def _variables():
@@ -181,7 +181,7 @@ def _variables():
 class _Slotted:
     """A class whose text lists its slots."""
 
-    __slots__: "list[str] | tuple[str, ...]" = ()
+    __slots__ = ()
 
     def __repr__(self):
         slots = ",".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
@@ -190,8 +190,6 @@ class _Slotted:
 
 class CognitoIdentity(_Slotted):
     __slots__ = ["cognito_identity_id", "cognito_identity_pool_id"]
-    cognito_identity_id: object
-    cognito_identity_pool_id: object
 
 
 class Client(_Slotted):
