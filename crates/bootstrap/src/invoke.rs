@@ -1,5 +1,6 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
+use crate::caller::{self, Caller};
 use crate::compat;
 use crate::concurrency::Place;
 use crate::context::{self, Contexts};
@@ -116,13 +117,16 @@ impl Server {
     }
 
     /// Serves one invocation after the other until something ends the process.
-    pub fn serve(&self, py: Python<'_>, handler: &Handler) -> Ending {
-        loop {
-            if let Err(ending) = self.serve_one(py, handler) {
-                self.close(py);
+    pub fn serve(self: &Arc<Self>, py: Python<'_>, handler: &Handler) -> Ending {
+        let (server, handler) = (Arc::clone(self), handler.clone_ref(py));
+        let serve = move |py: Python<'_>| loop {
+            if let Err(ending) = server.serve_one(py, &handler) {
                 return ending;
             }
-        }
+        };
+        let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
+        self.close(py);
+        ending
     }
 
     /// Keeps what ends the process, until [`Self::ended_by`].

@@ -11,6 +11,7 @@
 
 mod archive;
 mod arenas;
+mod caller;
 mod compat;
 mod compiling;
 mod concurrency;

@@ -1,6 +1,7 @@
 //! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
 //! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
 
+use crate::caller::{self, Caller};
 use crate::compat;
 use crate::environment::Environment;
 use crate::event_loop::EventLoop;
@@ -121,23 +122,32 @@ fn body(
     PyCFunction::new_closure(py, None, None, move |arguments, _| {
         let py = arguments.py();
         compat::serve_in_this_thread(&server);
-        let ending = loop {
-            match server.serve_one(py, &handler) {
-                Ok(()) => {}
-                Err(Ending::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
-                    if let Some(ticket) = turn.take_ticket()
-                        && let Err(ending) = server.answer(py, &ticket, Err(exited(py, &error)))
-                    {
-                        break ending;
-                    }
-                }
-                Err(ending) => break ending,
-            }
+        let serve = {
+            let (server, turn, handler) = (Arc::clone(&server), Arc::clone(&turn), handler.clone_ref(py));
+            move |py: Python<'_>| serve_all(py, &server, &turn, &handler)
         };
+        let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
         server.close(py);
         // Nobody listens when the process ends anyway.
         let _ = ended.send(ending);
     })
+}
+
+/// Serves one invocation after the other.
+fn serve_all(py: Python<'_>, server: &Server, turn: &Turn, handler: &Handler) -> Ending {
+    loop {
+        match server.serve_one(py, handler) {
+            Ok(()) => {}
+            Err(Ending::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
+                if let Some(ticket) = turn.take_ticket()
+                    && let Err(ending) = server.answer(py, &ticket, Err(exited(py, &error)))
+                {
+                    return ending;
+                }
+            }
+            Err(ending) => return ending,
+        }
+    }
 }
 
 /// What a thread serves.
