@@ -5,6 +5,7 @@ use crate::Fault;
 use crate::Response;
 use crate::connection::{Broken, Connection};
 use crate::error::{Call, Error, Kind};
+use crate::fault::cropped_type;
 use crate::invocation::{Invocation, Ticket};
 use crate::streaming::{self, StreamedResponse};
 use bytes::Bytes;
@@ -72,11 +73,6 @@ impl Client {
     /// # Errors
     /// Where the request cannot be written as HTTP.
     pub async fn stream(&self, ticket: &Ticket, content_type: &str) -> Result<StreamedResponse, Error> {
-        // Of a body that is made as it goes nothing can be sent again, so a connection that Lambda has hung up must be noticed
-        // before: once the connection's own task has had a turn, it has.
-        for _ in 0..2 {
-            tokio::task::yield_now().await;
-        }
         let (sender, body) = lambda_runtime::streaming::channel();
         let request = self
             .answer(ticket, "response")
@@ -110,8 +106,9 @@ impl Client {
     /// # Errors
     /// When Lambda did not take the report.
     pub async fn fail_init(&self, report: Bytes, error_type: &str) -> Result<(), Error> {
-        let request =
-            self.request(Request::post(format!("{VERSION}/init/error"))).header(ERROR_TYPE, header_value(error_type));
+        let request = self
+            .request(Request::post(format!("{VERSION}/init/error")))
+            .header(ERROR_TYPE, header_value(cropped_type(error_type)));
         self.post(Call::FailInit, request, report).await
     }
 

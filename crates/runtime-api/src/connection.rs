@@ -75,7 +75,14 @@ impl Connection {
             let idle = self.idle().take();
             let was_idle = idle.is_some();
             let mut sender = match idle {
-                Some(sender) => sender,
+                Some(sender) => {
+                    // Lambda may have hung up meanwhile. The connection's own task notices that when it has had a turn, and then the
+                    // request costs a connection and not its one retry.
+                    for _ in 0..2 {
+                        tokio::task::yield_now().await;
+                    }
+                    sender
+                }
                 None => self.connect().await?,
             };
             if let Err(closed) = sender.ready().await {

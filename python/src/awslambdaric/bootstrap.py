@@ -120,7 +120,9 @@ def _post_failure(lambda_runtime_client, error, invoke_id, log_sink, invocation_
 def _post_init_failure(lambda_runtime_client, error, known, log_sink):
     """Logs and reports a failed init phase, where somebody has replaced one of the names on this way. `known` is what `make_error`
     is given otherwise."""
-    if isinstance(error, FaultException) or not any(map(_is_replaced, ("build_fault_result", "extract_traceback", "traceback"))):
+    if isinstance(error, FaultException) or not any(
+        map(_is_replaced, ("build_fault_result", "extract_traceback", "traceback"))
+    ):
         error_result = make_error(*known)
     else:
         error_result = build_fault_result((type(error), error, error.__traceback__), None)
@@ -354,9 +356,7 @@ def _is_replaced(name):
 def _is_reporting_replaced():
     """Whether somebody has replaced a name that the original looks up when it logs and reports a failure."""
     return (
-        any(map(_is_replaced, _REPORTING))
-        or _logging.is_sink_replaced()
-        or _lambda_runtime_marshaller._is_to_json_replaced()
+        any(map(_is_replaced, _REPORTING)) or _logging.is_sink_replaced() or _lambda_runtime_marshaller._is_to_json_replaced()
     )
 
 

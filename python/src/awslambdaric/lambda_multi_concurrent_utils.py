@@ -33,11 +33,13 @@ class MultiConcurrentRunner:
     @classmethod
     def _emit_worker_pool_event(cls, max_concurrency):
         sink = bootstrap.init_logging()
-        logging.getLogger().debug({
-            "event": WORKER_POOL_INITIALIZING_EVENT,
-            "workerCount": max_concurrency,
-            "executionEnvironmentMaxConcurrency": max_concurrency,
-        })
+        logging.getLogger().debug(
+            {
+                "event": WORKER_POOL_INITIALIZING_EVENT,
+                "workerCount": max_concurrency,
+                "executionEnvironmentMaxConcurrency": max_concurrency,
+            }
+        )
         logging.getLogger().handlers.clear()
         sink.__exit__(None, None, None)
 

@@ -41,9 +41,7 @@ def set_up(module, formatter, level, sink):
     handler = LambdaLoggerHandlerWithFrameType(sink) if formatter or level else LambdaLoggerHandler(sink)
     handler.setFormatter(
         formatter
-        or module.Formatter(
-            "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
-        )
+        or module.Formatter("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S")
     )
     handler.addFilter(LambdaLoggerFilter())
     root = module.getLogger()

@@ -34,9 +34,7 @@ def modules(managed: Runtime, play_both: PlayBoth) -> list[str]:  # noqa: ARG001
     return found
 
 
-def test_every_module_and_every_name_of_the_managed_runtime_can_be_imported(
-    modules: list[str], play_both: PlayBoth
-) -> None:
+def test_every_module_and_every_name_of_the_managed_runtime_can_be_imported(modules: list[str], play_both: PlayBoth) -> None:
     assert len(modules) >= 14
     pair = play_both(LISTS, events=modules)
     differences = {}

@@ -327,7 +327,9 @@ CASES = [
         shows={"init/error": {"error-type": "ValueError", "body": lambda body: '"more": 3' in body}},
         free={"stdout": "the managed runtime logs a warning first"},
     ),
-    Case(name="the hooks' runner", files=HOOKS, environment=SNAP_START, events=[1], shows={"stdout": "replaced\nbefore\nafter\n"}),
+    Case(
+        name="the hooks' runner", files=HOOKS, environment=SNAP_START, events=[1], shows={"stdout": "replaced\nbefore\nafter\n"}
+    ),
     Case(
         name="what is done around a snapshot",
         files=ON_INIT_COMPLETE,
