@@ -1,13 +1,13 @@
-"""The managed runtime's connection to Lambda, through which `awslambdaric.lambda_runtime_client` asks for events and responds."""
+"""The managed runtime's connection to Lambda. `awslambdaric.lambda_runtime_client` asks for events and responds through it."""
 
 import whipsnake as _whipsnake
 
 
-def initialize_client(user_agent):  # noqa: ARG001
+def initialize_client(user_agent):
     """The process has a connection already, and keeps its user agent."""
 
 
-def next():
+def next():  # noqa: A001
     """Waits for the next invocation: its payload, and its headers by their names."""
     return _whipsnake.running().next()
 

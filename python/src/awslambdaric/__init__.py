@@ -1,8 +1,8 @@
 """The names of the managed runtime's package `awslambdaric`, on top of whipsnake.
 
-Each name of the original can be imported. Only the context is made for every function; the other modules are imported when somebody
-looks for them. From then on invocations go through `bootstrap.handle_event_request`, so that the code that runs is the code that a
-tool has put there.
+Each name of the original can be imported. Only the context is made for every function. The other modules are imported when
+somebody looks for them. From then on invocations go through `bootstrap.handle_event_request`, so that a tool's replacement of a
+name is the code that runs.
 """
 
 __version__ = "4.2.2"

@@ -1,7 +1,7 @@
 """The managed runtime's loop, for the tools that replace parts of it.
 
-The bootstrap calls `handle_event_request` here once somebody has imported these names. Each name that the original looks up when it is
-called is looked up here as well. What nobody has replaced ends in the code that serves all other functions.
+The bootstrap calls `handle_event_request` here once somebody has imported these names. Each name that the original looks up
+when it is called is looked up here as well. A name that nobody has replaced ends in the code that serves all other functions.
 """
 
 import importlib as importlib
@@ -18,20 +18,20 @@ from awslambdaric import lambda_runtime_marshaller as _lambda_runtime_marshaller
 from awslambdaric.lambda_context import _LambdaContext as LambdaContext
 from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 from awslambdaric.lambda_runtime_exception import FaultException
-from awslambdaric.lambda_runtime_log_utils import _DATETIME_FORMAT
-from awslambdaric.lambda_runtime_log_utils import _DEFAULT_FRAME_TYPE as _DEFAULT_FRAME_TYPE
-from awslambdaric.lambda_runtime_log_utils import _JSON_FRAME_TYPES, _TEXT_FRAME_TYPES, JsonFormatter, LogFormat
-from awslambdaric.lambda_runtime_log_utils import _format_log_level as _format_log_level
-from awslambdaric.lambda_runtime_log_utils import _get_log_level_from_env_var
+from awslambdaric.lambda_runtime_log_utils import _DATETIME_FORMAT, JsonFormatter, LogFormat, _get_log_level_from_env_var
 from awslambdaric.lambda_runtime_marshaller import to_json
 from whipsnake import _logging
+from whipsnake._logging import _DEFAULT_FRAME_TYPE as _DEFAULT_FRAME_TYPE
 from whipsnake._logging import (
+    _JSON_FRAME_TYPES,
+    _TEXT_FRAME_TYPES,
     FramedTelemetryLogSink,
     StandardLogSink,
 )
 from whipsnake._logging import LambdaLoggerFilter as LambdaLoggerFilter
 from whipsnake._logging import LambdaLoggerHandler as LambdaLoggerHandler
 from whipsnake._logging import LambdaLoggerHandlerWithFrameType as LambdaLoggerHandlerWithFrameType
+from whipsnake._logging import _format_log_level as _format_log_level
 
 ERROR_LOG_LINE_TERMINATE = "\r"
 ERROR_LOG_IDENT = "\u00a0"
@@ -104,11 +104,11 @@ def _post_failure(lambda_runtime_client, error, invoke_id, log_sink, invocation_
     """Logs and reports the failure of an invocation."""
     if _is_reporting_replaced():
         if isinstance(error, FaultException):
-            xray_fault = make_xray_fault("LambdaValidationError", error.msg, os.getcwd(), [])
+            xray_fault = make_xray_fault("LambdaValidationError", error.msg, os.getcwd(), [])  # noqa: PTH109
             error_result = make_error(error.msg, error.exception_type, error.trace, invoke_id)
         else:
             frames = _frames(error.__traceback__)
-            xray_fault = make_xray_fault(type(error).__name__, str(error), os.getcwd(), frames)
+            xray_fault = make_xray_fault(type(error).__name__, str(error), os.getcwd(), frames)  # noqa: PTH109
             error_result = make_error(str(error), type(error).__name__, traceback.format_list(frames), invoke_id)
         log_error(error_result, log_sink)
         report, xray_cause = to_json(error_result), to_json(xray_fault)
@@ -118,11 +118,9 @@ def _post_failure(lambda_runtime_client, error, invoke_id, log_sink, invocation_
 
 
 def _post_init_failure(lambda_runtime_client, error, known, log_sink):
-    """Logs and reports a failed init phase, where somebody has replaced one of the names on this way. `known` is what `make_error`
-    is given otherwise."""
-    if isinstance(error, FaultException) or not any(
-        map(_is_replaced, ("build_fault_result", "extract_traceback", "traceback"))
-    ):
+    """Logs and reports a failed init phase, where somebody has replaced a name on the way. `known` is for `make_error`."""
+    reads_stack = any(map(_is_replaced, ("build_fault_result", "extract_traceback", "traceback")))
+    if isinstance(error, FaultException) or not reads_stack:
         error_result = make_error(*known)
     else:
         error_result = build_fault_result((type(error), error, error.__traceback__), None)

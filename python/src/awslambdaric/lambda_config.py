@@ -4,7 +4,7 @@ import os
 
 
 class LambdaConfigProvider:
-    SUPPORTED_THREADPOLLING_ENVS = {  # noqa: RUF012
+    SUPPORTED_THREADPOLLING_ENVS = {
         "AWS_Lambda_python3.12",
         "AWS_Lambda_python3.13",
         "AWS_Lambda_python3.14",

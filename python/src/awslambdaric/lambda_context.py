@@ -146,7 +146,7 @@ _ENCODED_VARIABLES = [name.encode() for name in _VARIABLES]
 _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 # What the variables were when they were looked at last: nearly always what they are.
-_known = ([], [])
+_known = ([], [])  # type: tuple[list[bytes | None], list[str | None]]
 
 
 def _variables():
@@ -181,7 +181,7 @@ def _variables():
 class _Slotted:
     """A class whose text lists its slots."""
 
-    __slots__ = ()
+    __slots__ = ()  # type: tuple[str, ...] | list[str]
 
     def __repr__(self):
         slots = ",".join(f"{name}={getattr(self, name)}" for name in self.__slots__)

@@ -1,4 +1,4 @@
-"""The managed runtime's worker processes. Whipsnake has its own: see `AWS_LAMBDA_MAX_CONCURRENCY` in docs/guides/concurrency.md."""
+"""The managed runtime's worker processes. Whipsnake has its own: see docs/guides/concurrency.md."""
 
 import logging
 import multiprocessing

@@ -74,8 +74,8 @@ class BaseLambdaRuntimeClient:
         connection.request(http_method, endpoint, body, headers=headers or {})
         response = connection.getresponse()
         response_body = response.read()
-        if response.code != expected_http_code:
-            raise LambdaRuntimeClientError(endpoint, response.code, response_body)
+        if response.status != expected_http_code:
+            raise LambdaRuntimeClientError(endpoint, response.status, response_body)
 
     def post_init_error(self, error_response_data, error_type_override=None):
         """Reports a failed init phase. `error_response_data` is a dict."""

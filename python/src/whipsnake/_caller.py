@@ -1,7 +1,7 @@
-"""The frames that a function finds behind its own: its import is called by `_get_handler`, its handler by `handle_event_request`.
+"""The callers of a function: `_get_handler` imports its module, `handle_event_request` calls its handler.
 
-Code of functions asks for its caller (`inspect.stack()[1]`, `warnings.warn(stacklevel=2)`), and on the managed runtime there is one.
-This is no module that anybody imports: the bootstrap runs the code by itself (crates/bootstrap/src/caller.rs).
+A function can ask for its caller (`inspect.stack()[1]`, `warnings.warn(stacklevel=2)`), and the managed runtime has one. Nobody
+imports this module: the bootstrap runs its code (crates/bootstrap/src/caller.rs).
 """
 
 __name__ = "awslambdaric.bootstrap"

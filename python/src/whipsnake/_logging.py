@@ -1,12 +1,17 @@
 """The Lambda handler on the root logger. Imported when the function has imported `logging`, and not before.
 
-The classes are the managed runtime's: they say that they are of `awslambdaric.bootstrap`, which hands them out. That module itself is
-not imported for them, because it makes invocations take a longer way.
+The classes stand in for the managed runtime's. Their `__module__` is `awslambdaric.bootstrap`, which has them as attributes.
+That module is not imported for them, because invocations take a longer way once it is.
 """
 
 import logging
 import sys
 import time
+
+# What type checkers take for true, without the import of typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What tells Lambda a record's level and format, on the descriptor for framed records. Four bytes, big-endian.
 _LEVEL_BITS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
@@ -17,8 +22,8 @@ _DEFAULT_FRAME_TYPE = _TEXT_FRAME_TYPES[0]
 _NAMES = "awslambdaric.bootstrap"
 
 # The bootstrap's log, and the sink for it that handlers are given.
-_log = None
-_sink = None
+_log: "Any" = None
+_sink: "Any" = None
 
 
 def install(module, log, json_format, milliseconds, level):
@@ -167,7 +172,7 @@ class FramedTelemetryLogSink:
 
     def __enter__(self):
         if self._log is None:
-            self.file = open(self.fd, "wb", 0)  # noqa: SIM115
+            self.file = open(self.fd, "wb", 0)  # noqa: PTH123
         return self
 
     def __exit__(self, exc_type, exc_value, exc_tb):

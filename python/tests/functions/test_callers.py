@@ -21,7 +21,7 @@ STACK = {
 @pytest.mark.parametrize("kind", ["threads", "processes", "isolated"])
 def test_with_several_at_once_each_worker_has_callers(play: PlayFunction, kind: str) -> None:
     environment = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": kind}
-    run = play(STACK, events=[{}, {}], environment=environment)
+    run = play(STACK, events=[{}, {}], environment=environment, end="SIGTERM", end_after_answers=True, end_after_ms=100)
     for request_id in ("rid-1", "rid-2"):
         assert run.answers[request_id].json()[:3] == ["handler", "handle_event_request", "run"]
 

@@ -352,8 +352,8 @@ SECTION = Section(
         ),
         Behaviour(
             "H24",
-            "The handler is called by a Python function, `handle_event_request`, and its module is imported by `_get_handler`; a "
-            "report has neither.",
+            "The handler is called by a Python function, `handle_event_request`, and its module is imported by `_get_handler`; "
+            "a report has neither.",
             [
                 Case(
                     name="callers",

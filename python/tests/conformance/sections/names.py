@@ -361,7 +361,8 @@ SECTION = Section(
                         "bootstrap.replace_line_indentation('  a b', ' ', '-')",
                         "bootstrap.parse_json_header('[1]', 'Client Context')",
                         "bootstrap.parse_json_header('[', 'Client Context')",
-                        "[bootstrap._AWS_LAMBDA_LOG_FORMAT, bootstrap._AWS_LAMBDA_LOG_LEVEL, bootstrap._ERROR_FRAME_TYPE.hex()]",
+                        "[bootstrap._AWS_LAMBDA_LOG_FORMAT, bootstrap._AWS_LAMBDA_LOG_LEVEL]",
+                        "bootstrap._ERROR_FRAME_TYPE.hex()",
                         "[bootstrap.ERROR_LOG_IDENT, bootstrap.ERROR_LOG_LINE_TERMINATE, bootstrap.INIT_TYPE_SNAP_START]",
                         "[type(bootstrap.create_log_sink()).__name__, sorted(bootstrap.PREVIEW_RUNTIME_ENVS)]",
                         "bootstrap.Unbuffered(__import__('io').StringIO()).write('x')",
@@ -383,7 +384,8 @@ SECTION = Section(
                         "'DEFAULT_RETRY_MAX_ATTEMPTS', 'DEFAULT_RETRY_INITIAL_DELAY', 'DEFAULT_RETRY_BACKOFF_FACTOR')]",
                         "awslambdaric.lambda_runtime_client._user_agent()",
                         "awslambdaric.lambda_context.make_obj_from_dict(awslambdaric.lambda_context.Client, None)",
-                        "str(awslambdaric.lambda_context.make_obj_from_dict(awslambdaric.lambda_context.Client, {'app_title': 1}))",
+                        "str(awslambdaric.lambda_context.make_obj_from_dict("
+                        "awslambdaric.lambda_context.Client, {'app_title': 1}))",
                         "[name.__name__ for name in (awslambdaric.lambda_context.os, awslambdaric.lambda_context.logging)]",
                         "__import__('awslambdaric.lambda_multi_concurrent_utils') and "
                         "awslambdaric.lambda_multi_concurrent_utils.WORKER_POOL_INITIALIZING_EVENT",
@@ -446,7 +448,8 @@ SECTION = Section(
                                     found = [handler, handler.formatter, *handler.filters, handler.log_sink]
                                     from awslambdaric import bootstrap, lambda_runtime_log_utils
                                     known = [*vars(bootstrap).values()]
-                                    return [*map(classes, found), [any(type(value) is each for each in known) for value in found]]
+                                    is_known = [any(type(value) is each for each in known) for value in found]
+                                    return [*map(classes, found), is_known]
                             """
                         },
                         environment=environment,

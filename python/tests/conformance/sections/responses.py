@@ -202,8 +202,8 @@ SECTION = Section(
         ),
         Behaviour(
             "R14",
-            "Subclasses of Python's basic types are written as these, however they print themselves; so are their enumerations. Of "
-            "numbers it is what `int()` and `float()` make of them.",
+            "Subclasses of Python's basic types are written as these, however they print themselves. So are enumerations. "
+            "Of numbers it is what `int()` and `float()` make of them.",
             [
                 encoded("subclasses", values.SUBCLASSES, "5"),
                 encoded("enumerations", values.ENUMERATIONS, '[1, "red"]'),

@@ -155,7 +155,7 @@ NAMED_TUPLES = [
 ]
 NO_DICTS = ["AsDict(1)", "AsDict(None)", "AsDict([1])"]
 RAISING = ["AsDictRaises()", "[AsDictRaises()]"]
-NOT_CONVERTED = ["as_int('x')(1)", "as_int(None)(1)", "{as_int('x')(1): 1}", "as_float('x')(1)", "[as_float(1)(1), as_float(2)(1), as_float(None)(1)]"]
+NOT_CONVERTED = ["as_int('x')(1)", "as_int(None)(1)", "{as_int('x')(1): 1}", "as_float('x')(1)", "[1, as_float(None)(1)]"]
 INNER_BYTES = ["{'a': b'x\\xc3\\xa9'}", "[b'']", "[b'abc', MyBytes(b'd')]", "{b'key': 1}", "(b'\"',)"]
 SUBCLASSES = [
     "MyInt(5)", "MyFloat(1.5)", "MyStr('s')", "MyList([1])", "MyDict(a=1)", "MyTuple((1, 2))",
