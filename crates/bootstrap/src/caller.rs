@@ -63,8 +63,7 @@ fn names(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
         // SAFETY: attached, with bytes that are marshalled code of this very version of CPython, and their length. Both calls give a
         // new reference, or null with an exception set.
         unsafe {
-            let code =
-                ffi::PyMarshal_ReadObjectFromString(code.as_ptr().cast::<c_char>(), code.len() as ffi::Py_ssize_t);
+            let code = ffi::PyMarshal_ReadObjectFromString(code.as_ptr().cast::<c_char>(), code.len().cast_signed());
             let code = Bound::from_owned_ptr_or_err(py, code)?;
             let result = ffi::PyEval_EvalCode(code.as_ptr(), names.as_ptr(), names.as_ptr());
             drop(Bound::from_owned_ptr_or_err(py, result)?);

@@ -422,9 +422,12 @@ fn fault_exception(py: Python<'_>, fault: &Fault, cause: Option<PyErr>) -> PyErr
         "Runtime.MalformedHandlerName" | "Runtime.BuiltInModuleConflict" | "Runtime.ImportModuleError"
     );
     let trace = (!fault.stack_trace.is_empty()).then_some(&fault.stack_trace);
-    let made = class.and_then(|class| match has_trace || trace.is_some() {
-        true => class.call1((&fault.error_type, &fault.message, trace)),
-        false => class.call1((&fault.error_type, &fault.message)),
+    let made = class.and_then(|class| {
+        if has_trace || trace.is_some() {
+            class.call1((&fault.error_type, &fault.message, trace))
+        } else {
+            class.call1((&fault.error_type, &fault.message))
+        }
     });
     match made {
         Ok(exception) => {

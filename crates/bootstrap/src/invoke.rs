@@ -260,7 +260,7 @@ impl Server {
     /// socket. What fails on the way goes out behind the body.
     pub fn stream(&self, py: Python<'_>, ticket: &Ticket, mut stream: Stream) -> Result<(), Ending> {
         standard_streams::flush(py);
-        let mut response = self.waiter.complete(py, self.client.stream(ticket, &stream.content_type))?;
+        let mut response = self.client.stream(ticket, &stream.content_type)?;
         let failure = loop {
             match stream.next(py) {
                 Ok(Some(chunk)) => match self.waiter.wait_if_needed(py, response.send(chunk.into())) {

@@ -72,7 +72,7 @@ impl Client {
     ///
     /// # Errors
     /// Where the request cannot be written as HTTP.
-    pub async fn stream(&self, ticket: &Ticket, content_type: &str) -> Result<StreamedResponse, Error> {
+    pub fn stream(&self, ticket: &Ticket, content_type: &str) -> Result<StreamedResponse, Error> {
         let (sender, body) = lambda_runtime::streaming::channel();
         let request = self
             .answer(ticket, "response")
