@@ -26,7 +26,6 @@ pub fn call<T: Send + 'static>(
     caller: Caller,
     body: impl FnOnce(Python<'_>) -> T + Send + 'static,
 ) -> PyResult<T> {
-    let names = names(py)?;
     let outcome = Arc::new(Mutex::new(None));
     let (result, body) = (Arc::clone(&outcome), Mutex::new(Some(body)));
     let function = PyCFunction::new_closure(py, None, None, move |arguments, _| {
@@ -36,18 +35,36 @@ pub fn call<T: Send + 'static>(
             *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         }
     })?;
-    let get = |name| names.get_item(name)?.ok_or_else(|| PyRuntimeError::new_err("a name of _caller.py is missing"));
-    let frame = match caller {
-        Caller::GetHandler => get(intern!(py, "_get_handler"))?,
-        Caller::HandleEventRequest => get(intern!(py, "handle_event_request"))?,
-    };
-    let called = get(intern!(py, "run"))?.call1((frame, function));
+    let called = run(py, caller, &function);
     let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (outcome, called) {
         (Some(value), _) => Ok(value),
         (None, Err(error)) => Err(error),
         (None, Ok(_)) => Err(PyRuntimeError::new_err("nothing was called")),
     }
+}
+
+/// A function that calls `body` below the frames of `caller`.
+pub fn framed<'py>(
+    py: Python<'py>,
+    caller: Caller,
+    body: Bound<'py, PyCFunction>,
+) -> PyResult<Bound<'py, PyCFunction>> {
+    let body = body.unbind();
+    PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        let py = arguments.py();
+        run(py, caller, body.bind(py))
+    })
+}
+
+fn run(py: Python<'_>, caller: Caller, body: &Bound<'_, PyCFunction>) -> PyResult<()> {
+    let names = names(py)?;
+    let get = |name| names.get_item(name)?.ok_or_else(|| PyRuntimeError::new_err("a name of _caller.py is missing"));
+    let frame = match caller {
+        Caller::GetHandler => get(intern!(py, "_get_handler"))?,
+        Caller::HandleEventRequest => get(intern!(py, "handle_event_request"))?,
+    };
+    get(intern!(py, "run"))?.call1((frame, body)).map(drop)
 }
 
 /// What the code of _caller.py has made. Run here, because an import costs five times as much.

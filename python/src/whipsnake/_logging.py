@@ -21,6 +21,9 @@ _DEFAULT_FRAME_TYPE = _TEXT_FRAME_TYPES[0]
 
 _NAMES = "awslambdaric.bootstrap"
 
+# By a name of our own: a function may take `sys` apart.
+_modules = sys.modules
+
 # The bootstrap's log, and the sink for it that handlers are given.
 _log: "Any" = None
 _sink: "Any" = None
@@ -78,7 +81,7 @@ def is_sink_replaced():
 
 def _named(name):
     """What a name of `awslambdaric.bootstrap` means: somebody may have replaced it."""
-    names = sys.modules.get(_NAMES)
+    names = _modules.get(_NAMES)
     return globals()[name] if names is None else getattr(names, name, globals().get(name))
 
 
@@ -129,7 +132,7 @@ class LambdaLoggerFilter(logging.Filter):
     __module__ = _NAMES
 
     def filter(self, record):
-        names = sys.modules.get(_NAMES)
+        names = _modules.get(_NAMES)
         if names is None:
             record.aws_request_id, record.tenant_id = _log.request_id, _log.tenant_id
         else:

@@ -86,7 +86,8 @@ impl Pollers {
             let poller = server.beside(py, Place::Thread(Arc::clone(&turn)), client, make_waiter()?);
             servers.push(Arc::clone(&poller));
             let options = PyDict::new(py);
-            options.set_item("target", body(py, poller, turn, handler.clone_ref(py), ended.clone())?)?;
+            let body = body(py, poller, turn, handler.clone_ref(py), ended.clone())?;
+            options.set_item("target", caller::framed(py, Caller::HandleEventRequest, body)?)?;
             options.set_item("name", format!("invocations-{position}"))?;
             threading.call_method("Thread", (), Some(&options))?.call_method0("start")?;
         }
@@ -122,32 +123,23 @@ fn body(
     PyCFunction::new_closure(py, None, None, move |arguments, _| {
         let py = arguments.py();
         compat::serve_in_this_thread(&server);
-        let serve = {
-            let (server, turn, handler) = (Arc::clone(&server), Arc::clone(&turn), handler.clone_ref(py));
-            move |py: Python<'_>| serve_all(py, &server, &turn, &handler)
+        let ending = loop {
+            match server.serve_one(py, &handler) {
+                Ok(()) => {}
+                Err(Ending::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
+                    if let Some(ticket) = turn.take_ticket()
+                        && let Err(ending) = server.answer(py, &ticket, Err(exited(py, &error)))
+                    {
+                        break ending;
+                    }
+                }
+                Err(ending) => break ending,
+            }
         };
-        let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
         server.close(py);
         // Nobody listens when the process ends anyway.
         let _ = ended.send(ending);
     })
-}
-
-/// Serves one invocation after the other.
-fn serve_all(py: Python<'_>, server: &Server, turn: &Turn, handler: &Handler) -> Ending {
-    loop {
-        match server.serve_one(py, handler) {
-            Ok(()) => {}
-            Err(Ending::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
-                if let Some(ticket) = turn.take_ticket()
-                    && let Err(ending) = server.answer(py, &ticket, Err(exited(py, &error)))
-                {
-                    return ending;
-                }
-            }
-            Err(ending) => return ending,
-        }
-    }
 }
 
 /// What a thread serves.
