@@ -40,7 +40,7 @@ pub fn call<T: Send + 'static>(
     match (outcome, called) {
         (Some(value), _) => Ok(value),
         (None, Err(error)) => Err(error),
-        (None, Ok(_)) => Err(PyRuntimeError::new_err("nothing was called")),
+        (None, Ok(())) => Err(PyRuntimeError::new_err("nothing was called")),
     }
 }
 

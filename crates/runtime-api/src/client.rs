@@ -3,7 +3,7 @@
 #[cfg(doc)]
 use crate::Fault;
 use crate::Response;
-use crate::connection::{Broken, Connection};
+use crate::connection::{Broken, Connection, notice_what_has_come};
 use crate::error::{Call, Error, Kind};
 use crate::fault::cropped_type;
 use crate::invocation::{Invocation, Ticket};
@@ -83,6 +83,9 @@ impl Client {
             .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
         let connection = Arc::clone(&self.connection);
         let answer = Box::pin(async move {
+            // Of a body that is made as it goes nothing can be sent again, so that a connection that Lambda has hung up must be noticed
+            // before.
+            notice_what_has_come().await;
             let (parts, body) = connection.exchange(request).await?;
             Ok((parts, body.unwrap_or_default()))
         });
