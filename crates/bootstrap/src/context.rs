@@ -18,7 +18,7 @@ impl Contexts {
         let py = log.py();
         let module = py.import("awslambdaric.lambda_context")?;
         module.setattr("_log_sink", log)?;
-        Ok(Self(module.getattr("create_lambda_context")?.unbind()))
+        Ok(Self(module.getattr("_create_lambda_context")?.unbind()))
     }
 
     /// The same, for another server.

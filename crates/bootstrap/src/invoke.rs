@@ -1,5 +1,6 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
+use crate::caller::{self, Caller};
 use crate::checkpoint;
 use crate::compat;
 use crate::concurrency::Place;
@@ -153,13 +154,16 @@ impl Server {
     }
 
     /// Serves one invocation after the other until something ends the process.
-    pub fn serve(&self, py: Python<'_>, handler: &Handler) -> Ending {
-        loop {
-            if let Err(ending) = self.serve_one(py, handler) {
-                self.close(py);
+    pub fn serve(self: &Arc<Self>, py: Python<'_>, handler: &Handler) -> Ending {
+        let (server, handler) = (Arc::clone(self), handler.clone_ref(py));
+        let serve = move |py: Python<'_>| loop {
+            if let Err(ending) = server.serve_one(py, &handler) {
                 return ending;
             }
-        }
+        };
+        let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
+        self.close(py);
+        ending
     }
 
     /// Keeps what ends the process, until [`Self::ended_by`].
@@ -168,7 +172,7 @@ impl Server {
     }
 
     /// What an exception that came out of Python means: what was kept, or itself.
-    fn ended_by(&self, error: PyErr) -> Ending {
+    pub fn ended_by(&self, error: PyErr) -> Ending {
         let kept = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.unwrap_or(Ending::Raised(error))
     }
@@ -198,14 +202,20 @@ impl Server {
         }
     }
 
-    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
-        injected::drop_late(py)?;
-        let mut invocation = match &self.place {
+    /// Waits for the next invocation.
+    pub fn next(&self, py: Python<'_>) -> Result<Invocation, Ending> {
+        Ok(match &self.place {
             None => self.waiter.wait(py, self.client.next())??,
             Some(place) => self.waiter.wait(py, place.next(&self.client))??,
-        };
+        })
+    }
+
+    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
         injected::drop_late(py)?;
-        self.begin(py, &invocation);
+        let mut invocation =
+            if compat::is_imported(self.modules.bind(py)) { compat::next(py, self)? } else { self.next(py)? };
+        injected::drop_late(py)?;
+        self.begin(py, &invocation)?;
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
@@ -213,7 +223,7 @@ impl Server {
         let mut objects = Objects::default();
         let answer = self.invoke(py, handler, &mut invocation, &mut objects);
         // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
-        if compat::is_imported(self.modules.bind(py)) {
+        if compat::is_imported(self.modules.bind(py)) || (answer.is_err() && compat::is_sink_replaced(py)) {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
         }
         self.answer(py, &invocation.ticket, answer)?;
@@ -235,13 +245,17 @@ impl Server {
     }
 
     /// Makes the invocation the current one, for the log and for tracing.
-    fn begin(&self, py: Python<'_>, invocation: &Invocation) {
+    fn begin(&self, py: Python<'_>, invocation: &Invocation) -> Result<(), Ending> {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
         if self.place.as_ref().is_some_and(|place| place.begin(py, invocation)) {
-            return;
+            return Ok(());
         }
         self.log.get().begin(invocation);
+        if compat::is_imported(self.modules.bind(py)) && compat::begin(py, invocation)? {
+            return Ok(());
+        }
         context::trace(py, invocation.trace_id.as_deref());
+        Ok(())
     }
 
     fn invoke<'py>(
@@ -286,7 +300,7 @@ impl Server {
     /// socket. What fails on the way goes out behind the body.
     pub fn stream(&self, py: Python<'_>, ticket: &Ticket, mut stream: Stream) -> Result<(), Ending> {
         standard_streams::flush(py);
-        let mut response = self.waiter.complete(py, self.client.stream(ticket, &stream.content_type))??;
+        let mut response = self.client.stream(ticket, &stream.content_type)?;
         let failure = loop {
             match stream.next(py) {
                 Ok(Some(chunk)) => match self.waiter.wait_if_needed(py, response.send(chunk.into())) {
@@ -353,10 +367,10 @@ impl Server {
 
     /// Tells of a failed init phase, after which Lambda expects the process to end.
     fn fail_init(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> Ending {
-        self.log.get().fault(py, fault, exception);
-        let reported = if compat::is_imported(self.modules.bind(py)) {
-            compat::fail_init(py, fault, exception).map_err(|error| self.ended_by(error))
+        let reported = if compat::is_imported(self.modules.bind(py)) || compat::is_sink_replaced(py) {
+            compat::fail_init(py, self, fault, exception).map_err(|error| self.ended_by(error))
         } else {
+            self.log.get().fault(py, fault, exception);
             self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
         };
         reported.err().unwrap_or(Ending::InitFailed)

@@ -13,6 +13,7 @@
 
 mod archive;
 mod arenas;
+mod caller;
 mod checkpoint;
 mod compat;
 mod compiling;

@@ -1,6 +1,7 @@
 //! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
 //! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
 
+use crate::caller::{self, Caller};
 use crate::compat;
 use crate::environment::Environment;
 use crate::event_loop::EventLoop;
@@ -101,7 +102,8 @@ impl Pollers {
                 ended: self.ended.clone(),
             };
             let options = PyDict::new(py);
-            options.set_item("target", body.into_function(py)?)?;
+            let target = caller::framed(py, Caller::HandleEventRequest, body.into_function(py)?)?;
+            options.set_item("target", target)?;
             options.set_item("name", format!("invocations-{position}"))?;
             let thread = threading.call_method("Thread", (), Some(&options))?;
             // Before the start: a signal's handler may raise when the thread is there already.
