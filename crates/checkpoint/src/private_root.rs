@@ -98,8 +98,8 @@ fn become_own_user() -> Result<(), NotPossible> {
             fs::write("/proc/self/gid_map", format!("{LAMBDA_GROUP} {group} 1"))
                 .map_err(doing("taking Lambda's group id"))
         }
-        // SAFETY: as above.
         Err(_) if user == 0 => {
+            // SAFETY: as above.
             unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.map_err(doing("making a mount namespace"))
         }
         Err(error) => Err(doing("making a user namespace")(error)),
