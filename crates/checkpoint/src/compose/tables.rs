@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, mem};
 use whipsnake_checkpoint_format::image::{
-    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, SegmentKind, SignalAction,
-    Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
+    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, Mapping, SegmentKind,
+    SignalAction, Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
 };
 use whipsnake_checkpoint_format::vdso::{FUNCTIONS, Vdso};
-use whipsnake_checkpoint_format::{PAGE_SIZE, hash};
+use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE, hash};
 
 /// A file, complete.
 pub struct Assembled {
@@ -69,7 +69,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
         watches: builder.add(&watches),
         signal_actions: builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>()),
         vdso_symbols: builder.add(&vdso_symbols(process.vdso)),
-        written: builder.add::<image::Mapping>(&[]),
+        written: builder.add(&written(options, space)),
         strings: builder.add(&strings.bytes),
         ..Tables::default()
     };
@@ -197,6 +197,21 @@ fn variables(dump: &Dump, options: &Options, strings: &mut Strings) -> Vec<Varia
         add(EVERY, 0, Expectation::Any);
     }
     rows
+}
+
+/// Ranges of the pages that every start writes to, as far as they have contents.
+fn written(options: &Options, space: &AddressSpace) -> Vec<Mapping> {
+    let mut ranges: Vec<Mapping> = Vec::new();
+    for segment in space.segments.iter().filter(|segment| segment.kind == SegmentKind::Value as u32) {
+        let Mapping { start, .. } = segment.mapping;
+        for page in options.written.range(start..segment.mapping.end()) {
+            match ranges.last_mut() {
+                Some(last) if last.end() == *page => last.length += PAGE,
+                _ => ranges.push(Mapping { start: *page, length: PAGE }),
+            }
+        }
+    }
+    ranges
 }
 
 /// The functions of the running kernel's vDSO. The dumped process ran on the same kernel and had the same functions at another address.
