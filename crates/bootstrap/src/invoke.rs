@@ -91,7 +91,7 @@ impl Server {
             let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
             let server = Arc::new(Self {
                 client,
-                waiter: Waiter::new(py)?,
+                waiter: if is_restored { signals::keeping_own_action(|| Waiter::new(py))? } else { Waiter::new(py)? },
                 contexts,
                 log,
                 modules,
@@ -106,14 +106,13 @@ impl Server {
             Ending::Raised(error)
         })?;
         if is_restored {
-            server.complete_restore(py, environment)?;
+            server.complete_restore(py)?;
         }
         Ok((server, handler))
     }
 
     /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
-    fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
-        self.log.get().reopen(environment);
+    fn complete_restore(&self, py: Python<'_>) -> Result<(), Ending> {
         checkpoint::complete(py).map_err(|error| match traceback::failure(py, error) {
             Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
             Failure::Raised(error) => Ending::Raised(error),

@@ -380,6 +380,21 @@ impl Drop for Woken<'_> {
     }
 }
 
+/// Runs `body`, which registers handlers, and puts what the process does about SIGTERM back if that is not the default: a process that was
+/// restored has imported the function already, and the function's own handler comes first.
+pub fn keeping_own_action<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: asks for the action and sets the same again; zeros are a valid action to be overwritten.
+    unsafe {
+        let mut own: libc::sigaction = mem::zeroed();
+        libc::sigaction(SIGTERM, ptr::null(), &raw mut own);
+        let made = body();
+        if own.sa_sigaction != libc::SIG_DFL {
+            libc::sigaction(SIGTERM, &raw const own, ptr::null_mut());
+        }
+        made
+    }
+}
+
 /// SIGTERM without a handler of the function's: the default while it is busy. While we wait, a note, a wake-up, and a limit for the end.
 fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &UnixStream) -> io::Result<SigId> {
     let (busy, terminated, wakeup) = (Arc::clone(busy), Arc::clone(terminated), wakeup.try_clone()?);
