@@ -146,17 +146,20 @@ fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Serves one invocation after the other in a worker process, until something ends it.
-fn serve_alone(py: Python<'_>, server: &Server, handler: &Handler) -> Ending {
-    let serve = || -> Result<Infallible, Ending> {
-        let context = ContextAtImport::copy(py)?;
-        loop {
-            let _copy = context.enter_copy(py)?;
-            server.serve_one(py, handler)?;
-        }
+fn serve_alone(py: Python<'_>, server: &Arc<Server>, handler: &Handler) -> Ending {
+    let (worker, handler) = (Arc::clone(server), handler.clone_ref(py));
+    let serve = move |py: Python<'_>| {
+        let serve = || -> Result<Infallible, Ending> {
+            let context = ContextAtImport::copy(py)?;
+            loop {
+                let _copy = context.enter_copy(py)?;
+                worker.serve_one(py, &handler)?;
+            }
+        };
+        let Err(ending) = serve();
+        ending
     };
-    let Err(ending) = serve();
-    server.close(py);
-    ending
+    server.serve_by(py, serve)
 }
 
 impl Kind {

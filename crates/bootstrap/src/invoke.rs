@@ -161,6 +161,11 @@ impl Server {
                 return ending;
             }
         };
+        self.serve_by(py, serve)
+    }
+
+    /// Runs `serve` below the frames that a handler has behind its own, until something ends the process.
+    pub fn serve_by(&self, py: Python<'_>, serve: impl FnOnce(Python<'_>) -> Ending + Send + 'static) -> Ending {
         let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
         self.close(py);
         ending
