@@ -240,7 +240,9 @@ fn expected_id(step: &Answer, number: usize) -> Option<Vec<u8>> {
         return None;
     }
     match &step.headers {
-        Some(headers) => headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME)).map(|(_, value)| value.0.clone()),
+        Some(headers) => {
+            headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME)).map(|(_, value)| value.0.clone())
+        }
         None => http::find(&event_headers(step, number), NAME).map(<[u8]>::to_vec),
     }
 }
