@@ -263,6 +263,17 @@ impl Waiter {
         let _idle = self.idle();
         let mut ends_at = None;
         loop {
+            // Also before the first wait: nothing wakes us for what came while the descriptor was not ours.
+            if let Err(error) = py.check_signals() {
+                // Whoever asks twice does not want to wait.
+                if self.raised().replace(error).is_some() {
+                    self.is_to_end()?;
+                }
+                ends_at = Some(Instant::now() + shutdown::LIMIT);
+            }
+            if ends_at.is_some_and(|end| end <= Instant::now()) {
+                self.is_to_end()?;
+            }
             let outcome = py.detach(|| {
                 self.tokio.block_on(async {
                     tokio::select! {
@@ -277,16 +288,6 @@ impl Waiter {
                 return Ok(output);
             }
             self.drain();
-            if let Err(error) = py.check_signals() {
-                // Whoever asks twice does not want to wait.
-                if self.raised().replace(error).is_some() {
-                    self.is_to_end()?;
-                }
-                ends_at = Some(Instant::now() + shutdown::LIMIT);
-            }
-            if ends_at.is_some_and(|end| end <= Instant::now()) {
-                self.is_to_end()?;
-            }
         }
     }
 
