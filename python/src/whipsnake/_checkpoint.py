@@ -31,11 +31,20 @@ _read: set[str] = set()
 _looked_at_all: list[str] = []
 
 
+# The names that a look at all variables has listed and not looked up yet, the next one last.
+_listed: list[str] = []
+
+
 class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
     """`os.environ` while the function is initialized."""
 
     def __getitem__(self, name):
-        _note(name)
+        # Code that copies all variables looks up each of them, in order.
+        if _listed and _listed[-1] == name:
+            _listed.pop()
+        else:
+            _listed.clear()
+            _note(name)
         return super().__getitem__(name)
 
     def __contains__(self, name):
@@ -43,8 +52,10 @@ class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
         return super().__contains__(name)
 
     def __iter__(self):
-        _note_all(sys._getframe(1))
-        return super().__iter__()
+        names = list(super().__iter__())
+        if _note_all(sys._getframe(1)):
+            _listed[:] = reversed(names)
+        return iter(names)
 
     def copy(self):
         _note_all(sys._getframe(1))
@@ -57,18 +68,19 @@ def _note(name):
 
 
 def _note_all(frame):
-    """Notes every variable, unless the caller is known to use only some."""
+    """Notes every variable, unless the caller is known to use only some. Returns whether every variable was noted."""
     while frame is not None:
         file, function = frame.f_code.co_filename, frame.f_code.co_name
         for (reader, name), used in _READERS_OF_ALL.items():
             if function == name and file.endswith(reader):
                 _read.update(used)
-                return
+                return False
         if "_collections_abc" not in file and not file.endswith("/os.py"):
             _looked_at_all.append(f"{file}:{frame.f_lineno}")
             break
         frame = frame.f_back
     _read.add("*")
+    return True
 
 
 def record() -> None:
