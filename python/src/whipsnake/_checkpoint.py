@@ -63,7 +63,8 @@ class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
 
 
 def _note(name):
-    if name not in _CREDENTIALS:
+    # `os.get_exec_path` tries a name in bytes as well, which is no key.
+    if isinstance(name, str) and name not in _CREDENTIALS:
         _read.add(name)
 
 
