@@ -142,8 +142,11 @@ def after() -> None:
         os.environ._data.clear()
         os.environ._data.update(of_posix)
     time.tzset()
+    log_handlers = sys.modules.get("whipsnake._logging")
+    if log_handlers is not None:
+        log_handlers.follow_log()
     _checkpoint_adapters.after()
     if "snapshot_restore_py" in sys.modules:
-        from whipsnake import _snapshot
+        from awslambdaric import lambda_runtime_hooks_runner
 
-        _snapshot.run_after_restore()
+        lambda_runtime_hooks_runner.run_after_restore()
