@@ -71,7 +71,8 @@ impl FromNow {
             return Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | "));
         }
         // What the function prints when it is imported, a test expects once.
-        let _ = std::io::stdout().write_all(&output.stdout);
+        let mut stdout = std::io::stdout();
+        let _ = stdout.write_all(&output.stdout).and_then(|()| stdout.flush());
         let _ = std::io::stderr().write_all(&output.stderr);
         let ours = folder.join(FOLDER);
         fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
