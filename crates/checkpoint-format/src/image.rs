@@ -254,9 +254,9 @@ pub struct Descriptor {
     pub kind: u32,
     /// Flags of `open`, of which `O_CLOEXEC` and `O_NONBLOCK` matter for all kinds.
     pub flags: u32,
-    /// For a pair or a pipe: the number of its other end. For a socket: the address family.
+    /// For a pair or a pipe: the number of its other end. For a socket: the address family. For a memory file: the position.
     pub first: u32,
-    /// For a socket: its type. For a pipe: 1 if this is the end that is written to.
+    /// For a socket or a pair: its type. For a pipe: 1 if this is the end that is written to.
     pub second: u32,
     /// For a socket: the protocol.
     pub third: u32,

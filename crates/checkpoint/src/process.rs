@@ -160,6 +160,8 @@ pub enum What {
     Pair {
         /// The number of the other end.
         other: u32,
+        /// The type.
+        kind: u32,
     },
     /// One end of a pipe.
     Pipe {
@@ -174,6 +176,8 @@ pub enum What {
         name: String,
         /// Its contents.
         contents: Vec<u8>,
+        /// In bytes from the beginning.
+        position: u64,
     },
 }
 
