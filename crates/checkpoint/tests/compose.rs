@@ -3,11 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use whipsnake_checkpoint::compose::{Dump, Error, Options, Summary};
 use whipsnake_checkpoint::process::{Descriptor, MAPS, PAGES, PROCESS, Process, Thread, What};
 use whipsnake_checkpoint_format::image::{Descriptor as Row, DescriptorKind, Expectation, Image, Segment, SegmentKind};
 use whipsnake_checkpoint_format::{PAGE, hash};
+
+/// The length of a page.
+const BYTES: usize = 4096;
+const _: () = assert!(BYTES as u64 == PAGE);
 
 const DATA: u64 = 0x7f00_0000_0000;
 const LIBRARY: u64 = 0x7f00_0100_0000;
@@ -15,7 +19,7 @@ const STACK_END: u64 = 0x7fff_0000_0000;
 
 /// A dump in a folder of its own, which is gone at the end.
 struct Example {
-    folder: PathBuf,
+    folder: tempfile::TempDir,
     process: Process,
     maps: Vec<String>,
     pages: Vec<(u64, Vec<u8>)>,
@@ -24,13 +28,13 @@ struct Example {
 
 impl Example {
     /// One region of data with the resume point, a library of three pages, and a stack of one.
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("whipsnake-compose-{}-{name}", std::process::id()));
-        let root = folder.join("root");
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("root");
         fs::create_dir_all(root.join("opt")).expect("a folder");
         fs::write(root.join("opt/bootstrap"), b"the bootstrap").expect("a file");
         fs::write(root.join("opt/library.so"), library()).expect("a file");
-        let mut first = vec![0; PAGE as usize];
+        let mut first = vec![0; BYTES];
         first[..8].copy_from_slice(&(DATA + PAGE).to_le_bytes());
         first[8..16].copy_from_slice(&LIBRARY.to_le_bytes());
         Self {
@@ -47,14 +51,14 @@ impl Example {
                 line(LIBRARY, 3, "r-xp", 0, "/opt/library.so"),
                 line(STACK_END - PAGE, 1, "rw-p", 0, "[stack]"),
             ],
-            pages: vec![(DATA, first), (LIBRARY, library_in_memory()), (STACK_END - PAGE, vec![1; PAGE as usize])],
+            pages: vec![(DATA, first), (LIBRARY, library_in_memory()), (STACK_END - PAGE, vec![1; BYTES])],
             options: Options { root, referenced: vec!["/opt".into()], ..Options::default() },
             folder,
         }
     }
 
     fn compose(&self) -> Result<(Composed, Summary), Error> {
-        let dump = self.folder.join("dump");
+        let dump = self.folder.path().join("dump");
         fs::create_dir_all(&dump).expect("a folder");
         let json = serde_json::to_vec(&self.process).expect("a process is JSON");
         fs::write(dump.join(PROCESS), json).expect("a file");
@@ -66,7 +70,7 @@ impl Example {
             pages.extend(bytes);
         }
         fs::write(dump.join(PAGES), pages).expect("a file");
-        let output = self.folder.join("checkpoint");
+        let output = self.folder.path().join("checkpoint");
         let summary = Dump::read(&dump)?.compose(&self.options, &output)?;
         Ok((Composed::read(&output), summary))
     }
@@ -83,12 +87,6 @@ impl Example {
     }
 }
 
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 fn line(start: u64, pages: u64, permissions: &str, offset: u64, name: &str) -> String {
     let inode = u32::from(name.starts_with('/'));
     format!("{start:x}-{:x} {permissions} {offset:08x} fe:00 {inode}    {name}\n", start + pages * PAGE)
@@ -96,16 +94,16 @@ fn line(start: u64, pages: u64, permissions: &str, offset: u64, name: &str) -> S
 
 /// Two pages and a half, each full of its number.
 fn library() -> Vec<u8> {
-    let mut pages = vec![1; PAGE as usize];
-    pages.resize(2 * PAGE as usize, 2);
-    pages.resize(2 * PAGE as usize + PAGE as usize / 2, 3);
+    let mut pages = vec![1; BYTES];
+    pages.resize(2 * BYTES, 2);
+    pages.resize(2 * BYTES + BYTES / 2, 3);
     pages
 }
 
 /// The library as it is in memory: its last page goes on with zeros.
 fn library_in_memory() -> Vec<u8> {
     let mut pages = library();
-    pages.resize(3 * PAGE as usize, 0);
+    pages.resize(3 * BYTES, 0);
     pages
 }
 
@@ -136,13 +134,12 @@ impl Composed {
         let holds = |segment: &&Segment| segment.mapping.start <= address && address < segment.mapping.end();
         let segment = image.segments().iter().find(holds).expect("a mapped page");
         let offset = usize::try_from(segment.offset + address - segment.mapping.start).expect("an offset");
-        let page = PAGE as usize;
         match image.kind(segment) {
-            SegmentKind::Zero => vec![0; page],
-            SegmentKind::Value | SegmentKind::Vdso => self.bytes()[offset..offset + page].to_vec(),
+            SegmentKind::Zero => vec![0; BYTES],
+            SegmentKind::Value | SegmentKind::Vdso => self.bytes()[offset..offset + BYTES].to_vec(),
             SegmentKind::Reference => {
-                let mut bytes = library[offset..library.len().min(offset + page)].to_vec();
-                bytes.resize(page, 0);
+                let mut bytes = library[offset..library.len().min(offset + BYTES)].to_vec();
+                bytes.resize(BYTES, 0);
                 bytes
             }
         }
@@ -163,24 +160,24 @@ impl Composed {
 
 #[test]
 fn every_page_is_what_it_was() {
-    let example = Example::new("pages");
+    let example = Example::new();
     let composed = example.composed();
     for (start, bytes) in &example.pages {
-        for (index, page) in bytes.chunks(PAGE as usize).enumerate() {
+        for (index, page) in bytes.chunks(BYTES).enumerate() {
             let address = start + index as u64 * PAGE;
             assert_eq!(composed.page(address, &library()), page, "{address:#x}");
         }
     }
-    assert_eq!(composed.page(DATA + 2 * PAGE, &[]), vec![0; PAGE as usize]);
+    assert_eq!(composed.page(DATA + 2 * PAGE, &[]), vec![0; BYTES]);
 }
 
 #[test]
 fn unchanged_pages_of_a_file_are_references() {
-    let mut example = Example::new("references");
+    let mut example = Example::new();
     let composed = example.composed();
     assert_eq!(composed.kinds(LIBRARY)[0], (SegmentKind::Reference, 3));
     // A relocation in the second page.
-    example.pages[1].1[PAGE as usize] = 9;
+    example.pages[1].1[BYTES] = 9;
     let composed = example.composed();
     let kinds = &composed.kinds(LIBRARY)[..3];
     assert_eq!(kinds, [(SegmentKind::Reference, 1), (SegmentKind::Value, 1), (SegmentKind::Reference, 1)]);
@@ -189,7 +186,7 @@ fn unchanged_pages_of_a_file_are_references() {
 
 #[test]
 fn a_file_outside_the_referenced_folders_is_stored() {
-    let mut example = Example::new("stored");
+    let mut example = Example::new();
     example.options.referenced = vec!["/var/task".into()];
     let composed = example.composed();
     assert_eq!(composed.kinds(LIBRARY)[0], (SegmentKind::Value, 3));
@@ -200,7 +197,7 @@ fn a_file_outside_the_referenced_folders_is_stored() {
 
 #[test]
 fn a_referenced_file_is_checked_at_the_restore() {
-    let example = Example::new("files");
+    let example = Example::new();
     let composed = example.composed();
     let image = composed.image();
     let files: Vec<_> = image.files().iter().map(|file| (image.text(file.path), file.size, file.hash)).collect();
@@ -214,7 +211,7 @@ fn a_referenced_file_is_checked_at_the_restore() {
 
 #[test]
 fn a_module_that_is_gone_is_named() {
-    let mut example = Example::new("gone");
+    let mut example = Example::new();
     example.process.files.push("/opt/gone.py".to_owned());
     let refusal = example.refusal();
     assert!(refusal.starts_with("looking at ") && refusal.contains("/opt/gone.py"), "{refusal}");
@@ -222,7 +219,7 @@ fn a_module_that_is_gone_is_named() {
 
 #[test]
 fn the_stack_may_grow_as_far_as_before() {
-    let example = Example::new("stack");
+    let example = Example::new();
     let composed = example.composed();
     let image = composed.image();
     let last = image.segments().last().expect("a stack");
@@ -233,10 +230,10 @@ fn the_stack_may_grow_as_far_as_before() {
 
 #[test]
 fn pages_that_every_start_touches_come_first() {
-    let mut example = Example::new("touched");
+    let mut example = Example::new();
     // Far enough from each other that the gap is not stored.
     example.maps[0] = line(DATA, 64, "rw-p", 0, "");
-    example.pages.push((DATA + 40 * PAGE, vec![4; PAGE as usize]));
+    example.pages.push((DATA + 40 * PAGE, vec![4; BYTES]));
     let image_of = |composed: &Composed, address| {
         composed
             .image()
@@ -250,12 +247,12 @@ fn pages_that_every_start_touches_come_first() {
     example.options.touched = BTreeSet::from([DATA + 40 * PAGE]);
     let composed = example.composed();
     assert!(image_of(&composed, DATA + 40 * PAGE) < image_of(&composed, DATA));
-    assert_eq!(composed.page(DATA + 40 * PAGE, &[]), vec![4; PAGE as usize]);
+    assert_eq!(composed.page(DATA + 40 * PAGE, &[]), vec![4; BYTES]);
 }
 
 #[test]
 fn memory_that_others_write_is_refused() {
-    let mut example = Example::new("shared");
+    let mut example = Example::new();
     example.maps.insert(1, line(DATA + 0x10_0000, 1, "rw-s", 0, "/dev/shm/pool (deleted)"));
     assert_eq!(example.refusal(), "memory is shared with other processes: /dev/shm/pool (deleted)");
     // A map that is only read is a copy's as well.
@@ -265,14 +262,14 @@ fn memory_that_others_write_is_refused() {
 
 #[test]
 fn memory_in_the_restorer_s_place_is_refused() {
-    let mut example = Example::new("place");
+    let mut example = Example::new();
     example.maps.insert(0, line(whipsnake_checkpoint_format::RESTORER.start, 1, "rw-p", 0, "[heap]"));
     assert_eq!(example.refusal(), "memory is where the restorer has to be: [heap]");
 }
 
 #[test]
 fn the_kernels_own_pages_and_the_dumps_are_left_out() {
-    let mut example = Example::new("left out");
+    let mut example = Example::new();
     let scratch = DATA + 0x20_0000;
     example.process.scratch = (scratch, PAGE);
     let kernels = DATA + 0x30_0000;
@@ -286,7 +283,7 @@ fn the_kernels_own_pages_and_the_dumps_are_left_out() {
 
 #[test]
 fn variables_are_compared_by_their_values() {
-    let mut example = Example::new("variables");
+    let mut example = Example::new();
     let read = [("SET", Some("value")), ("UNSET", None), ("LD_BIND_NOW", Some("1"))];
     example.process.variables =
         read.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect();
@@ -302,7 +299,7 @@ fn variables_are_compared_by_their_values() {
 
 #[test]
 fn a_look_at_all_variables_leaves_out_those_that_differ_everywhere() {
-    let mut example = Example::new("all variables");
+    let mut example = Example::new();
     example.process.variables = [("*".to_owned(), None), ("SET".to_owned(), Some("value".to_owned()))].into();
     let rows = example.composed().expectations();
     let of = |name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1);
@@ -313,7 +310,7 @@ fn a_look_at_all_variables_leaves_out_those_that_differ_everywhere() {
 
 #[test]
 fn hidden_features_are_not_required() {
-    let mut example = Example::new("features");
+    let mut example = Example::new();
     example.process.cpu[2] = 0b1110;
     example.options.hidden[2] = 0b0100;
     assert_eq!(example.composed().image().header().cpu[2], 0b1010);
@@ -321,7 +318,7 @@ fn hidden_features_are_not_required() {
 
 #[test]
 fn descriptors_keep_what_the_restorer_needs() {
-    let mut example = Example::new("descriptors");
+    let mut example = Example::new();
     let of = |number, what| Descriptor { number, flags: 0o4000, what };
     example.process.descriptors = vec![
         of(3, What::File { path: "/opt/words.txt".to_owned(), position: 12 }),
@@ -345,7 +342,7 @@ fn descriptors_keep_what_the_restorer_needs() {
 
 #[test]
 fn a_pair_without_its_other_end_would_be_refused() {
-    let mut example = Example::new("half a pair");
+    let mut example = Example::new();
     let what = What::Pair { other: 5, kind: 1 };
     example.process.descriptors = vec![Descriptor { number: 4, flags: 0, what }];
     let refusal = example.refusal();
@@ -354,26 +351,26 @@ fn a_pair_without_its_other_end_would_be_refused() {
 
 #[test]
 fn a_resume_point_that_was_not_dumped_is_refused() {
-    let mut example = Example::new("resume point");
+    let mut example = Example::new();
     example.process.resume_point = DATA + 3 * PAGE;
     assert_eq!(example.refusal(), "the point where the process continues is not in the dump");
 }
 
 #[test]
 fn an_incomplete_dump_is_refused() {
-    let mut example = Example::new("incomplete");
+    let mut example = Example::new();
     example.pages[0].1.pop();
     assert_eq!(example.refusal(), "the process's memory is incomplete");
-    let mut example = Example::new("map");
+    let mut example = Example::new();
     example.maps[0] = "nonsense\n".to_owned();
     assert_eq!(example.refusal(), "the process's memory map cannot be read");
 }
 
 #[test]
 fn a_dump_is_searched_for_a_text() {
-    let example = Example::new("secrets");
+    let example = Example::new();
     example.composed();
-    let dump = Dump::read(&example.folder.join("dump")).expect("a dump");
+    let dump = Dump::read(&example.folder.path().join("dump")).expect("a dump");
     assert!(dump.contains(&[2, 2, 2, 2]) && !dump.contains(b"secret"));
     let files: Vec<_> = dump.files().collect();
     assert_eq!(files, [Path::new("/opt/library.so")]);
@@ -381,7 +378,7 @@ fn a_dump_is_searched_for_a_text() {
 
 #[test]
 fn the_summary_adds_up() {
-    let example = Example::new("summary");
+    let example = Example::new();
     let (composed, summary) = example.compose().expect("a checkpoint");
     assert_eq!(summary.file, composed.bytes().len() as u64);
     assert_eq!((summary.references, summary.values), (3 * PAGE, 2 * PAGE));

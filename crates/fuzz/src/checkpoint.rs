@@ -6,6 +6,10 @@ use whipsnake_checkpoint_format::image::{
 };
 use whipsnake_checkpoint_format::{PAGE, RESTORER};
 
+/// How much of a file the first look reads, in bytes.
+const FIRST: usize = 4096;
+const _: () = assert!(FIRST as u64 == PAGE);
+
 /// How long a file is whose body the bytes do not have.
 const FILE: u64 = 16 * PAGE;
 
@@ -16,12 +20,13 @@ pub fn checkpoint(bytes: &[u8]) {
     let header = with_checksum(bytes);
     parse(&header, FILE);
     // The first page decides how much more is read.
-    if let Ok(length) = Image::header_length(&header.bytes()[..PAGE as usize]) {
+    if let Ok(length) = Image::header_length(&header.bytes()[..FIRST]) {
         assert!(length % PAGE == 0 && length > 0);
     }
 }
 
 /// Whether the bytes are a sound header, but for the fields that [`checkpoint`] puts right.
+#[must_use]
 pub fn is_checkpoint(bytes: &[u8]) -> bool {
     Image::parse(with_checksum(bytes).bytes(), FILE).is_ok()
 }
@@ -112,7 +117,7 @@ fn is_covered(image: &Image<'_>, start: u64, length: u64, is_suitable: impl Fn(S
 
 /// The same with the fields that every checkpoint has, as long as a header of whole pages.
 fn with_checksum(bytes: &[u8]) -> Aligned {
-    let length = bytes.len().max(mem::size_of::<Header>()).next_multiple_of(PAGE as usize);
+    let length = bytes.len().max(mem::size_of::<Header>()).next_multiple_of(FIRST);
     let mut header = Aligned::of(bytes);
     header.words.resize(length / 8, 0);
     let bytes = header.bytes_mut();

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
 
 from conftest import PlayFunction
 from playing import Files, Run, lambda_variables, write_files
+
+NONE: Mapping[str, Any] = {}
 
 type Kind = Literal["imports", "init"]
 
@@ -31,7 +33,7 @@ GIVEN_BY_PACK = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKE
 class Pack(Protocol):
     """Runs `whipsnake pack --checkpoint=KIND --here`.
 
-    `variables` are the function's, `environment` is the packer's; `command` is another `whipsnake`, whose bootstrap is beside it.
+    `variables` are the function's, `environment` is the packer's. `command` is another `whipsnake`: its bootstrap is beside it.
     """
 
     def __call__(
@@ -74,8 +76,8 @@ def pack(cli: Path, runtime_directory: Path, tmp_path_factory: pytest.TempPathFa
         files: Files,
         kind: str = "init",
         *options: str | Path,
-        variables: Mapping[str, str] = {},
-        environment: Mapping[str, str] = {},
+        variables: Mapping[str, str] = NONE,
+        environment: Mapping[str, str] = NONE,
         handler: str = "app.handler",
         command: Path | None = None,
     ) -> Packed:
@@ -87,15 +89,18 @@ def pack(cli: Path, runtime_directory: Path, tmp_path_factory: pytest.TempPathFa
             for name, value in lambda_variables(task_root, runtime_directory, handler).items()
             if name not in GIVEN_BY_PACK
         }
-        functions = of_lambda | {"LD_LIBRARY_PATH": LIBRARY_PATH} | variables
+        functions = {**of_lambda, "LD_LIBRARY_PATH": LIBRARY_PATH, **variables}
         named = [f"--env={name}={value}" for name, value in functions.items()]
+        arguments: Sequence[str | Path] = [
+            *(command or cli, "pack", folder, "--python", sys.executable, "--handler", handler),
+            *(f"--checkpoint={kind}", "--here", "--unpacked", task_root, *named, *options),
+        ]
         done = subprocess.run(
-            [command or cli, "pack", folder, "--python", sys.executable, "--handler", handler, f"--checkpoint={kind}", "--here"]
-            + ["--unpacked", task_root, *named, *options],
+            arguments,
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | environment,
+            env={**os.environ, **environment},
             timeout=60,
         )
         return Packed(task_root, functions, done.returncode, done.stdout, done.stderr)
@@ -161,9 +166,9 @@ def start(play: PlayFunction) -> Start:
         *,
         beside: Path | None = None,
         events: Sequence[object] = ({},),
-        environment: Mapping[str, str | bytes | None] = {},
+        environment: Mapping[str, str | bytes | None] = NONE,
         before: Sequence[str] = (),
-        **script: object,
+        **script: Any,
     ) -> Run:
         program = (beside or packed.task_root) / "bootstrap"
         return play(
@@ -194,9 +199,10 @@ class FromCheckpoint(Protocol):
 
 @pytest.fixture(scope="session")
 def from_checkpoint(play: PlayFunction, cli: Path, bootstrap: Path) -> FromCheckpoint:
-    def run(app: str, kind: str = "init", *, files: Files = {}, **fields: object) -> Run:
+    def run(app: str, kind: str = "init", *, files: Files = NONE, **fields: object) -> Run:
         command = [str(cli), "from-checkpoint", kind, str(bootstrap)]
-        run = play({"app.py": app, **files}, command=command, **{"events": [{}], **fields})  # type: ignore[arg-type]
+        whole: dict[str, Any] = {"events": [{}], **fields}
+        run = play({"app.py": app, **files}, command=command, **whole)
         assert is_restored(run), run.story()
         return run
 

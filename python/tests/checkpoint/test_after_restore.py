@@ -451,4 +451,5 @@ def test_what_was_printed_at_import_is_printed_once(from_checkpoint: FromCheckpo
     """
     run = from_checkpoint(app, events=[1, 2])
     assert run.stdout == "half a line, the other half\n, the other half\n"
-    assert run.stderr.startswith("to stderr") and run.stderr.count("to stderr") == 1
+    assert run.stderr.startswith("to stderr")
+    assert run.stderr.count("to stderr") == 1

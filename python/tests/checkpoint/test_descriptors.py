@@ -216,7 +216,10 @@ def test_a_connection_is_closed_at_the_other_end(from_checkpoint: FromCheckpoint
 def test_the_packer_names_a_connection_that_is_lost(pack: Pack, server: str) -> None:
     packed = pack({"app.py": CONNECTED}, variables={"SERVER_PORT": server})
     assert packed.exit_code == 0, packed.stderr
-    assert f"left out        the connection to 127.0.0.1:{server}: code that uses it sees it closed" in packed.stdout + packed.stderr
+    assert (
+        f"left out        the connection to 127.0.0.1:{server}: code that uses it sees it closed"
+        in packed.stdout + packed.stderr
+    )
 
 
 def test_a_file_that_is_gone_at_the_restore_leaves_its_number_unused(from_checkpoint: FromCheckpoint, tmp_path: Path) -> None:

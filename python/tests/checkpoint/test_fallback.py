@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.conftest import CHECKPOINT, KINDS, WITHOUT, Checkpointed, Kind, Packed, Start, is_restored
+from checkpoint.conftest import CHECKPOINT, KINDS, NONE, WITHOUT, Checkpointed, Kind, Packed, Start, is_restored
 from checkpoint.image import MACHINE, PAGE, VERSION, ZERO, Image, Segment, xxh64
 from playing import Run
 
@@ -44,25 +44,26 @@ def beside(function: Packed, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def starts_ordinarily(start: Start, function: Packed) -> Callable[..., Run]:
-    """Starts the function, whose checkpoint must not be used for this reason. The response must be that of an ordinary start."""
+    """Starts a function whose checkpoint must not be used for this reason. The response must be that of an ordinary start."""
 
     def run(
         reason: str,
         packed: Packed = function,
         *,
         beside: Path | None = None,
-        environment: Mapping[str, str | bytes | None] = {},
+        environment: Mapping[str, str | bytes | None] = NONE,
         before: Sequence[str] = (),
         events: Sequence[object] = EVENTS,
     ) -> Run:
-        fields = {"events": events, "environment": environment}
-        ordinary = start(packed, **{**fields, "environment": {**environment, "WHIPSNAKE_CHECKPOINT": "off"}})  # type: ignore[arg-type]
-        run = start(packed, beside=beside, before=before, **fields)  # type: ignore[arg-type]
+        ordinary = start(packed, events=events, environment={**environment, "WHIPSNAKE_CHECKPOINT": "off"})
+        run = start(packed, beside=beside, before=before, events=events, environment=environment)
         assert not is_restored(run), run.story()
         stderr = run.stderr
         if before:
             # A process in a namespace learns that the play is over before it is killed.
-            stderr = "".join(line for line in stderr.splitlines(keepends=True) if "could not get the next invocation" not in line)
+            stderr = "".join(
+                line for line in stderr.splitlines(keepends=True) if "could not get the next invocation" not in line
+            )
         # What else an ordinary start prints, such as that a module is not what was packed, comes after it.
         assert stderr == f"{WITHOUT}{reason}\n{ordinary.stderr}"
         ordinary.response["environment"].remove("WHIPSNAKE_CHECKPOINT")
@@ -85,7 +86,8 @@ def test_an_unchanged_function_is_restored(start: Start, function: Packed) -> No
 def test_a_restored_process_has_the_variables_of_an_ordinary_one(start: Start, function: Packed) -> None:
     restored = start(function, events=EVENTS)
     ordinary = start(function, events=EVENTS, environment={"WHIPSNAKE_CHECKPOINT": "off"})
-    assert is_restored(restored) and not is_restored(ordinary)
+    assert is_restored(restored)
+    assert not is_restored(ordinary)
     assert {*ordinary.response["environment"]} - {*restored.response["environment"]} == {"WHIPSNAKE_CHECKPOINT"}
     assert {*restored.response["environment"]} <= {*ordinary.response["environment"]}
 
@@ -281,7 +283,8 @@ def test_a_module_with_the_same_contents_and_another_time_is_accepted(start: Sta
     for name in ("words.py", "app.py"):
         os.utime(own_function.task_root / name, ns=(1, 1_700_000_000_123_456_789))
     run = start(own_function, events=EVENTS)
-    assert is_restored(run) and run.response["words"] == "hello"
+    assert is_restored(run)
+    assert run.response["words"] == "hello"
 
 
 def test_a_missing_module_is_noticed(start: Start, own_function: Packed) -> None:
@@ -296,7 +299,8 @@ def test_the_functions_own_modules_are_not_in_a_checkpoint_of_imports(start: Sta
     packed = checkpointed({"app.py": APP, "words.py": WORDS}, "imports")
     (packed.task_root / "words.py").write_text(WORDS.replace("hello'", "jelly'"))
     run = start(packed, events=EVENTS)
-    assert is_restored(run) and run.response["words"] == "jelly"
+    assert is_restored(run)
+    assert run.response["words"] == "jelly"
 
 
 # Environment variables.
@@ -316,7 +320,14 @@ def test_a_variable_that_was_looked_for_and_is_set_now_is_noticed(starts_ordinar
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PYTHONUTF8", "1"), ("PYTHONSAFEPATH", "1"), ("LD_DEBUG_OUTPUT", "x"), ("LC_TIME", "C"), ("MALLOC_ARENA_MAX", "1"), ("GLIBC_TUNABLES", "")],
+    [
+        ("PYTHONUTF8", "1"),
+        ("PYTHONSAFEPATH", "1"),
+        ("LD_DEBUG_OUTPUT", "x"),
+        ("LC_TIME", "C"),
+        ("MALLOC_ARENA_MAX", "1"),
+        ("GLIBC_TUNABLES", ""),
+    ],
 )
 def test_a_variable_that_the_interpreter_may_read_is_noticed(
     starts_ordinarily: Callable[..., Run], name: str, value: str
@@ -337,7 +348,8 @@ def test_a_variable_of_lambda_that_differs_is_noticed(starts_ordinarily: Callabl
 
 def test_a_variable_that_nobody_read_may_be_anything(start: Start, function: Packed) -> None:
     run = start(function, events=EVENTS, environment={"UNREAD": "value", "AWS_LAMBDA_LOG_STREAM_NAME": "another"})
-    assert is_restored(run) and "UNREAD" in run.response["environment"]
+    assert is_restored(run)
+    assert "UNREAD" in run.response["environment"]
 
 
 READS_EVERYTHING = """
@@ -393,7 +405,8 @@ def test_a_new_name_of_the_function_is_seen(start: Start, checkpointed: Checkpoi
     packed = checkpointed({"app.py": app}, "init")
     variables = {"AWS_LAMBDA_FUNCTION_NAME": "g", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "AWS_LAMBDA_LOG_STREAM_NAME": "s"}
     run = start(packed, environment=variables)
-    assert is_restored(run) and run.response == ["g", "512", "s"]
+    assert is_restored(run)
+    assert run.response == ["g", "512", "s"]
 
 
 def test_what_the_code_of_a_handler_reads_does_not_matter(start: Start, checkpointed: Checkpointed) -> None:
@@ -403,7 +416,8 @@ def test_what_the_code_of_a_handler_reads_does_not_matter(start: Start, checkpoi
     """
     packed = checkpointed({"app.py": app}, variables={"LATER": "at packing"})
     run = start(packed, environment={"LATER": "now"})
-    assert is_restored(run) and run.response == "now"
+    assert is_restored(run)
+    assert run.response == "now"
 
 
 # The ordinary start itself.

@@ -100,7 +100,7 @@ def test_another_checkpoint_has_another_hash_secret(start: Start, checkpointed: 
 
 
 def test_a_seed_of_the_functions_own_repeats(start: Start, checkpointed: Checkpointed) -> None:
-    # As under SnapStart, so it is known. `random.seed` in the module is undone, because CPython seeds `random` again after a fork.
+    # As under SnapStart. `random.seed` in the module is undone, because CPython seeds `random` again after a fork.
     app = """
         import random
         own = random.Random(1)

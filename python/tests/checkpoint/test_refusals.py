@@ -87,7 +87,7 @@ def test_what_cannot_be_restored_is_refused(pack: Pack, case: str) -> None:
     source, reason = CASES[case]
     packed = pack({"app.py": source + HELLO}, "init")
     assert packed.exit_code == 2, packed.stdout
-    assert f"no checkpoint can be made: " in packed.stderr or "making the checkpoint: " in packed.stderr
+    assert "no checkpoint can be made: " in packed.stderr or "making the checkpoint: " in packed.stderr
     assert reason in packed.stderr
     assert not packed.checkpoint.exists()
 
@@ -135,7 +135,7 @@ def test_a_package_that_cannot_be_restored_is_refused(pack: Pack) -> None:
     assert "Use --checkpoint=try to pack without a checkpoint where none can be made." in packed.stderr
 
 
-def test_try_packs_without_a_checkpoint(pack: Pack, start: Start) -> None:
+def test_try_packs_without_a_checkpoint(pack: Pack) -> None:
     packed = pack(LEAVES_A_THREAD, "try")
     assert packed.exit_code == 0, packed.stderr
     assert "threads are running: ticker (" in packed.stderr
@@ -157,9 +157,9 @@ def test_a_file_of_the_functions_own_is_not_replaced(pack: Pack) -> None:
     assert "the function has a file bootstrap of its own, which the checkpoint needs: rename it" in packed.stderr
 
 
-def test_a_folder_that_was_packed_before_is_packed_again(pack: Pack, start: Start) -> None:
-    # What a refusal leaves in the folder is nothing that the next one stumbles over.
+def test_a_refusal_leaves_no_program_in_the_folder(pack: Pack) -> None:
     packed = pack({"app.py": CASES["a thread"][0] + HELLO}, "init")
     assert packed.exit_code == 2
     left = sorted(str(path.relative_to(packed.task_root)) for path in packed.task_root.rglob("*") if path.is_file())
-    assert "bootstrap" not in left and ".whipsnake/checkpoint" not in left
+    assert "bootstrap" not in left
+    assert ".whipsnake/checkpoint" not in left

@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+import importlib.util
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -67,7 +69,8 @@ CLIENT_AT_IMPORT = """
     def sent(client, call):
         found = {}
         def catch(request, **_):
-            found.update(method=request.method, url=request.url, headers={name: value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}, body=(request.body or b"").decode() if not isinstance(request.body, str) else request.body)
+            found.update(method=request.method, url=request.url, body=text(request.body or ""))
+            found["headers"] = {name: text(value) for name, value in request.headers.items()}
             return AWSResponse(request.url, 500, {}, Raw())
         client.meta.events.register("before-send", catch)
         try:
@@ -75,6 +78,9 @@ CLIENT_AT_IMPORT = """
         except Exception as error:
             found["error"] = str(error)
         return found
+
+    def text(value):
+        return value if isinstance(value, str) else value.decode()
 
     class Raw:
         def stream(self, *_, **__): return iter([b""])
@@ -92,7 +98,11 @@ CLIENT_AT_IMPORT = """
 """
 
 NEW = {"AWS_ACCESS_KEY_ID": "AKIANEW0000000000001", "AWS_SECRET_ACCESS_KEY": "new/secret", "AWS_SESSION_TOKEN": "new-token"}
-NEWER = {"AWS_ACCESS_KEY_ID": "AKIANEW0000000000002", "AWS_SECRET_ACCESS_KEY": "newer/secret", "AWS_SESSION_TOKEN": "newer-token"}
+NEWER = {
+    "AWS_ACCESS_KEY_ID": "AKIANEW0000000000002",
+    "AWS_SECRET_ACCESS_KEY": "newer/secret",
+    "AWS_SESSION_TOKEN": "newer-token",
+}
 
 
 def signature(request: Mapping[str, str], headers: Mapping[str, str], secret: str) -> str:
@@ -103,15 +113,17 @@ def signature(request: Mapping[str, str], headers: Mapping[str, str], secret: st
     names = fields["SignedHeaders"].split(";")
     url = urlsplit(request["url"])
     signed = {name: url.netloc if name == "host" else headers[name].strip() for name in names}
-    canonical = "\n".join([
-        request["method"],
-        url.path or "/",
-        url.query,
-        *(f"{name}:{signed[name]}" for name in names),
-        "",
-        ";".join(names),
-        hashlib.sha256(request["body"].encode()).hexdigest(),
-    ])
+    canonical = "\n".join(
+        [
+            request["method"],
+            url.path or "/",
+            url.query,
+            *(f"{name}:{signed[name]}" for name in names),
+            "",
+            ";".join(names),
+            hashlib.sha256(request["body"].encode()).hexdigest(),
+        ]
+    )
     text = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
     key = b"AWS4" + secret.encode()
     for part in scope.split("/"):
@@ -136,9 +148,10 @@ def check_signatures(run: Run, credentials: Mapping[str, str]) -> None:
 @pytest.fixture(scope="module")
 def packages() -> str:
     """Where boto3 is."""
-    import boto3
-
-    return os.path.dirname(os.path.dirname(boto3.__file__))
+    spec = importlib.util.find_spec("boto3")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parents[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,9 +168,7 @@ def test_clients_made_at_import_sign_with_the_functions_own_credentials(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_credentials_but_the_packers_dummies_are_in_the_file(
-    checkpointed: Checkpointed, packages: str, kind: Kind
-) -> None:
+def test_no_credentials_but_the_packers_dummies_are_in_the_file(checkpointed: Checkpointed, packages: str, kind: Kind) -> None:
     packed = checkpointed({"app.py": CLIENT_AT_IMPORT}, kind, variables={"PYTHONPATH": packages}, environment=SECRETS)
     content = packed.checkpoint.read_bytes()
     assert not [name for name, value in SECRETS.items() if value.encode() in content]
