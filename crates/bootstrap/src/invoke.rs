@@ -106,13 +106,14 @@ impl Server {
             Ending::Raised(error)
         })?;
         if is_restored {
-            server.complete_restore(py)?;
+            server.complete_restore(py, environment)?;
         }
         Ok((server, handler))
     }
 
     /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
-    fn complete_restore(&self, py: Python<'_>) -> Result<(), Ending> {
+    fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
+        self.log.get().reopen(environment);
         checkpoint::complete(py).map_err(|error| match traceback::failure(py, error) {
             Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
             Failure::Raised(error) => Ending::Raised(error),

@@ -27,7 +27,7 @@ const LINE_JOINT: &str = "\r";
 #[pyclass(frozen, module = "whipsnake")]
 pub struct Log {
     /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
-    frames: Option<Frames>,
+    frames: OnceLock<Frames>,
     json: bool,
     /// Whether the timestamps of JSON records have milliseconds.
     milliseconds: bool,
@@ -50,7 +50,7 @@ impl Log {
     /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
-        let Some(frames) = &self.frames else {
+        let Some(frames) = self.frames.get() else {
             sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
         };
@@ -62,7 +62,7 @@ impl Log {
     /// Whether records go out in frames, which say themselves where each ends.
     #[getter]
     fn framed(&self) -> bool {
-        self.frames.is_some()
+        self.frames.get().is_some()
     }
 
     /// Of the current invocation; empty during the init phase.
@@ -87,12 +87,19 @@ impl Log {
     /// Opens the log that the environment asks for.
     pub fn open(environment: &Environment) -> Self {
         Self {
-            frames: environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Frames),
+            frames: open_frames(environment).map_or_else(OnceLock::new, OnceLock::from),
             json: environment.logs_json(),
             milliseconds: environment.logs_milliseconds(),
             level: environment.log_level.clone().unwrap_or_default(),
             current: Mutex::default(),
             followed: OnceLock::new(),
+        }
+    }
+
+    /// Opens Lambda's descriptor in a process that was restored. The rest of what the environment asks for is as it was.
+    pub fn reopen(&self, environment: &Environment) {
+        if let Some(frames) = open_frames(environment) {
+            let _ = self.frames.set(frames);
         }
     }
 
@@ -129,7 +136,7 @@ impl Log {
             fault.log_lines(story.as_deref()).join(joint)
         };
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
-        let is_framed = self.frames.as_ref().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
+        let is_framed = self.frames.get().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
         if !is_framed {
             standard_streams::write_out(py, &(record + "\n"));
         }
@@ -184,6 +191,10 @@ struct JsonRecord<'a> {
 
 /// Lambda's descriptor for records in frames.
 struct Frames(File);
+
+fn open_frames(environment: &Environment) -> Option<Frames> {
+    environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Frames)
+}
 
 /// Whoever writes a frame. Not in `Frames`: a forked child needs a lock of its own, as the thread that had this one is not there.
 static WRITING: ForkSafeLock = ForkSafeLock::new();

@@ -37,6 +37,7 @@ pub const DIFFERENT_EVERYWHERE: &[&str] = &[
     "_AWS_XRAY_DAEMON_ADDRESS",
     "_AWS_XRAY_DAEMON_PORT",
     "_X_AMZN_TRACE_ID",
+    "_LAMBDA_TELEMETRY_LOG_FD",
     "_HANDLER",
     "WHIPSNAKE_CHECKPOINT",
     "WHIPSNAKE_LOG",
@@ -164,6 +165,8 @@ pub enum What {
     Pair {
         /// The number of the other end.
         other: u32,
+        /// The type.
+        kind: u32,
     },
     /// One end of a pipe.
     Pipe {
@@ -178,6 +181,8 @@ pub enum What {
         name: String,
         /// Its contents.
         contents: Vec<u8>,
+        /// In bytes from the beginning.
+        position: u64,
     },
 }
 

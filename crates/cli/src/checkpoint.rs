@@ -183,6 +183,10 @@ impl Maker<'_> {
     fn train(&self) -> Result<Pages, Failure> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
+        // The function's own code has run already in a checkpoint of `init`. Where its import fails in this environment, it may not on Lambda.
+        if self.kind == Kind::Init && !start.has_succeeded() {
+            return Err(Failure::new(format!("the function failed in its init phase: {}", start.output())));
+        }
         if !start.is_restored() {
             return Err(Failure::new(format!(
                 "the checkpoint could not be restored on this machine: {}",

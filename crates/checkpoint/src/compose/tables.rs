@@ -284,15 +284,16 @@ fn descriptors(dump: &Dump, strings: &mut Strings) -> (Vec<Descriptor>, Vec<Watc
                 }));
                 DescriptorKind::Epoll
             }
-            What::Pair { other } => {
-                row.first = *other;
+            What::Pair { other, kind } => {
+                (row.first, row.second) = (*other, *kind);
                 DescriptorKind::Pair
             }
             What::Pipe { other, writes } => {
                 (row.first, row.second) = (*other, u32::from(*writes));
                 DescriptorKind::Pipe
             }
-            What::Memory { name, contents } => {
+            What::Memory { name, contents, position } => {
+                row.first = u32::try_from(*position).unwrap_or(u32::MAX);
                 (row.path, row.value, row.length) = (strings.add(name), memory.len() as u64, contents.len() as u64);
                 memory.extend_from_slice(contents);
                 DescriptorKind::Memory

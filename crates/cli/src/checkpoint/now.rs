@@ -62,8 +62,6 @@ impl FromNow {
             .args(["--checkpoint", kind])
             .arg(&dump_folder)
             .env_remove(LOG)
-            // Its descriptors are this process's own.
-            .env_remove("_LAMBDA_TELEMETRY_LOG_FD")
             .envs(DUMP_ONLY.iter().map(|name| (*name, "1")))
             .stdin(Stdio::null())
             .output()
@@ -72,7 +70,8 @@ impl FromNow {
             return Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | "));
         }
         // What the function prints when it is imported, a test expects once.
-        let _ = std::io::stdout().write_all(&output.stdout);
+        let mut stdout = std::io::stdout();
+        let _ = stdout.write_all(&output.stdout).and_then(|()| stdout.flush());
         let _ = std::io::stderr().write_all(&output.stderr);
         let ours = folder.join(FOLDER);
         fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
