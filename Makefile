@@ -34,6 +34,7 @@ CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
 ECOSYSTEM := python/tests/ecosystem
 PACKAGES := $(TARGET)/ecosystem
+CHECKPOINT_PACKAGES := python/tests/checkpoint_packages
 WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin:$(CACHE)/zigbuild/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 # Installs what `make pins` has chosen, and nothing else under its name.
@@ -155,6 +156,10 @@ sanitize: python $(SANITIZED_VENV) ## Runs the black-box suites against a bootst
 
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
+
+checkpoint-packages: build restorer venv packages ## Starts functions with real packages from checkpoints of both kinds (WHIPSNAKE_WRITE_DOCS=1: writes the page)
+	@$(MAKE) --no-print-directory packages PINS="$(wildcard $(CHECKPOINT_PACKAGES)/requirements/*.txt)" PACKAGES=$(TARGET)/checkpoint-packages
+	WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CHECKPOINT_PACKAGES=$(TARGET)/checkpoint-packages $(PYTEST) $(CHECKPOINT_PACKAGES)
 
 PIN = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make pins"
 

@@ -52,7 +52,8 @@ class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
 
 
 def _note(name):
-    if name not in _CREDENTIALS:
+    # `os.get_exec_path` also asks for a name in bytes, which the environment refuses.
+    if isinstance(name, str) and name not in _CREDENTIALS:
         _read.add(name)
 
 
@@ -95,6 +96,11 @@ def module_files() -> list[str]:
         if isinstance(file, str) and file.startswith("/"):
             files.add(file)
     return sorted(file for file in files if os.path.isfile(file))
+
+
+def threads_started_again() -> list[int]:
+    """The ids of the threads that their libraries start again in a forked process."""
+    return _checkpoint_adapters.threads_started_again()
 
 
 def before() -> None:
