@@ -82,7 +82,7 @@ PROGRAMS = [
     Program("scipy_optimize", ["scipy"], "scientific", (1, 2, 2.5)),
     Program("scikit_learn_model", ["scikit-learn"], "scientific", ([5, 3, 1, 0.2], [6, 3, 5, 2])),
     Program("pyarrow_tables", ["pyarrow"], "pyarrow", ([{"name": "a"}, {"name": "b"}, {"name": "a"}], [{"name": "b"}])),
-    Program("polars_frames", ["polars"], "polars", ({"name": ["a", "b", "a"], "price": [1, 2, 3.5]}, {"name": ["b"], "price": [2]})),
+    Program("polars_frames", ["polars"], "polars", ({"name": ["a", "b", "a"], "price": [1.5, 2, 3.5]}, {"name": ["b"], "price": [2.5]})),
     Program("matplotlib_plot", ["matplotlib"], "matplotlib", ([1, 3, 2], [2, 2, 1])),
     Program("pillow_thumbnail", ["pillow"], "small", ("red", "navy")),
     Program(

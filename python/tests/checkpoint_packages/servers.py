@@ -144,7 +144,7 @@ class _Connection:
 
 @contextmanager
 def redis() -> Iterator[Server]:
-    """Redis with the commands that the function uses, in RESP2."""
+    """Redis with the commands that the function uses, with its answers in RESP2, but for a map."""
     values: dict[bytes, bytes] = {}
     sent: list[str] = []
 
@@ -163,7 +163,7 @@ def redis() -> Iterator[Server]:
             case [b"MULTI"] | [b"CLIENT", *_]:
                 return b"+OK\r\n"
             case [b"HELLO", *_]:
-                return b"*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:1\r\n"
+                return b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"
             case _:
                 return b"-ERR unknown command\r\n"
 
