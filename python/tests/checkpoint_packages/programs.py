@@ -1,6 +1,7 @@
 """The functions that are started from checkpoints: which packages each is about, what it is sent, and what to know about it."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Program:
     """What its users should know."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """By the kind of checkpoint: a part of the reason why none can be made."""
+    log: Callable[[str], str] = str
+    """What of standard output is compared."""
     is_quick: bool = False
     """Part of the short form of the suite, which CI runs."""
 
@@ -47,11 +50,41 @@ class Program:
         return [event(value, headers=dict(self.headers)) for value in self.events]
 
 
-FIXED_PORT = "A connection that was made at import is closed after the restore; the pool opens another one."
+def datadog_log(text: str) -> str:
+    """Its metrics and spans. Which imports have spans depends on how long they took."""
+    found: list[object] = []
+    for line in text.splitlines():
+        if not line.startswith("{"):
+            found.append(line)
+            continue
+        record = json.loads(line)
+        found += [record[key] for key in ("m", "v", "t") if key in record]
+        for span in (span for trace in record.get("traces", []) for span in trace):
+            if span["name"] not in ("aws.lambda.import", "aws.lambda.load"):
+                found.append([span["name"], span["resource"], span["error"], span["meta"].get("cold_start")])
+    return "\n".join(map(str, found))
+
+
+POOL = "A connection that was made at import is closed after the restore, and the pool opens another one."
 
 PROGRAMS = [
-    Program("fastapi_application", ["fastapi"], "web_frameworks", WEB_EVENTS, "app.app", is_quick=True),
-    Program("starlette_application", ["starlette"], "web_frameworks", WEB_EVENTS, "app.app"),
+    Program(
+        "fastapi_application",
+        ["fastapi"],
+        "web_frameworks",
+        WEB_EVENTS,
+        "app.app",
+        is_quick=True,
+        note="The lifespan starts after the restore, in each execution environment.",
+    ),
+    Program(
+        "starlette_application",
+        ["starlette"],
+        "web_frameworks",
+        WEB_EVENTS,
+        "app.app",
+        note="The lifespan starts after the restore, in each execution environment.",
+    ),
     Program("django_application", ["django"], "web_frameworks", WEB_EVENTS, "app.app", is_quick=True),
     Program("flask_application", ["flask"], "web_frameworks", WEB_EVENTS, "app.app"),
     Program("falcon_application", ["falcon"], "web_frameworks", WEB_EVENTS, "app.app"),
@@ -63,15 +96,55 @@ PROGRAMS = [
         [{"id": "7", "at": "2026-01-01T00:00:00Z", "total": "1.10", "tags": ["é"]}, {"id": "x", "total": -1}],
         is_quick=True,
     ),
-    Program("boto3_clients", ["boto3"], "boto3", server=servers.aws, is_quick=True),
-    Program("requests_session", ["requests"], "http_clients", server=servers.http, note=FIXED_PORT, is_quick=True),
-    Program("httpx_client", ["httpx"], "http_clients", server=servers.http, note=FIXED_PORT),
-    Program("aiohttp_session", ["aiohttp"], "http_clients", server=servers.http),
-    Program("redis_client", ["redis"], "databases", server=servers.redis, note=FIXED_PORT, is_quick=True),
-    Program("psycopg_query", ["psycopg"], "databases", ({"a": 1}, {"b": 2}), server=servers.postgres),
-    Program("pymysql_query", ["pymysql"], "databases", ({"name": "a"}, {"name": "b'"}), server=servers.mysql),
-    Program("sqlalchemy_orm", ["sqlalchemy"], "databases", is_quick=True),
-    Program("numpy_solve", ["numpy"], "extension_modules", [{"scale": 1}, {"scale": 2}, {"scale": 3}], is_quick=True),
+    Program(
+        "boto3_clients",
+        ["boto3"],
+        "boto3",
+        server=servers.aws,
+        is_quick=True,
+        note="Clients and resources that were made at import sign with the credentials of the execution environment.",
+    ),
+    Program("requests_session", ["requests"], "http_clients", server=servers.http, note=POOL, is_quick=True),
+    Program("httpx_client", ["httpx"], "http_clients", server=servers.http, note=POOL),
+    Program(
+        "aiohttp_session",
+        ["aiohttp"],
+        "http_clients",
+        server=servers.http,
+        note="An event loop that was made at import has to be idle. After the restore it continues.",
+    ),
+    Program("redis_client", ["redis"], "databases", server=servers.redis, note=POOL, is_quick=True),
+    Program(
+        "psycopg_query",
+        ["psycopg"],
+        "databases",
+        ({"a": 1}, {"b": 2}),
+        server=servers.postgres,
+        note="The function connects in the handler.",
+    ),
+    Program(
+        "pymysql_query",
+        ["pymysql"],
+        "databases",
+        ({"name": "a"}, {"name": "b'"}),
+        server=servers.mysql,
+        note="The function connects in the handler.",
+    ),
+    Program(
+        "sqlalchemy_orm",
+        ["sqlalchemy"],
+        "databases",
+        is_quick=True,
+        note="With `init`, a database in memory is part of the checkpoint.",
+    ),
+    Program(
+        "numpy_solve",
+        ["numpy"],
+        "extension_modules",
+        [{"scale": 1}, {"scale": 2}, {"scale": 3}],
+        is_quick=True,
+        note="The global random generator is seeded at each start. A generator made at import is the same in every copy.",
+    ),
     Program(
         "pandas_groupby",
         ["pandas"],
@@ -80,22 +153,60 @@ PROGRAMS = [
         is_quick=True,
     ),
     Program("scipy_optimize", ["scipy"], "scientific", (1, 2, 2.5)),
-    Program("scikit_learn_model", ["scikit-learn"], "scientific", ([5, 3, 1, 0.2], [6, 3, 5, 2])),
-    Program("pyarrow_tables", ["pyarrow"], "pyarrow", ([{"name": "a"}, {"name": "b"}, {"name": "a"}], [{"name": "b"}])),
-    Program("polars_frames", ["polars"], "polars", ({"name": ["a", "b", "a"], "price": [1.5, 2, 3.5]}, {"name": ["b"], "price": [2.5]})),
+    Program(
+        "scikit_learn_model",
+        ["scikit-learn"],
+        "scientific",
+        ([5, 3, 1, 0.2], [6, 3, 5, 2]),
+        note="With `init`, the fitted model is part of the checkpoint. Two random forests with threads (`n_jobs`) were fitted.",
+    ),
+    Program(
+        "pyarrow_tables",
+        ["pyarrow"],
+        "pyarrow",
+        ([{"name": "a"}, {"name": "b"}, {"name": "a"}], [{"name": "b"}]),
+        note="The background thread of jemalloc does not run after a restore.",
+    ),
+    Program(
+        "polars_frames",
+        ["polars"],
+        "polars",
+        ({"name": ["a", "b", "a"], "price": [1.5, 2, 3.5]}, {"name": ["b"], "price": [2.5]}),
+        note="Temporary files of a query that does not fit into memory stay until the execution environment ends.",
+    ),
     Program("matplotlib_plot", ["matplotlib"], "matplotlib", ([1, 3, 2], [2, 2, 1])),
     Program("pillow_thumbnail", ["pillow"], "small", ("red", "navy")),
     Program(
-        "lxml_xslt", ["lxml"], "extension_modules", ['<order><item price="1">a</item><item price="2">é</item></order>', "<order>"]
+        "lxml_xslt",
+        ["lxml"],
+        "extension_modules",
+        ['<order><item price="1">a</item><item price="2">é</item></order>', "<order>"],
     ),
-    Program("cryptography_sign", ["cryptography"], "extension_modules", is_quick=True),
-    Program("pyjwt_tokens", ["pyjwt"], "small"),
+    Program(
+        "cryptography_sign",
+        ["cryptography"],
+        "extension_modules",
+        is_quick=True,
+        note="With `init`, a key made at import is part of the checkpoint, the same in every copy.",
+    ),
+    Program(
+        "pyjwt_tokens",
+        ["pyjwt"],
+        "small",
+        note="With `init`, a key made at import is part of the checkpoint, the same in every copy.",
+    ),
     Program("jinja2_templates", ["jinja2"], "small", ([1, "<b>"], [])),
     Program("pyyaml_documents", ["pyyaml"], "small", ("a: [1, 2]", "b: {c: 2026-01-01}")),
     Program("orjson_dumps", ["orjson"], "extension_modules"),
     Program("msgspec_structs", ["msgspec"], "small", ([{"type": "Order", "id": 1, "tags": ["a"]}], [])),
     Program("grpcio_call", ["grpcio"], "grpc", is_quick=True),
-    Program("grpcio_channel", ["grpcio"], "grpc", server=servers.closed),
+    Program(
+        "grpcio_channel",
+        ["grpcio"],
+        "grpc",
+        server=servers.closed,
+        note="A channel that was made at import connects with its first call.",
+    ),
     Program("protobuf_messages", ["protobuf"], "grpc", ({"a": 1, "b": [True, None]}, {})),
     Program(
         "opentelemetry_spans",
@@ -104,14 +215,17 @@ PROGRAMS = [
         [{"order": 1}, {"order": 2}],
         server=servers.collector,
         is_quick=True,
+        note="The threads of batch processors start again after the restore.",
     ),
     Program(
         "datadog_metrics",
         ["datadog-lambda"],
         "datadog",
         (1, 2),
+        log=datadog_log,
         environment={"DD_FLUSH_TO_LOG": "true", "DD_SERVICE": "shop", "DD_ENV": "test"},
         headers=ARN,
+        note="How long imports took is reported as it was when the function was packed.",
     ),
     Program(
         "newrelic_agent",
@@ -123,18 +237,32 @@ PROGRAMS = [
             "NEW_RELIC_ACCOUNT_ID": "12345",
             "NEW_RELIC_TRUSTED_ACCOUNT_KEY": "12345",
         },
+        note="The agent reads its variables at import.",
     ),
     Program("sentry_errors", ["sentry-sdk"], "sentry", ("a", "fail", "b"), headers={**ARN, **TRACE}, server=servers.sentry),
     Program(
-        "powertools_utilities", ["aws-lambda-powertools"], "powertools", WEB_EVENTS, headers={**ARN, **TRACE}, server=servers.xray
+        "powertools_utilities",
+        ["aws-lambda-powertools"],
+        "powertools",
+        WEB_EVENTS,
+        headers={**ARN, **TRACE},
+        server=servers.xray,
     ),
     Program("xray_subsegments", ["aws-xray-sdk", "boto3"], "xray", headers=TRACE, server=servers.xray),
     Program("lumigo_tracer_spans", ["lumigo-tracer"], "lumigo", ("/a", "/b"), headers={**ARN, **TRACE}, server=servers.http),
-    Program("structlog_json", ["structlog"], "structlog"),
-    Program("loguru_sinks", ["loguru"], "loguru"),
+    Program(
+        "structlog_json", ["structlog"], "structlog", note="With `init`, what is logged at import is not in the log of a start."
+    ),
+    Program("loguru_sinks", ["loguru"], "loguru", note="With `init`, what is logged at import is not in the log of a start."),
     Program("slack_bolt_app", ["slack_bolt"], "slack_bolt", WEB_EVENTS, server=servers.http),
     Program("langchain_chain", ["langchain-core"], "langchain"),
     Program("tokenizers_encode", ["tokenizers", "tiktoken"], "tokenizers", ("a latte", "xyz")),
     Program("spacy_pipeline", ["spacy"], "spacy", ("A latte. And tea.", "Don't")),
-    Program("numba_compiled", ["numba"], "numba", (10, 100)),
+    Program(
+        "numba_compiled",
+        ["numba"],
+        "numba",
+        (10, 100),
+        note="With `init`, what was compiled at import is part of the checkpoint.",
+    ),
 ]

@@ -6,7 +6,7 @@ import socketserver
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 from ecosystem.backends import Answer, Received, UdpBackend, serve
@@ -51,7 +51,9 @@ def aws() -> Iterator[Server]:
             return Answer(b"", content_type="application/xml")
         if request.method == "GET":
             return Answer(objects.get(request.path, b""), content_type="application/octet-stream")
-        return Answer(b'{"MessageId":"1","FailedEntryCount":0,"Entries":[{"EventId":"1"}]}', content_type="application/x-amz-json-1.0")
+        return Answer(
+            b'{"MessageId":"1","FailedEntryCount":0,"Entries":[{"EventId":"1"}]}', content_type="application/x-amz-json-1.0"
+        )
 
     with serve(answer) as backend:
         yield Server({"AWS_ENDPOINT_URL": backend.url}, lambda: [_signed(one) for one in backend.received])
@@ -108,10 +110,8 @@ def collector() -> Iterator[Server]:
 def _tcp(answer: Callable[["_Connection"], None], sent: list[str]) -> Iterator[Server]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            try:
+            with suppress(EOFError, ConnectionError):
                 answer(_Connection(self.rfile, self.wfile, sent))
-            except (EOFError, ConnectionError):
-                pass
 
     class Threads(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -215,7 +215,11 @@ def postgres() -> Iterator[Server]:
                 break
             connection.writer.write(b"N")
         greeting = message(b"R", struct.pack("!i", 0))
-        for name, value in ((b"client_encoding", b"UTF8"), (b"server_version", b"17.0"), (b"standard_conforming_strings", b"on")):
+        for name, value in (
+            (b"client_encoding", b"UTF8"),
+            (b"server_version", b"17.0"),
+            (b"standard_conforming_strings", b"on"),
+        ):
             greeting += message(b"S", name + b"\0" + value + b"\0")
         connection.writer.write(greeting + message(b"K", struct.pack("!ii", 1, 1)) + ready)
         answered = b""
@@ -265,7 +269,9 @@ def mysql() -> Iterator[Server]:
         return connection.read(int.from_bytes(head[:3], "little"))
 
     def answer(connection: _Connection) -> None:
-        greeting = b"\x0a8.4.0\0" + struct.pack("<i", 1) + b"12345678\0" + struct.pack("<H", capabilities & 0xFFFF) + b"\xff\2\0"
+        greeting = (
+            b"\x0a8.4.0\0" + struct.pack("<i", 1) + b"12345678\0" + struct.pack("<H", capabilities & 0xFFFF) + b"\xff\2\0"
+        )
         greeting += struct.pack("<H", capabilities >> 16) + b"\x15" + bytes(10) + b"123456789012\0mysql_native_password\0"
         connection.writer.write(packet(0, greeting))
         read(connection)

@@ -1,7 +1,11 @@
 import structlog
 
 structlog.configure(
-    processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.JSONRenderer(),
+    ],
     cache_logger_on_first_use=True,
 )
 log = structlog.get_logger()
