@@ -1,4 +1,4 @@
-"""docs/reference/checkpoint-packages.md: the packages, whether functions with them start from a checkpoint, and what to know."""
+"""docs/reference/checkpoint-packages.md: packages, whether functions with them start from checkpoints, and what to know."""
 
 import tomllib
 from collections.abc import Sequence

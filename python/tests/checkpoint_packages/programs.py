@@ -199,7 +199,7 @@ PROGRAMS = [
     Program("pyyaml_documents", ["pyyaml"], "small", ("a: [1, 2]", "b: {c: 2026-01-01}")),
     Program("orjson_dumps", ["orjson"], "extension_modules"),
     Program("msgspec_structs", ["msgspec"], "small", ([{"type": "Order", "id": 1, "tags": ["a"]}], [])),
-    Program("grpcio_call", ["grpcio"], "grpc", is_quick=True),
+    Program("grpcio_call", ["grpcio"], "grpc", environment={"GRPC_VERBOSITY": "ERROR"}, is_quick=True),
     Program(
         "grpcio_channel",
         ["grpcio"],
