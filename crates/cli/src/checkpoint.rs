@@ -14,7 +14,6 @@ pub use now::FromNow;
 pub use package::add;
 
 use std::{
-    collections::BTreeSet,
     env,
     ffi::OsString,
     fs, io,
@@ -33,7 +32,7 @@ use whipsnake_emulator::Function;
 use crate::failure::Failure;
 use place::Place;
 use report::Report;
-use start::Start;
+use start::{Pages, Start};
 
 /// Variables that only the dumped process has. The loader resolves every symbol at once: what it would resolve later depends on the
 /// processor's registers.
@@ -81,7 +80,8 @@ impl Maker<'_> {
             ..Options::default()
         };
         compose(&dump, &options, &checkpoint)?;
-        options.touched = self.train()?;
+        let Pages { touched, written } = self.train()?;
+        (options.touched, options.written) = (touched, written);
         let summary = compose(&dump, &options, &checkpoint)?;
         let (restored, ordinary) = self.measure()?;
         let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
@@ -183,7 +183,7 @@ impl Maker<'_> {
     }
 
     /// The pages that a start touches, from one in which the kernel maps each page by itself.
-    fn train(&self) -> Result<BTreeSet<u64>, Failure> {
+    fn train(&self) -> Result<Pages, Failure> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
         if !start.is_restored() {

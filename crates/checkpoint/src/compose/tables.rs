@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, mem};
 use whipsnake_checkpoint_format::image::{
-    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, SegmentKind, SignalAction,
-    Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
+    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, Mapping, SegmentKind,
+    SignalAction, Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
 };
 use whipsnake_checkpoint_format::vdso::{FUNCTIONS, Vdso};
-use whipsnake_checkpoint_format::{PAGE, hash};
+use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE, hash};
 
 /// A file, complete.
 pub struct Assembled {
@@ -47,7 +47,7 @@ struct Builder {
 
 impl Builder {
     fn add<T: image::Row>(&mut self, rows: &[T]) -> Table {
-        while (mem::size_of::<Header>() + self.bytes.len()) % 8 != 0 {
+        while !(mem::size_of::<Header>() + self.bytes.len()).is_multiple_of(8) {
             self.bytes.push(0);
         }
         let offset = (mem::size_of::<Header>() + self.bytes.len()) as u64;
@@ -62,23 +62,24 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
     let mut builder = Builder { bytes: Vec::new() };
     let files = Files::new(dump, options, space, &mut strings)?;
     let (mut descriptors, watches, memory) = descriptors(dump, &mut strings);
-    let mut tables = Tables::default();
-    tables.files = builder.add(&files.rows);
-    tables.variables = builder.add(&variables(dump, options, &mut strings));
-    tables.watches = builder.add(&watches);
     let action = |of: &crate::process::SignalAction| SignalAction { signal: of.signal, action: of.action };
-    tables.signal_actions = builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>());
-    tables.vdso_symbols = builder.add(&vdso_symbols(process.vdso));
-    tables.written = builder.add::<image::Mapping>(&[]);
-    tables.strings = builder.add(&strings.bytes);
+    let mut tables = Tables {
+        files: builder.add(&files.rows),
+        variables: builder.add(&variables(dump, options, &mut strings)),
+        watches: builder.add(&watches),
+        signal_actions: builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>()),
+        vdso_symbols: builder.add(&vdso_symbols(process.vdso)),
+        written: builder.add(&written(options, space)),
+        strings: builder.add(&strings.bytes),
+        ..Tables::default()
+    };
     let contents = builder.add(&memory);
     for descriptor in descriptors.iter_mut().filter(|d| d.kind == DescriptorKind::Memory as u32) {
         descriptor.value += contents.offset;
     }
     tables.descriptors = builder.add(&descriptors);
     let of_segments = space.segments.len() * mem::size_of::<image::Segment>();
-    let header_length =
-        (mem::size_of::<Header>() + builder.bytes.len() + 8 + of_segments).next_multiple_of(PAGE as usize);
+    let header_length = (mem::size_of::<Header>() + builder.bytes.len() + 8 + of_segments).next_multiple_of(PAGE_SIZE);
     let mut segments = space.segments.clone();
     for segment in &mut segments {
         if segment.kind == SegmentKind::Reference as u32 {
@@ -196,6 +197,21 @@ fn variables(dump: &Dump, options: &Options, strings: &mut Strings) -> Vec<Varia
         add(EVERY, 0, Expectation::Any);
     }
     rows
+}
+
+/// Ranges of the pages that every start writes to, as far as they have contents.
+fn written(options: &Options, space: &AddressSpace) -> Vec<Mapping> {
+    let mut ranges: Vec<Mapping> = Vec::new();
+    for segment in space.segments.iter().filter(|segment| segment.kind == SegmentKind::Value as u32) {
+        let Mapping { start, .. } = segment.mapping;
+        for page in options.written.range(start..segment.mapping.end()) {
+            match ranges.last_mut() {
+                Some(last) if last.end() == *page => last.length += PAGE,
+                _ => ranges.push(Mapping { start: *page, length: PAGE }),
+            }
+        }
+    }
+    ranges
 }
 
 /// The functions of the running kernel's vDSO. The dumped process ran on the same kernel and had the same functions at another address.
