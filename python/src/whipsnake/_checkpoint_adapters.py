@@ -23,6 +23,7 @@ def before() -> None:
     _seed_openssl()
     _close_event_loops()
     _stop_resource_trackers()
+    _stop_sentry_worker()
 
 
 def after() -> None:
@@ -161,6 +162,15 @@ def _stop_resource_trackers():
         tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
         if tracker is not None:
             tracker._stop()
+
+
+def _stop_sentry_worker():
+    """The thread that sends events. The next event starts another one, which would share a queue with a reader that is gone."""
+    sentry = sys.modules.get("sentry_sdk")
+    if sentry is not None:
+        worker = getattr(getattr(sentry.get_client(), "transport", None), "_worker", None)
+        if worker is not None:
+            worker.kill()
 
 
 # Whose background threads a hook for `os.register_at_fork` starts again, by the module of what the thread runs.

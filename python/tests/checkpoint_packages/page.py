@@ -45,7 +45,7 @@ def page(programs: Sequence[Program]) -> str:
 
 
 def _row(program: Program) -> str:
-    verdicts = [f"refused: {program.refused[kind]}" if kind in program.refused else "same" for kind in KINDS]
+    verdicts = ["refused" if kind in program.refused else "same" for kind in KINDS]
     versions = ", ".join(version_of(package) for package in program.packages)
     source = f"[{program.function}](../../python/tests/checkpoint_packages/functions/{program.function}.py)"
     cells = (", ".join(program.packages), versions, source, *verdicts, program.note)

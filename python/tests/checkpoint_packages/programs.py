@@ -40,7 +40,7 @@ class Program:
     note: str = ""
     """What its users should know."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """By the kind of checkpoint: a part of the reason why none can be made."""
+    """By the kind of checkpoint: a part of the reason why none can be made. The note says what to do."""
     log: Callable[[str], str] = str
     """What of standard output is compared."""
     is_quick: bool = False
@@ -137,6 +137,7 @@ PROGRAMS = [
         is_quick=True,
         note="With `init`, a database in memory is part of the checkpoint.",
     ),
+    Program("pymongo_client", ["pymongo"], "databases", server=servers.closed),
     Program(
         "numpy_solve",
         ["numpy"],
@@ -174,6 +175,13 @@ PROGRAMS = [
         ({"name": ["a", "b", "a"], "price": [1.5, 2, 3.5]}, {"name": ["b"], "price": [2.5]}),
         note="Temporary files of a query that does not fit into memory stay until the execution environment ends.",
     ),
+    Program(
+        "polars_at_import",
+        ["polars"],
+        "polars",
+        refused={"init": "polars-0"},
+        note="A query at import starts threads that a restored process would lack. Use Polars in the handler, or `imports`.",
+    ),
     Program("matplotlib_plot", ["matplotlib"], "matplotlib", ([1, 3, 2], [2, 2, 1])),
     Program("pillow_thumbnail", ["pillow"], "small", ("red", "navy")),
     Program(
@@ -206,6 +214,14 @@ PROGRAMS = [
         "grpc",
         server=servers.closed,
         note="A channel that was made at import connects with its first call.",
+    ),
+    Program(
+        "grpcio_used_channel",
+        ["grpcio"],
+        "grpc",
+        server=servers.grpc,
+        refused={"init": "watches the connection to"},
+        note="A channel that made a call at import has a connection and threads. Make the first call in the handler.",
     ),
     Program("protobuf_messages", ["protobuf"], "grpc", ({"a": 1, "b": [True, None]}, {})),
     Program(
@@ -240,6 +256,7 @@ PROGRAMS = [
         note="The agent reads its variables at import.",
     ),
     Program("sentry_errors", ["sentry-sdk"], "sentry", ("a", "fail", "b"), headers={**ARN, **TRACE}, server=servers.sentry),
+    Program("sentry_at_import", ["sentry-sdk"], "sentry", ("a", "fail", "b"), headers={**ARN, **TRACE}, server=servers.sentry),
     Program(
         "powertools_utilities",
         ["aws-lambda-powertools"],
@@ -256,6 +273,7 @@ PROGRAMS = [
     Program("loguru_sinks", ["loguru"], "loguru", note="With `init`, what is logged at import is not in the log of a start."),
     Program("slack_bolt_app", ["slack_bolt"], "slack_bolt", WEB_EVENTS, server=servers.http),
     Program("langchain_chain", ["langchain-core"], "langchain"),
+    Program("openai_client", ["openai"], "openai", server=servers.openai),
     Program("tokenizers_encode", ["tokenizers", "tiktoken"], "tokenizers", ("a latte", "xyz")),
     Program("spacy_pipeline", ["spacy"], "spacy", ("A latte. And tea.", "Don't")),
     Program(

@@ -1,14 +1,18 @@
 """What the functions connect to: small servers on this machine, a new one for each run."""
 
 import json
+import os
 import socket
 import socketserver
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
+from checkpoint_packages import installed
 from ecosystem.backends import Answer, Received, UdpBackend, serve
 
 
@@ -294,9 +298,49 @@ def mysql() -> Iterator[Server]:
         yield server
 
 
+# Answers with the request in capitals.
+GRPC_SERVER = """
+import grpc
+from concurrent import futures
+server = grpc.server(futures.ThreadPoolExecutor(4))
+say = grpc.unary_unary_rpc_method_handler(lambda request, context: request.upper())
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("Shop", {"Say": say}),))
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
+
+
+@contextmanager
+def grpc() -> Iterator[Server]:
+    """A gRPC server in another process, which has the package."""
+    environment = {**os.environ, "PYTHONPATH": str(installed.folder_of("grpc"))}
+    command = [sys.executable, "-c", GRPC_SERVER]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield Server({"PORT": process.stdout.readline().strip()}, list)
+        process.kill()
+
+
+@contextmanager
+def openai() -> Iterator[Server]:
+    """A model that always says the same."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a latte"}}
+    completion = {"id": "1", "object": "chat.completion", "created": 0, "model": "small", "choices": [choice]}
+
+    def answer(request: Received) -> Answer:
+        if request.method == "GET":
+            return Answer(b'{"error": {"message": "no such model"}}', 404)
+        return Answer(json.dumps(completion).encode())
+
+    with serve(answer) as backend:
+        yield Server({"SERVER": backend.url}, lambda: [f"{one.method} {one.path}" for one in backend.received])
+
+
 @contextmanager
 def closed() -> Iterator[Server]:
     """A port that nobody listens to."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        yield Server({"SERVER": f"http://127.0.0.1:{bound.getsockname()[1]}"}, list)
+        port = str(bound.getsockname()[1])
+        yield Server({"SERVER": f"http://127.0.0.1:{port}", "PORT": port}, list)

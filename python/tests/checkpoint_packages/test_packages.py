@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from checkpoint_packages import installed
 from checkpoint_packages.programs import FUNCTIONS, PROGRAMS, Program
 from playing import Play, Player, Run, Runtime
 
@@ -39,11 +40,10 @@ def test_a_function_restored_from_a_checkpoint_works_as_after_an_ordinary_start(
     player: Player,
     cli: Path,
     bootstrap: Path,
-    package_folders: list[Path],
     runtime_directory: Path,
     tmp_path: Path,
 ) -> None:
-    task_root = make_task(program, package_folders, tmp_path / "task")
+    task_root = make_task(program, tmp_path / "task")
     play = Play(task_root, runtime_directory, program.handler, program.steps(), script={"timeout_ms": SECONDS * 1000})
     ordinary, _ = run(player, play, program, Runtime("ordinary", [str(bootstrap)]))
     assert len(ordinary["responses"]) == len(program.events), ordinary
@@ -66,12 +66,10 @@ def test_a_function_restored_from_a_checkpoint_works_as_after_an_ordinary_start(
             pytest.fail(f"{kind}: {difference(ordinary, restored)}\n{played.story()}")
 
 
-def make_task(program: Program, package_folders: list[Path], folder: Path) -> Path:
+def make_task(program: Program, folder: Path) -> Path:
     """The function's folder, with the packages beside the function."""
     folder.mkdir()
-    installed = [found / program.folder for found in package_folders if (found / program.folder).is_dir()]
-    assert installed, f"no folder {program.folder} in {package_folders}: `make checkpoint-packages` installs the packages"
-    for entry in installed[0].iterdir():
+    for entry in installed.folder_of(program.folder).iterdir():
         if entry.name != "__pycache__":
             (folder / entry.name).symlink_to(entry)
     (folder / "app.py").write_text((FUNCTIONS / f"{program.function}.py").read_text())
