@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem pins soak \
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem checkpoint-packages pins soak \
 	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools checkpoint-restores layer-test-here layer-test-arm64 test-concurrency
 
@@ -34,6 +34,7 @@ CACHE := $(HOME)/.cache/whipsnake
 VENV := $(TARGET)/venv
 ECOSYSTEM := python/tests/ecosystem
 PACKAGES := $(TARGET)/ecosystem
+CHECKPOINT_PACKAGES := python/tests/checkpoint_packages
 WITH_UV := PATH="$$PATH:$(CACHE)/uv/bin:$(CACHE)/zigbuild/bin"
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 # Installs what `make pins` has chosen, and nothing else under its name.
@@ -107,7 +108,7 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) $(addprefix --ignore python/tests/,documentation ecosystem examples layer wheel) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,checkpoint_packages documentation ecosystem examples layer wheel) python/tests
 
 CONCURRENCY_TESTS = python/tests/functions/test_concurrency.py python/tests/functions/test_standard_streams.py python/tests/faults/test_threads.py
 
@@ -162,6 +163,14 @@ sanitize: python $(SANITIZED_VENV) ## Runs the black-box suites against a bootst
 ecosystem: build venv packages ## Runs the tools that people run on Lambda, from PyPI, against the built bootstrap (PACKED=1: each packed first)
 	WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) $(PYTEST) $(ECOSYSTEM)
 
+# The groups of the short form, which shares the others with the tools of `make ecosystem`.
+QUICK_GROUPS = http_clients databases grpc
+CHECKPOINT_PINS = $(if $(QUICK),$(QUICK_GROUPS:%=$(CHECKPOINT_PACKAGES)/requirements/%.txt),$(wildcard $(CHECKPOINT_PACKAGES)/requirements/*.txt))
+
+checkpoint-packages: build venv packages ## Starts functions with real packages from checkpoints of both kinds (QUICK=1: a dozen of them)
+	@$(MAKE) --no-print-directory packages PINS="$(CHECKPOINT_PINS)" PACKAGES=$(TARGET)/checkpoint-packages
+	WHIPSNAKE_QUICK=$(QUICK) WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CHECKPOINT_PACKAGES=$(TARGET)/checkpoint-packages $(PYTEST) $(CHECKPOINT_PACKAGES)
+
 PIN = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make pins"
 
 pins: $(UV) ## Resolves anew what the suites and the tools of `make ecosystem` need, with hashes
@@ -170,6 +179,9 @@ pins: $(UV) ## Resolves anew what the suites and the tools of `make ecosystem` n
 	done
 	@for tool in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(ECOSYSTEM)/pyproject.toml); do \
 		$(PIN) --python-version 3.13 --group $(ECOSYSTEM)/pyproject.toml:$$tool --output-file $(ECOSYSTEM)/requirements/$$tool.txt >/dev/null || exit; \
+	done
+	@for group in $$(sed -n 's/^\([a-z0-9_]*\) = \[.*/\1/p' $(CHECKPOINT_PACKAGES)/pyproject.toml); do \
+		$(PIN) --python-version 3.13 --group $(CHECKPOINT_PACKAGES)/pyproject.toml:$$group --output-file $(CHECKPOINT_PACKAGES)/requirements/$$group.txt >/dev/null || exit; \
 	done
 
 lint: python venv ## Checks formatting, lints and types

@@ -133,7 +133,7 @@ fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(
     let mut process = Process::default();
     match kind {
         Kind::Init => {
-            let handler = init::import_handler(py, environment).map_err(|failure| match failure {
+            let handler = init::import_handler_only(py, environment).map_err(|failure| match failure {
                 Failure::Fault(fault, exception) => {
                     prepared.log.get().fault(py, &fault, exception.as_ref());
                     Refused::because(format!("the function could not be imported: {}", fault.message))
@@ -145,6 +145,8 @@ fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(
         Kind::Imports => modules::import(py, environment, &mut process)?,
     }
     adapters.call_method0("before").map_err(raised)?;
+    let started_again = adapters.call_method0("threads_started_again").and_then(|threads| threads.extract());
+    thread::expect(started_again.map_err(raised)?);
     process.files = modules::files(py).map_err(raised)?;
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;

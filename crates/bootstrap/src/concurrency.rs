@@ -102,10 +102,7 @@ impl Concurrency {
         start: Start,
     ) -> Result<Ending, Ending> {
         let (server, imported) = Server::start(py, environment, client, start)?;
-        let import = |server: &Server| match &imported {
-            Some(handler) => Ok(handler.clone_ref(py)),
-            None => server.import_handler(py, environment),
-        };
+        let import = |server: &Server| server.ready_handler(py, imported.as_ref(), environment);
         disarm_timers_at_exit(py)?;
         let workers = Workers::new(self.invocations, environment);
         if self.kind == Some(Kind::Isolated) {

@@ -19,7 +19,8 @@ pub struct Prepared {
     pub log: Py<Log>,
     /// Makes context objects.
     pub contexts: Contexts,
-    /// The function, where it is imported already: in a process that was restored from a checkpoint of the whole init phase.
+    /// The function, where it is imported already: in a process that was restored from a checkpoint of the whole init phase. A web
+    /// application is not started yet.
     pub handler: Option<Handler>,
 }
 
@@ -43,12 +44,32 @@ impl Prepared {
 
 /// Imports the function. A web application starts.
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
+    without_collections(py, || {
+        let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))?;
+        start_application(py, &handler, environment)
+    })
+}
+
+/// Imports the function. If it is a web application, what serves it is loaded, but the application does not start.
+pub fn import_handler_only(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
+    without_collections(py, || {
+        let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))?;
+        web_application::load(handler.function(py), environment)?;
+        Ok(handler)
+    })
+}
+
+/// Starts the web application that the handler is. Returns what serves it, and other handlers as they are.
+pub fn start_application(py: Python<'_>, handler: &Handler, environment: &Environment) -> Result<Handler, Failure> {
+    web_application::adapted(handler.function(py).clone(), environment).map(Handler::from)
+}
+
+fn without_collections<T>(py: Python<'_>, body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let raised = |error| traceback::failure(py, error);
     let collections = PutOff::new(py).map_err(raised)?;
-    let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))
-        .and_then(|handler| web_application::adapted(handler.function(py).clone(), environment));
+    let result = body();
     collections.resume(py).map_err(raised)?;
-    Ok(Handler::from(handler?))
+    result
 }
 
 fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {

@@ -31,7 +31,7 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client, start: S
         Ok(started) => started,
         Err(ending) => return ending,
     };
-    let handler = match handler.map_or_else(|| server.import_handler(py, environment), Ok) {
+    let handler = match server.ready_handler(py, handler.as_ref(), environment) {
         Ok(handler) => handler,
         Err(ending) => return ending,
     };
@@ -145,9 +145,18 @@ impl Server {
         .kept()
     }
 
-    /// Imports the function. Where that fails, Lambda has been told.
-    pub fn import_handler(&self, py: Python<'_>, environment: &Environment) -> Result<Handler, Ending> {
-        init::import_handler(py, environment).map_err(|failure| match failure {
+    /// Imports the function, or starts the web application that an imported one is. Where that fails, Lambda has been told.
+    pub fn ready_handler(
+        &self,
+        py: Python<'_>,
+        imported: Option<&Handler>,
+        environment: &Environment,
+    ) -> Result<Handler, Ending> {
+        let ready = match imported {
+            Some(handler) => init::start_application(py, handler, environment),
+            None => init::import_handler(py, environment),
+        };
+        ready.map_err(|failure| match failure {
             Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
             Failure::Raised(error) => Ending::Raised(error),
         })

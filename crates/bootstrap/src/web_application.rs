@@ -27,14 +27,7 @@ const WSGI_CLASSES: &[(&str, &str)] = &[
 /// The handler, or what serves the application that it is.
 pub fn adapted<'py>(handler: Bound<'py, PyAny>, environment: &Environment) -> Result<Bound<'py, PyAny>, Failure> {
     let py = handler.py();
-    let interface = match environment.app.as_deref() {
-        // What cannot even be asked is a handler of a kind of its own.
-        None => interface_of(&handler).unwrap_or_default(),
-        Some("asgi") => Some("_asgi"),
-        Some("wsgi") => Some("_wsgi"),
-        Some(other) => return Err(unknown("WHIPSNAKE_APP", other, "asgi or wsgi")),
-    };
-    let Some(interface) = interface else { return Ok(handler) };
+    let Some(interface) = interface(&handler, environment)? else { return Ok(handler) };
     let streams = match environment.invoke_mode.as_deref() {
         None | Some("BUFFERED") => false,
         Some("RESPONSE_STREAM") => true,
@@ -47,6 +40,24 @@ pub fn adapted<'py>(handler: Bound<'py, PyAny>, environment: &Environment) -> Re
     py.import(format!("whipsnake.{interface}"))
         .and_then(|module| module.getattr("Application")?.call1((handler, streams, root_path)))
         .map_err(|error| traceback::failure(py, error))
+}
+
+/// Imports what serves the application, where the handler is one.
+pub fn load(handler: &Bound<'_, PyAny>, environment: &Environment) -> Result<(), Failure> {
+    let py = handler.py();
+    let Some(interface) = interface(handler, environment)? else { return Ok(()) };
+    py.import(format!("whipsnake.{interface}")).map(drop).map_err(|error| traceback::failure(py, error))
+}
+
+/// The module that serves the handler, where that is an application by `WHIPSNAKE_APP` or by its own look.
+fn interface(handler: &Bound<'_, PyAny>, environment: &Environment) -> Result<Option<&'static str>, Failure> {
+    match environment.app.as_deref() {
+        // What cannot even be asked is a handler of a kind of its own.
+        None => Ok(interface_of(handler).unwrap_or_default()),
+        Some("asgi") => Ok(Some("_asgi")),
+        Some("wsgi") => Ok(Some("_wsgi")),
+        Some(other) => Err(unknown("WHIPSNAKE_APP", other, "asgi or wsgi")),
+    }
 }
 
 fn unknown(variable: &str, value: &str, known: &str) -> Failure {

@@ -113,6 +113,11 @@ def module_files() -> list[str]:
     return sorted(file for file in files if os.path.isfile(file))
 
 
+def threads_started_again() -> list[int]:
+    """The ids of the threads that their libraries start again in a forked process."""
+    return _checkpoint_adapters.threads_started_again()
+
+
 def before() -> None:
     """Prepares the process for the dump."""
     global _run_after_restore  # noqa: PLW0603

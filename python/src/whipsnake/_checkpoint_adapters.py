@@ -22,6 +22,8 @@ def before() -> None:
         sys.meta_path.remove(_BotocoreFinder)
     _seed_openssl()
     _close_event_loops()
+    _stop_resource_trackers()
+    _stop_sentry_worker()
 
 
 def after() -> None:
@@ -148,6 +150,45 @@ def _open_event_loops():
 
             signal.set_wakeup_fd(loop._csock.fileno())
     _event_loops.clear()
+
+
+# Processes that remove what `multiprocessing` leaves in the file system: CPython's, and joblib's own.
+_RESOURCE_TRACKERS = ("multiprocessing.resource_tracker", "joblib.externals.loky.backend.resource_tracker")
+
+
+def _stop_resource_trackers():
+    """Such a process holds a pipe to this one. The next user of it starts another. Where it knows of something, that is removed."""
+    for name in _RESOURCE_TRACKERS:
+        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+        if tracker is not None:
+            tracker._stop()
+
+
+def _stop_sentry_worker():
+    """The thread that sends events. The next event starts another one, which would share a queue with a reader that is gone."""
+    sentry = sys.modules.get("sentry_sdk")
+    if sentry is not None:
+        worker = getattr(getattr(sentry.get_client(), "transport", None), "_worker", None)
+        if worker is not None:
+            worker.kill()
+
+
+# Whose background threads a hook for `os.register_at_fork` starts again, by the module of what the thread runs.
+_STARTS_THREADS_AGAIN = ("opentelemetry.sdk.",)
+
+
+def threads_started_again() -> list[int]:
+    """The ids of the threads that their libraries start again in a forked process."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return []
+    threads = [thread for thread in threading.enumerate() if _module_of_target(thread).startswith(_STARTS_THREADS_AGAIN)]
+    return [thread.native_id for thread in threads if thread.native_id is not None]
+
+
+def _module_of_target(thread):
+    module = getattr(getattr(thread, "_target", None), "__module__", None)
+    return module if isinstance(module, str) else ""
 
 
 def services_in_use() -> list[str]:

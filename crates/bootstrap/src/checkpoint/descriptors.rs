@@ -20,7 +20,8 @@ pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
     let mut found = Vec::new();
     let mut refused = Vec::new();
     for (&number, target) in &open {
-        match describe(number, target, &open) {
+        let described = describe(number, target, &open).and_then(|what| refuse_watched_connections(what, &open));
+        match described {
             Ok(what) => found.push(Descriptor { number: number.cast_unsigned(), flags: flags(number), what }),
             Err(reason) => refused.push(format!("descriptor {number} ({}) {reason}", target.display())),
         }
@@ -40,6 +41,23 @@ pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
         }
     }
     if refused.is_empty() { Ok(found) } else { Err(refused.join("; ")) }
+}
+
+/// Refuses an epoll instance that watches a connection. Its owner has requests or timers of that connection in memory, and sees it end at
+/// once after the restore, in the middle of its first call. Connection pools look at a connection when they use it.
+fn refuse_watched_connections(what: What, open: &Open) -> Result<What, String> {
+    if let What::Epoll { watches } = &what {
+        for watch in watches {
+            let number = watch.descriptor.cast_signed();
+            if let Some(target) = open.get(&number)
+                && target.to_string_lossy().starts_with("socket:")
+                && let Ok(What::Connection { peer }) = socket(number, open)
+            {
+                return Err(format!("watches the connection to {peer}"));
+            }
+        }
+    }
+    Ok(what)
 }
 
 type Open = BTreeMap<RawFd, PathBuf>;

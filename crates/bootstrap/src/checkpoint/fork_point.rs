@@ -143,9 +143,11 @@ impl Files {
             }
             OwnedFd::from_raw_fd(ends[0])
         };
+        // Shared memory stays a region of its own. The kernel merges private memory with a neighbor, such as an arena of `malloc`, and
+        // then the neighbor would be left out of the dump as well.
         // SAFETY: a new mapping.
         let scratch = unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
             libc::mmap(ptr::null_mut(), SCRATCH, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
         };
         if scratch == libc::MAP_FAILED {

@@ -1,6 +1,7 @@
 //! What the kernel keeps for the main thread, which a restored process has to tell it again.
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 use whipsnake_checkpoint::process::{SignalAction, Thread};
@@ -8,6 +9,21 @@ use whipsnake_checkpoint_format::cpu;
 
 /// How long other threads may take to end once every library has prepared for the fork.
 const TIME_TO_END: Duration = Duration::from_millis(500);
+
+/// Threads of native libraries that need not be in a restored process, by the names that the kernel has of them.
+///
+/// jemalloc frees memory in the background. Its own handlers for `fork` hold its locks meanwhile, and free memory without that thread
+/// in the child. Polars removes temporary files of queries that did not fit into memory; without the thread they stay until the execution
+/// environment ends. What Polars computes with has other names: `polars-0` and so on.
+const NOT_NEEDED: &[&str] = &["jemalloc_bg_thd", "polars-ooc-clea"];
+
+/// The ids of threads that their libraries start again in a forked child.
+static STARTED_AGAIN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+/// Names the threads that their libraries start again in a forked child, by their ids.
+pub fn expect(started_again: Vec<u64>) {
+    *STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner) = started_again;
+}
 
 /// Refuses a process whose other threads would be lost. They are named.
 pub fn refuse_others() -> Result<(), String> {
@@ -25,18 +41,18 @@ pub fn refuse_others() -> Result<(), String> {
     }
 }
 
-/// The names of all threads but this one.
+/// The names of all threads but this one that a restored process would lack.
 fn others() -> Vec<String> {
     // SAFETY: asks for a number.
-    let own = unsafe { libc::gettid() }.to_string();
+    let own = u64::from(unsafe { libc::gettid() }.cast_unsigned());
+    let started_again = STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let others = threads.filter(|thread| *thread.file_name() != *own);
-    others
-        .map(|thread| {
-            let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-            format!("{} ({})", name.trim_end(), thread.file_name().display())
-        })
-        .collect()
+    let numbered =
+        threads.filter_map(|thread| Some((thread.file_name().to_str()?.parse::<u64>().ok()?, thread.path())));
+    let others = numbered.filter(|(id, _)| *id != own && !started_again.contains(id));
+    let named = others.map(|(id, folder)| (id, fs::read_to_string(folder.join("comm")).unwrap_or_default()));
+    let lost = named.filter(|(_, name)| !NOT_NEEDED.contains(&name.trim_end()));
+    lost.map(|(id, name)| format!("{} ({id})", name.trim_end())).collect()
 }
 
 /// Reads what the kernel knows of this thread.

@@ -69,10 +69,12 @@ impl FromNow {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | "));
         }
-        // What the function prints when it is imported, a test expects once.
-        let mut stdout = std::io::stdout();
-        let _ = stdout.write_all(&output.stdout).and_then(|()| stdout.flush());
-        let _ = std::io::stderr().write_all(&output.stderr);
+        // A test expects once what the function prints when it is imported. With `imports` the restored process imports it again.
+        if self.kind.kind() == Kind::Init {
+            let mut stdout = std::io::stdout();
+            let _ = stdout.write_all(&output.stdout).and_then(|()| stdout.flush());
+            let _ = std::io::stderr().write_all(&output.stderr);
+        }
         let ours = folder.join(FOLDER);
         fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
         let options = Options { root: "/".into(), referenced: vec!["/".into()], ..Options::default() };
