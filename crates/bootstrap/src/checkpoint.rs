@@ -22,11 +22,11 @@ use crate::interpreter::Interpreter;
 use crate::traceback::Failure;
 use fork_point::Side;
 use pyo3::prelude::*;
+pub use restored::Restored;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::{env, fmt, fs};
-pub use restored::Restored;
 use whipsnake_checkpoint::process::{Kind, PROCESS, Process};
 
 /// The first argument of a bootstrap that is to dump itself.

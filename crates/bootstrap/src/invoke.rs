@@ -1,11 +1,11 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
+use crate::checkpoint::Restored;
 use crate::compat;
 use crate::concurrency::Place;
 use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
-use crate::checkpoint::Restored;
 use crate::init::{self, Prepared};
 use crate::logging::Log;
 use crate::shutdown::Ending;

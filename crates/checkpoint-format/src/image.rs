@@ -509,8 +509,9 @@ impl<'a> Image<'a> {
         let is_signal = |action: &SignalAction| (1..=64).contains(&action.signal);
         within("signal actions", self.signal_actions().iter().all(is_signal))?;
         let vdso = self.header.vdso;
-        let is_inside =
-            |symbol: &VdsoSymbol| vdso.start <= symbol.address && symbol.address.saturating_add(symbol.room) <= vdso.end();
+        let is_inside = |symbol: &VdsoSymbol| {
+            vdso.start <= symbol.address && symbol.address.saturating_add(symbol.room) <= vdso.end()
+        };
         within("vDSO symbols", self.vdso_symbols().iter().all(is_inside))?;
         within("written pages", self.written().iter().all(|range| self.is_mapped(*range)))?;
         let entry = self.header.entry;
@@ -548,7 +549,8 @@ impl<'a> Image<'a> {
 
     fn is_sound(&self, descriptor: &Descriptor) -> bool {
         let Some(kind) = DescriptorKind::of(descriptor.kind) else { return false };
-        let memory = || descriptor.value.checked_add(descriptor.length).is_some_and(|end| end <= self.bytes.len() as u64);
+        let memory =
+            || descriptor.value.checked_add(descriptor.length).is_some_and(|end| end <= self.bytes.len() as u64);
         let other_end = || {
             self.descriptors().iter().any(|other| {
                 (other.number, other.first) == (descriptor.first, descriptor.number) && other.kind == descriptor.kind

@@ -22,11 +22,8 @@ pub const PAGE: u64 = 4096;
 
 /// Where the restorer is linked, and the address space that it needs from there. 1 TiB on x86-64: far below the kernel's own choices
 /// and far above the heap of a program at a fixed address. 64 GiB on arm64, where kernels may have 39-bit addresses.
-pub const RESTORER: core::ops::Range<u64> = if cfg!(target_arch = "aarch64") {
-    0x10_0000_0000..0x10_1000_0000
-} else {
-    0x100_0000_0000..0x100_1000_0000
-};
+pub const RESTORER: core::ops::Range<u64> =
+    if cfg!(target_arch = "aarch64") { 0x10_0000_0000..0x10_1000_0000 } else { 0x100_0000_0000..0x100_1000_0000 };
 
 /// Where the restorer maps the header: inside [`RESTORER`], behind its own code and data.
 pub const HEADER_ADDRESS: u64 = RESTORER.start + 0x100_0000;

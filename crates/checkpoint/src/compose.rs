@@ -5,14 +5,14 @@ mod aligned;
 mod maps;
 mod tables;
 
-use whipsnake_checkpoint_format::cpu::Features;
-use aligned::Aligned;
-use whipsnake_checkpoint_format::image::Image;
 use crate::process::{MAPS, PAGES, PROCESS, Process};
 use address_space::AddressSpace;
+use aligned::Aligned;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
+use whipsnake_checkpoint_format::cpu::Features;
+use whipsnake_checkpoint_format::image::Image;
 
 /// How a checkpoint is composed.
 #[derive(Debug, Default)]
@@ -134,4 +134,3 @@ impl Dump {
         Ok(Summary { file: file.bytes.len() as u64, segments: space.segments.len() as u64, ..space.summary })
     }
 }
-

@@ -73,11 +73,15 @@ fn become_own_user() -> Result<(), NotPossible> {
     match unshared {
         Ok(()) => {
             fs::write("/proc/self/setgroups", "deny").map_err(doing("giving up supplementary groups"))?;
-            fs::write("/proc/self/uid_map", format!("{LAMBDA_USER} {user} 1")).map_err(doing("taking Lambda's user id"))?;
-            fs::write("/proc/self/gid_map", format!("{LAMBDA_GROUP} {group} 1")).map_err(doing("taking Lambda's group id"))
+            fs::write("/proc/self/uid_map", format!("{LAMBDA_USER} {user} 1"))
+                .map_err(doing("taking Lambda's user id"))?;
+            fs::write("/proc/self/gid_map", format!("{LAMBDA_GROUP} {group} 1"))
+                .map_err(doing("taking Lambda's group id"))
         }
         // SAFETY: as above.
-        Err(_) if user == 0 => unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.map_err(doing("making a mount namespace")),
+        Err(_) if user == 0 => {
+            unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.map_err(doing("making a mount namespace"))
+        }
         Err(error) => Err(doing("making a user namespace")(error)),
     }
 }

@@ -13,9 +13,9 @@ pub use package::add;
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
     ffi::OsString,
-    io,
+    fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
@@ -118,7 +118,9 @@ impl Maker<'_> {
         };
         let log: String = log.iter().flat_map(|line| ["\n  ", line.trim_end()]).collect();
         let advice = match self.kind {
-            Kind::Init => "Move that into the handler, or use --checkpoint=imports, which runs the function's own code after the restore.",
+            Kind::Init => {
+                "Move that into the handler, or use --checkpoint=imports, which runs the function's own code after the restore."
+            }
             Kind::Imports => "Use --checkpoint=try to pack without a checkpoint where none can be made.",
         };
         Failure::new(format!("no checkpoint can be made: {reason}{log}\n{advice}"))
@@ -183,7 +185,10 @@ impl Maker<'_> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
         if !start.is_restored() {
-            return Err(Failure::new(format!("the checkpoint could not be restored on this machine: {}", start.output())));
+            return Err(Failure::new(format!(
+                "the checkpoint could not be restored on this machine: {}",
+                start.output()
+            )));
         }
         start.pages().map_err(|error| Failure::new(format!("reading which pages a start touches: {error}")))
     }
@@ -221,8 +226,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// The restorer's bytes, from the file beside this command.
 fn restorer() -> Result<Vec<u8>, Failure> {
     let command = env::current_exe().and_then(fs::canonicalize);
-    let path = command.map_err(|error| Failure::new(format!("looking for this command: {error}")))?.with_file_name("restorer");
+    let path =
+        command.map_err(|error| Failure::new(format!("looking for this command: {error}")))?.with_file_name("restorer");
     fs::read(&path).map_err(|error| {
-        Failure::new(format!("reading the program that restores checkpoints, {}: {error}: run `make build`", path.display()))
+        Failure::new(format!(
+            "reading the program that restores checkpoints, {}: {error}: run `make build`",
+            path.display()
+        ))
     })
 }

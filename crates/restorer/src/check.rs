@@ -33,7 +33,9 @@ fn environment(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refu
         let value = arguments.variable(name);
         let agrees = match variable.expectation {
             expected if expected == Expectation::Absent as u64 => value.is_none(),
-            expected if expected == Expectation::Equal as u64 => value.is_some_and(|value| hash(value) == variable.hash),
+            expected if expected == Expectation::Equal as u64 => {
+                value.is_some_and(|value| hash(value) == variable.hash)
+            }
             _ => true,
         };
         if !agrees {

@@ -75,7 +75,9 @@ fn memory(image: &Image<'static>, descriptor: &Descriptor) -> Option<Fd> {
     // SAFETY: the name ends with a NUL.
     let file = unsafe { call(number::MEMFD_CREATE, [name.as_ptr() as u64, 0, 0, 0, 0, 0]) }.ok().map(Fd::of)?;
     // SAFETY: the contents are pages of the checkpoint behind the header; `descriptors` are made before its mapping is gone.
-    let contents = unsafe { crate::program::bytes_at(whipsnake_checkpoint_format::HEADER_ADDRESS + descriptor.value, descriptor.length) };
+    let contents = unsafe {
+        crate::program::bytes_at(whipsnake_checkpoint_format::HEADER_ADDRESS + descriptor.value, descriptor.length)
+    };
     // SAFETY: the kernel reads the contents.
     let _ = unsafe { call(number::WRITE, [file.number(), contents.as_ptr() as u64, descriptor.length, 0, 0, 0]) };
     // SAFETY: moves the position of a file.

@@ -1,8 +1,8 @@
 //! The ordinary start: replaces this program with the bootstrap.
 
+use crate::Refusal;
 use crate::kernel;
 use crate::program::{Arguments, Path, value_of};
-use crate::Refusal;
 use core::ffi::CStr;
 use core::ptr;
 use whipsnake_checkpoint_format::{BOOTSTRAP, FOLDER, TRAINING};
@@ -70,7 +70,8 @@ fn list(arguments: &Arguments, more: Option<&'static CStr>) -> u64 {
     unsafe {
         let list = &raw mut VARIABLES;
         let mut count = 0;
-        let is_own = |variable: &[u8]| [ATTEMPT, TRAINING.as_bytes()].iter().any(|own| value_of(variable, own).is_some());
+        let is_own =
+            |variable: &[u8]| [ATTEMPT, TRAINING.as_bytes()].iter().any(|own| value_of(variable, own).is_some());
         let passed_on = arguments.variables().filter(|variable| !is_own(variable.to_bytes()));
         for variable in passed_on.take(MAX_VARIABLES).chain(more) {
             (*list)[count] = variable.as_ptr().cast();

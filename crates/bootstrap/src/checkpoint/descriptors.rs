@@ -5,8 +5,8 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fs, io, mem};
-use whipsnake_checkpoint_format::image::MAX_DESCRIPTOR;
 use whipsnake_checkpoint::process::{Descriptor, Watch, What};
+use whipsnake_checkpoint_format::image::MAX_DESCRIPTOR;
 
 /// Devices without a state of their own.
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
@@ -58,7 +58,8 @@ fn describe(number: RawFd, target: &Path, open: &Open) -> Result<What, String> {
         name if name.starts_with("anon_inode:") => return Err("cannot be made again".to_owned()),
         _ => {}
     }
-    let metadata = fs::metadata(format!("/proc/self/fd/{number}")).map_err(|error| format!("cannot be read: {error}"))?;
+    let metadata =
+        fs::metadata(format!("/proc/self/fd/{number}")).map_err(|error| format!("cannot be read: {error}"))?;
     let kind = metadata.file_type();
     if kind.is_socket() {
         return socket(number, open);

@@ -16,8 +16,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, ptr};
-use whipsnake_checkpoint_format::image::Handover;
 use whipsnake_checkpoint::process::{MAPS, PAGES, Process};
+use whipsnake_checkpoint_format::image::Handover;
 
 /// The process after the fork.
 pub enum Side {
@@ -52,13 +52,8 @@ unsafe impl<T> Sync for Shared<T> {}
 static RESUME_POINT: Shared<[u64; 2]> = Shared(UnsafeCell::new([0; 2]));
 
 /// What the restorer says.
-static HANDOVER: Shared<Handover> = Shared(UnsafeCell::new(Handover {
-    argument_count: 0,
-    arguments: 0,
-    environment: 0,
-    began: 0,
-    mapped: 0,
-}));
+static HANDOVER: Shared<Handover> =
+    Shared(UnsafeCell::new(Handover { argument_count: 0, arguments: 0, environment: 0, began: 0, mapped: 0 }));
 
 /// Registers the handlers. Call this before CPython starts and before any library is loaded at run time, so that they come first.
 pub fn register() {

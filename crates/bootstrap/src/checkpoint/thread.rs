@@ -3,8 +3,8 @@
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
-use whipsnake_checkpoint_format::cpu;
 use whipsnake_checkpoint::process::{SignalAction, Thread};
+use whipsnake_checkpoint_format::cpu;
 
 /// How long other threads may take to end once every library has prepared for the fork.
 const TIME_TO_END: Duration = Duration::from_millis(500);

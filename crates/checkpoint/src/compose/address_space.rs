@@ -2,11 +2,11 @@
 
 use super::maps::Region;
 use super::{Dump, Error, Options, Summary};
-use whipsnake_checkpoint_format::image::{Mapping, Segment, SegmentKind};
-use whipsnake_checkpoint_format::{PAGE, RESTORER};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use whipsnake_checkpoint_format::image::{Mapping, Segment, SegmentKind};
+use whipsnake_checkpoint_format::{PAGE, RESTORER};
 
 /// Pages of zeros between pages with contents are stored as well, up to this many: a mapping costs more than they do.
 const BRIDGED: usize = 8;
@@ -41,8 +41,13 @@ enum Page {
 
 impl AddressSpace {
     pub fn new(dump: &Dump, options: &Options) -> Result<Self, Error> {
-        let mut space =
-            Self { segments: vec![], files: vec![], body: vec![], vdso: Mapping::default(), summary: Summary::default() };
+        let mut space = Self {
+            segments: vec![],
+            files: vec![],
+            body: vec![],
+            vdso: Mapping::default(),
+            summary: Summary::default(),
+        };
         let scratch = dump.process.scratch.0;
         let regions = dump.maps.iter().filter(|region| {
             let name = region.name.as_str();
@@ -83,7 +88,9 @@ impl AddressSpace {
             return Ok(());
         }
         let contents = match region.has_file() && options.referenced.iter().any(|folder| below(&region.name, folder)) {
-            true => known.entry(region.name.clone()).or_insert_with(|| fs::read(inside(&options.root, &region.name)).ok()),
+            true => {
+                known.entry(region.name.clone()).or_insert_with(|| fs::read(inside(&options.root, &region.name)).ok())
+            }
             false => &None,
         };
         let file = self.files.iter().position(|file| file == Path::new(&region.name)).unwrap_or_else(|| {
@@ -136,7 +143,8 @@ impl AddressSpace {
         *of_kind += mapping.length;
         let protection = region.protection;
         if let Some(last) = self.segments.last_mut() {
-            let continues = last.mapping.end() == mapping.start && (last.kind, last.protection) == (kind as u32, protection);
+            let continues =
+                last.mapping.end() == mapping.start && (last.kind, last.protection) == (kind as u32, protection);
             if continues && kind == SegmentKind::Zero {
                 last.mapping.length += mapping.length;
                 return;
@@ -147,9 +155,8 @@ impl AddressSpace {
 
     /// Gives values their place in the body: first those that every start touches, in order of address.
     fn order_body(&mut self, dump: &Dump, options: &Options) {
-        let is_value = |segment: &Segment| {
-            segment.kind == SegmentKind::Value as u32 || segment.kind == SegmentKind::Vdso as u32
-        };
+        let is_value =
+            |segment: &Segment| segment.kind == SegmentKind::Value as u32 || segment.kind == SegmentKind::Vdso as u32;
         let is_touched = |segment: &Segment| {
             let Mapping { start, .. } = segment.mapping;
             options.touched.range(start..segment.mapping.end()).next().is_some()

@@ -2,18 +2,18 @@
 
 use super::address_space::{AddressSpace, inside};
 use super::{Dump, Error, Options};
-use whipsnake_checkpoint_format::image::{
-    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, SegmentKind, SignalAction, Table, Tables, Thread,
-    VERSION, Variable, VdsoSymbol, Watch,
-};
 use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, What};
-use whipsnake_checkpoint_format::vdso::{FUNCTIONS, Vdso};
-use whipsnake_checkpoint_format::{PAGE, hash};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, mem};
+use whipsnake_checkpoint_format::image::{
+    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, SegmentKind, SignalAction,
+    Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
+};
+use whipsnake_checkpoint_format::vdso::{FUNCTIONS, Vdso};
+use whipsnake_checkpoint_format::{PAGE, hash};
 
 /// A file, complete.
 pub struct Assembled {
@@ -77,7 +77,8 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
     }
     tables.descriptors = builder.add(&descriptors);
     let of_segments = space.segments.len() * mem::size_of::<image::Segment>();
-    let header_length = (mem::size_of::<Header>() + builder.bytes.len() + 8 + of_segments).next_multiple_of(PAGE as usize);
+    let header_length =
+        (mem::size_of::<Header>() + builder.bytes.len() + 8 + of_segments).next_multiple_of(PAGE as usize);
     let mut segments = space.segments.clone();
     for segment in &mut segments {
         if segment.kind == SegmentKind::Reference as u32 {
@@ -227,8 +228,17 @@ fn descriptors(dump: &Dump, strings: &mut Strings) -> (Vec<Descriptor>, Vec<Watc
     let (mut watched, mut memory) = (Vec::new(), Vec::new());
     let describe = |descriptor: &crate::process::Descriptor| {
         let crate::process::Descriptor { number, flags, what } = descriptor;
-        let mut row =
-            Descriptor { number: *number, kind: 0, flags: *flags, first: 0, second: 0, third: 0, value: 0, length: 0, path: 0 };
+        let mut row = Descriptor {
+            number: *number,
+            kind: 0,
+            flags: *flags,
+            first: 0,
+            second: 0,
+            third: 0,
+            value: 0,
+            length: 0,
+            path: 0,
+        };
         let kind = match what {
             What::File { path, position } => {
                 (row.path, row.value) = (strings.add(path), *position);

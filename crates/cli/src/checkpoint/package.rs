@@ -45,13 +45,17 @@ pub fn add(
     let function = describe(&place, handler, environment, library_folder, python);
     let made = Maker { place, kind: wanted.kind(), function: &function }.make();
     if let Some(folder) = here {
-        remove_others(folder, contents).map_err(|error| Failure::new(format!("tidying up {}: {error}", folder.display())))?;
+        remove_others(folder, contents)
+            .map_err(|error| Failure::new(format!("tidying up {}: {error}", folder.display())))?;
     }
     let (files, report) = made?;
     for file in files {
         let entry = if file.is_program { Entry::Program(file.bytes) } else { Entry::File(file.bytes) };
         if !contents.add(file.path.as_str(), Part::Checkpoint, entry) {
-            return Err(Failure::new(format!("the function has a file {} of its own, which the checkpoint needs: rename it", file.path)));
+            return Err(Failure::new(format!(
+                "the function has a file {} of its own, which the checkpoint needs: rename it",
+                file.path
+            )));
         }
     }
     Ok(report)

@@ -103,7 +103,11 @@ impl Place {
 
     /// A path of this machine, as the process sees it.
     pub fn inside(&self, path: &Path) -> PathBuf {
-        if self.is_private { Path::new("/").join(path.strip_prefix(&self.root).unwrap_or(path)) } else { path.to_owned() }
+        if self.is_private {
+            Path::new("/").join(path.strip_prefix(&self.root).unwrap_or(path))
+        } else {
+            path.to_owned()
+        }
     }
 
     /// Folders whose files are the same wherever the checkpoint is restored. On Lambda the C library is another.
@@ -127,7 +131,11 @@ impl Place {
             command.current_dir(&self.task);
             command
         };
-        command.args(arguments).env_clear().envs(environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
         command
     }
 }

@@ -9,8 +9,22 @@ use whipsnake_checkpoint::{
 
 /// Beginnings of variables that the runtime and CPython read in every start.
 const READ_ALWAYS: &[&str] = &[
-    "PYTHON", "LC_", "LD_", "LANG", "TZ", "WHIPSNAKE_", "LAMBDA_", "AWS_LAMBDA_LOG", "AWS_LAMBDA_EXEC", "AWS_EXECUTION_ENV", "SSL_CERT_FILE",
-    "_HANDLER", "__PYVENV", "MALLOC_", "GLIBC_", "PATH",
+    "PYTHON",
+    "LC_",
+    "LD_",
+    "LANG",
+    "TZ",
+    "WHIPSNAKE_",
+    "LAMBDA_",
+    "AWS_LAMBDA_LOG",
+    "AWS_LAMBDA_EXEC",
+    "AWS_EXECUTION_ENV",
+    "SSL_CERT_FILE",
+    "_HANDLER",
+    "__PYVENV",
+    "MALLOC_",
+    "GLIBC_",
+    "PATH",
 ];
 
 /// How many names are printed of a long list.
@@ -41,7 +55,8 @@ impl fmt::Display for Report {
         if !packages.is_empty() {
             writeln!(f, "  packages        {}", list(packages.iter().map(|name| (*name).to_owned())))?;
         }
-        let read = self.process.variables.iter().filter(|(name, _)| !READ_ALWAYS.iter().any(|known| name.starts_with(known)));
+        let read =
+            self.process.variables.iter().filter(|(name, _)| !READ_ALWAYS.iter().any(|known| name.starts_with(known)));
         let (set, unset): (Vec<_>, Vec<_>) = read.partition(|(_, value)| value.is_some());
         let set: Vec<String> =
             set.into_iter().map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or_default())).collect();
@@ -51,7 +66,10 @@ impl fmt::Display for Report {
         if !unset.is_empty() {
             let names: Vec<String> = unset.into_iter().map(|(name, _)| name.clone()).collect();
             writeln!(f, "  and not set     {}", list(names.into_iter()))?;
-            writeln!(f, "                  Where one of them is different, the function starts without the checkpoint: set it with --env.")?;
+            writeln!(
+                f,
+                "                  Where one of them is different, the function starts without the checkpoint: set it with --env."
+            )?;
         }
         for place in &self.process.looked_at_all_variables {
             writeln!(f, "  reads all variables: {place}")?;

@@ -50,8 +50,12 @@ impl Start {
         let mut command = place.command(program, &[], &environment);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let began = Instant::now();
-        let mut start =
-            Self { child: command.spawn().map_err(failed)?, _connection: None, request: String::new(), took: Duration::ZERO };
+        let mut start = Self {
+            child: command.spawn().map_err(failed)?,
+            _connection: None,
+            request: String::new(),
+            took: Duration::ZERO,
+        };
         loop {
             match listener.accept() {
                 Ok((connection, _)) => {
@@ -70,7 +74,8 @@ impl Start {
             std::thread::sleep(PAUSE);
         }
         if !start.request.contains("/invocation/next") {
-            let what = if start.request.is_empty() { "did not ask for an invocation" } else { "failed in its init phase" };
+            let what =
+                if start.request.is_empty() { "did not ask for an invocation" } else { "failed in its init phase" };
             return Err(Failure::new(format!("the function {what}: {}", start.output())));
         }
         Ok(start)
@@ -112,7 +117,8 @@ impl Start {
             if table.read_exact_at(&mut entries, start / PAGE * 8).is_err() {
                 continue;
             }
-            let is_present = |entry: &[u8]| entry.try_into().is_ok_and(|entry| u64::from_ne_bytes(entry) & PRESENT != 0);
+            let is_present =
+                |entry: &[u8]| entry.try_into().is_ok_and(|entry| u64::from_ne_bytes(entry) & PRESENT != 0);
             let present = entries.chunks_exact(8).enumerate().filter(|(_, entry)| is_present(entry));
             pages.extend(present.map(|(index, _)| start + index as u64 * PAGE));
         }
