@@ -39,8 +39,14 @@ def stand_in_for_site():
     return STAND_IN.format(functions="\n".join(found.values())) if len(found) == len(names) else None
 
 
+# Where a module's code says that it is from, if not from a frozen module: where the managed runtime has the frames that it stands for.
+FILES = {
+    "whipsnake._caller": "/var/lang/lib/python%d.%d/site-packages/awslambdaric/bootstrap.py" % sys.version_info[:2],
+}
+
+
 def freeze(name, source):
-    code = compile(source, f"<frozen {name}>", "exec", dont_inherit=True, optimize=0)
+    code = compile(source, FILES.get(name, f"<frozen {name}>"), "exec", dont_inherit=True, optimize=0)
     with open(f"{out}/{name}.code", "wb") as target:
         target.write(marshal.dumps(code))
 

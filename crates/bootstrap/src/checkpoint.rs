@@ -22,7 +22,7 @@ use crate::interpreter::Interpreter;
 use crate::traceback::Failure;
 use fork_point::Side;
 use pyo3::prelude::*;
-pub use restored::Restored;
+pub use restored::{Restored, Started, complete};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -101,6 +101,11 @@ pub fn prepare() {
 
 /// Initializes the function in a running interpreter and dumps the process.
 pub fn dump(interpreter: &Interpreter, environment: &Environment, request: &Request) -> Result<Outcome, Refused> {
+    if environment.exec_wrapper.is_some() {
+        return Err(Refused::because(
+            "AWS_LAMBDA_EXEC_WRAPPER is set, and a program that wraps the runtime has to start it itself",
+        ));
+    }
     fs::create_dir_all(&request.folder).map_err(Refused::doing("creating the folder of the dump"))?;
     let (prepared, mut process) = interpreter.run(|py| initialize(py, environment, request.kind))?;
     process.process_id = std::process::id();
@@ -114,10 +119,7 @@ pub fn dump(interpreter: &Interpreter, environment: &Environment, request: &Requ
             fs::write(request.folder.join(PROCESS), json).map_err(Refused::doing("writing the dump"))?;
             Ok(Outcome::Written)
         }
-        Side::Restored(handover) => {
-            let restored = interpreter.run(|py| Restored::new(py, handover, prepared));
-            Ok(Outcome::Restored(Box::new(restored)))
-        }
+        Side::Restored(started) => Ok(Outcome::Restored(Box::new(Restored { prepared, started: *started }))),
     }
 }
 

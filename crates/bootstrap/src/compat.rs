@@ -5,6 +5,7 @@
 //! ours end here, in the same code that serves all other functions.
 
 use crate::handler::Handler;
+use crate::interpreter::imported;
 use crate::invoke::{Answer, Server};
 use crate::logging::Log;
 use crate::shutdown::Ending;
@@ -55,7 +56,72 @@ fn attribute_of_main(arguments: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
 
 /// Whether somebody has looked, and may have replaced something.
 pub fn is_imported(modules: &Bound<'_, PyDict>) -> bool {
-    modules.contains(intern!(modules.py(), "awslambdaric.lambda_runtime_client")).unwrap_or(false)
+    // All modules with something to replace import this one.
+    modules.contains(intern!(modules.py(), "awslambdaric.lambda_runtime_marshaller")).unwrap_or(false)
+}
+
+/// Whether somebody has changed how the sink of the log handler writes, which can be done without importing anything.
+pub fn is_sink_replaced(py: Python<'_>) -> bool {
+    let asked = imported(py, intern!(py, "whipsnake._logging"))
+        .and_then(|logging| logging.map_or(Ok(false), |logging| logging.call_method0("is_sink_replaced")?.is_truthy()));
+    asked.unwrap_or(false)
+}
+
+/// Waits for the next invocation, by way of the Python names where one of those on that way has been replaced.
+pub fn next(py: Python<'_>, server: &Server) -> Result<Invocation, Ending> {
+    let bootstrap = bootstrap(py)?;
+    if !bootstrap.call_method0(intern!(py, "_is_waiting_replaced"))?.is_truthy()? {
+        return server.next(py);
+    }
+    let read = || -> PyResult<Invocation> {
+        let request = client(&bootstrap)?.call_method0("wait_next_invocation")?;
+        let text = |name: &str| -> PyResult<Option<String>> { request.getattr(name)?.extract() };
+        let body = request.getattr("event_body")?;
+        let payload: Vec<u8> = match body.cast::<PyString>() {
+            Ok(text) => text.to_str()?.into(),
+            Err(_) => body.extract()?,
+        };
+        Ok(Invocation {
+            ticket: Ticket {
+                request_id: request.getattr("invoke_id")?.extract()?,
+                invocation_id: text("invocation_id")?,
+            },
+            deadline: request.getattr("deadline_time_in_ms")?.extract()?,
+            function_arn: text("invoked_function_arn")?,
+            trace_id: text("x_amzn_trace_id")?,
+            tenant_id: text("tenant_id")?,
+            client_context: text("client_context")?,
+            identity: text("cognito_identity")?,
+            content_type: text("content_type")?,
+            payload: payload.into(),
+        })
+    };
+    read().map_err(|error| server.ended_by(error))
+}
+
+/// Tells the Python names that an invocation has come. Whether a function that somebody has put there has set the trace id.
+pub fn begin(py: Python<'_>, invocation: &Invocation) -> PyResult<bool> {
+    bootstrap(py)?.call_method1(intern!(py, "_begin"), (&invocation.trace_id,))?.is_truthy()
+}
+
+/// The handler by way of `_get_handler`, where somebody has replaced that.
+pub fn get_handler<'py>(py: Python<'py>, handler: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let bootstrap = bootstrap(py)?;
+    if !bootstrap.call_method1("_is_replaced", ("_get_handler",))?.is_truthy()? {
+        return Ok(None);
+    }
+    bootstrap.call_method1("_get_handler", (handler,)).map(Some)
+}
+
+/// Does what there is to do around a snapshot by way of the Python names; false where nobody has replaced one of those.
+pub fn take_snapshot(py: Python<'_>, server: &Server) -> Result<bool, Ending> {
+    let bootstrap = bootstrap(py)?;
+    if !bootstrap.call_method0("_is_snapshot_replaced")?.is_truthy()? {
+        return Ok(false);
+    }
+    let arguments = (client(&bootstrap)?, sink(py, &server.log)?);
+    bootstrap.call_method1("on_init_complete", arguments).map_err(|error| server.ended_by(error))?;
+    Ok(true)
 }
 
 /// Serves one invocation by way of the Python names.
@@ -73,7 +139,7 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
         invocation.function_arn.as_deref().unwrap_or(""),
         invocation.deadline.unwrap_or(0),
         &invocation.tenant_id,
-        log,
+        sink(py, log)?,
         &invocation.ticket.invocation_id,
     );
     bootstrap.call_method1(intern!(py, "handle_event_request"), arguments).map(drop)
@@ -81,7 +147,8 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
 
 /// Answers an invocation by way of the client's methods.
 pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Result<Answer, Failure>) -> PyResult<()> {
-    let client = client(&bootstrap(py)?)?;
+    let bootstrap = bootstrap(py)?;
+    let client = client(&bootstrap)?;
     let Ticket { request_id, invocation_id } = ticket;
     let result = |body: Bound<'py, PyAny>, content_type: &str| {
         client.call_method1("post_invocation_result", (request_id, body, content_type, invocation_id))
@@ -95,6 +162,13 @@ pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Re
         Ok(Answer::Streamed(stream)) => {
             let content_type = stream.content_type.clone();
             result(Bound::new(py, OpenStream::new(stream))?.into_any(), &content_type)
+        }
+        Err(failure @ Failure::Fault(..))
+            if bootstrap.call_method0(intern!(py, "_is_reporting_replaced"))?.is_truthy()? =>
+        {
+            let error = raised(py, failure).into_value(py);
+            let log = sink(py, &server.log)?;
+            bootstrap.call_method1("_post_failure", (&client, error, request_id, log, invocation_id))
         }
         Err(Failure::Fault(fault, exception)) => {
             let (report, xray_cause) = server.log_failure(py, &fault, exception.as_ref());
@@ -110,22 +184,39 @@ fn bootstrap(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import(intern!(py, "awslambdaric.bootstrap"))
 }
 
+/// The sink of the process's log, as Python has it.
+fn sink<'py>(py: Python<'py>, log: &Py<Log>) -> PyResult<Bound<'py, PyAny>> {
+    py.import(intern!(py, "whipsnake._logging"))?.call_method1(intern!(py, "sink_of"), (log,))
+}
+
 /// The client whose methods tools replace, on its class.
 fn client<'py>(bootstrap: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
     bootstrap.getattr(intern!(bootstrap.py(), "_client"))
 }
 
-/// Reports a failed init phase by way of the Python names. The exception counts as being handled meanwhile: Sentry asks
+/// Logs and reports a failed init phase by way of the Python names. The exception counts as being handled meanwhile: Sentry asks
 /// `sys.exc_info()` for it.
-pub fn fail_init(py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> PyResult<()> {
+pub fn fail_init(
+    py: Python<'_>,
+    server: &Server,
+    fault: &Fault,
+    exception: Option<&Py<PyBaseException>>,
+) -> PyResult<()> {
     let bootstrap = bootstrap(py)?;
-    let nothing: Option<&str> = None;
-    let report =
-        bootstrap.call_method1("make_error", (&fault.message, &fault.error_type, &fault.stack_trace, nothing))?;
+    let client = client(&bootstrap)?;
+    let known = (&fault.message, &fault.error_type, &fault.stack_trace);
+    if bootstrap.call_method0("_is_init_reporting_replaced")?.is_truthy()? {
+        let failure = Failure::Fault(fault.clone(), exception.map(|exception| exception.clone_ref(py)));
+        let error = raised(py, failure).into_value(py);
+        let arguments = (client, error, known, sink(py, &server.log)?);
+        return while_handling(py, exception, || bootstrap.call_method1("_post_init_failure", arguments)).map(drop);
+    }
+    server.log.get().fault(py, fault, exception);
+    let report = bootstrap.call_method1("make_error", known)?;
     if let Some(exception) = exception {
         traceback::forget_import_system(exception.bind(py))?;
     }
-    while_handling(py, exception, || client(&bootstrap)?.call_method1("post_init_error", (report,))).map(drop)
+    while_handling(py, exception, || client.call_method1("post_init_error", (report,))).map(drop)
 }
 
 /// Calls `body` with `exception` as the one that is being handled.
@@ -165,6 +256,34 @@ impl Runtime {
     fn get_handler(py: Python<'_>, handler: &str) -> PyResult<Py<PyAny>> {
         let handler = Handler::find(py, handler).map_err(|failure| raised(py, failure))?;
         Ok(handler.function(py).clone().unbind())
+    }
+
+    /// Waits for the next invocation: its payload, and its headers by their names.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyDict>)> {
+        let server = self.server()?;
+        let invocation = raise(&server, server.next(py))?;
+        let headers = PyDict::new(py);
+        let content_type = if invocation.is_json() { Some(Response::JSON) } else { invocation.content_type.as_deref() };
+        for (name, value) in [
+            ("Lambda-Runtime-Aws-Request-Id", Some(invocation.ticket.request_id.as_str())),
+            ("Lambda-Runtime-Trace-Id", invocation.trace_id.as_deref()),
+            ("Lambda-Runtime-Invoked-Function-Arn", invocation.function_arn.as_deref()),
+            ("Lambda-Runtime-Client-Context", invocation.client_context.as_deref()),
+            ("Lambda-Runtime-Cognito-Identity", invocation.identity.as_deref()),
+            ("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id.as_deref()),
+            ("Lambda-Runtime-Invocation-Id", invocation.ticket.invocation_id.as_deref()),
+            ("Content-Type", content_type),
+        ] {
+            headers.set_item(name, value)?;
+        }
+        headers.set_item("Lambda-Runtime-Deadline-Ms", invocation.deadline.unwrap_or(0))?;
+        Ok((PyBytes::new(py, &invocation.payload), headers))
+    }
+
+    /// Which invocation is the current one, and where the log goes.
+    #[getter]
+    fn log(&self, py: Python<'_>) -> PyResult<Py<Log>> {
+        Ok(self.server()?.log.clone_ref(py))
     }
 
     /// What a handler's result comes to: a coroutine is awaited. Raises what it raised.
@@ -226,6 +345,20 @@ impl Runtime {
         let server = self.server()?;
         raise(&server, server.report_failed_init(py, report, error_type))
     }
+
+    /// Waits until the process goes on behind a snapshot.
+    fn restored(&self, py: Python<'_>) -> PyResult<()> {
+        let server = self.server()?;
+        let waited = server.waiter.wait(py, server.client.restored());
+        raise(&server, waited.map_err(Ending::from).and_then(|restored| restored.map_err(Ending::from)))
+    }
+
+    /// Reports that the hooks after a restore failed.
+    fn fail_restore(&self, py: Python<'_>, report: String) -> PyResult<()> {
+        let server = self.server()?;
+        let reported = server.waiter.complete(py, server.client.fail_restore(report.into()));
+        raise(&server, reported.map_err(Ending::from).and_then(|reported| reported.map_err(Ending::from)))
+    }
 }
 
 impl Runtime {
@@ -257,7 +390,7 @@ impl OpenStream {
 }
 
 /// What ends the process goes through Python as an exception, and the server keeps what it really is.
-fn raise(server: &Server, outcome: Result<(), Ending>) -> PyResult<()> {
+fn raise<T>(server: &Server, outcome: Result<T, Ending>) -> PyResult<T> {
     outcome.map_err(|ending| match ending {
         Ending::Raised(error) => error,
         other => {
@@ -283,8 +416,20 @@ fn raised(py: Python<'_>, failure: Failure) -> PyErr {
 
 fn fault_exception(py: Python<'_>, fault: &Fault, cause: Option<PyErr>) -> PyErr {
     let class = py.import("awslambdaric.lambda_runtime_exception").and_then(|module| module.getattr("FaultException"));
+    // With as many arguments as the original's own: `args` shows them.
+    let has_trace = !matches!(
+        fault.error_type.as_str(),
+        "Runtime.MalformedHandlerName" | "Runtime.BuiltInModuleConflict" | "Runtime.ImportModuleError"
+    );
     let trace = (!fault.stack_trace.is_empty()).then_some(&fault.stack_trace);
-    match class.and_then(|class| class.call1((&fault.error_type, &fault.message, trace))) {
+    let made = class.and_then(|class| {
+        if has_trace || trace.is_some() {
+            class.call1((&fault.error_type, &fault.message, trace))
+        } else {
+            class.call1((&fault.error_type, &fault.message))
+        }
+    });
+    match made {
         Ok(exception) => {
             let error = PyErr::from_value(exception);
             error.set_cause(py, cause);

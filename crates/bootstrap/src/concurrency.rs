@@ -10,8 +10,9 @@
 //! In each, as many [`Server`]s as there can be invocations ask for them independently: the loop of [`crate::invoke`] in as many
 //! [places](Place).
 
-mod ledger;
+mod context_copies;
 mod pollers;
+mod scoreboard;
 mod sharing;
 mod workers;
 
@@ -19,18 +20,22 @@ use crate::compat;
 use crate::environment::Environment;
 use crate::handler::Handler;
 use crate::invoke::{Server, Start};
+use crate::notices::notice;
 use crate::shutdown::Ending;
-use ledger::Line;
+use context_copies::ContextAtImport;
 use pollers::Turn;
 use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
+use scoreboard::Line;
 use sharing::Descriptors;
+use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use whipsnake_runtime_api::{Client, Error, Invocation};
-use workers::Workers;
+use workers::{Drain, Workers};
 
 /// How long to wait before /next is asked again, each time that it failed.
 const PATIENCE: [Duration; 4] =
@@ -102,11 +107,12 @@ impl Concurrency {
             Some(handler) => Ok(handler.clone_ref(py)),
             None => server.import_handler(py, environment),
         };
+        disarm_timers_at_exit(py)?;
         let workers = Workers::new(self.invocations, environment);
         if self.kind == Some(Kind::Isolated) {
             let worker = workers.fork(py, &server)?;
             let handler = import(&worker)?;
-            return Ok(worker.serve(py, &handler));
+            return Ok(serve_alone(py, &worker, &handler));
         }
         let descriptors = Descriptors::now();
         let handler = import(&server)?;
@@ -121,10 +127,36 @@ impl Concurrency {
                     return Err(sharing::start_again(py, &descriptors, &self.variables));
                 }
                 let worker = workers.fork(py, &server)?;
-                Ok(worker.serve(py, &handler))
+                Ok(serve_alone(py, &worker, &handler))
             }
         }
     }
+}
+
+/// Has timers that the function has set stopped when Python ends, after the function's own exit handlers. Python then sets the defaults
+/// for their signals again, and one that came later would end the process by another signal than the one that ends it.
+fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
+    let disarm = PyCFunction::new_closure(py, Some(c"disarm_timers"), None, |_, _| {
+        for timer in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+            // SAFETY: zeros are a timer that is not set.
+            unsafe { libc::setitimer(timer, &std::mem::zeroed(), std::ptr::null_mut()) };
+        }
+    })?;
+    py.import("atexit")?.call_method1("register", (disarm,)).map(drop)
+}
+
+/// Serves one invocation after the other in a worker process, until something ends it.
+fn serve_alone(py: Python<'_>, server: &Server, handler: &Handler) -> Ending {
+    let serve = || -> Result<Infallible, Ending> {
+        let context = ContextAtImport::copy(py)?;
+        loop {
+            let _copy = context.enter_copy(py)?;
+            server.serve_one(py, handler)?;
+        }
+    };
+    let Err(ending) = serve();
+    server.close(py);
+    ending
 }
 
 impl Kind {
@@ -162,8 +194,8 @@ impl Kind {
 
 /// Where a server stands among others that serve the same function.
 pub enum Place {
-    /// In a process of its own, which notes what it does.
-    Process(Line),
+    /// In a process of its own, which notes what it does, and may be told to ask for no more.
+    Process(Line, Drain),
     /// In a thread, where what it serves is a matter of context.
     Thread(Arc<Turn>),
 }
@@ -172,34 +204,29 @@ impl Place {
     /// Nothing is served: what was, has been answered.
     pub fn end(&self) {
         match self {
-            Self::Process(line) => line.note_idle(),
+            Self::Process(line, _) => line.note_idle(),
             Self::Thread(turn) => turn.end(),
         }
     }
 
     /// Waits for the next invocation. A failure is no reason to leave the others alone, until it stays.
-    pub async fn next(&self, client: &Client) -> Result<Invocation, Error> {
+    pub async fn next(&self, client: &Client) -> Result<Invocation, Ending> {
         self.end();
-        let mut failed = client.next().await;
-        for pause in PATIENCE {
-            let Err(error) = &failed else { break };
-            let notice = format!("whipsnake: {error}; asking again in {} ms\n", pause.as_millis());
-            // In one piece: others may be saying the same.
-            eprint!("{notice}");
-            tokio::time::sleep(pause).await;
-            failed = client.next().await;
+        match self {
+            Self::Process(line, drain) => tokio::select! {
+                biased;
+                () = drain.asked_for() => Err(Ending::Terminated),
+                next = ask(client) => Ok(next.inspect_err(|_| line.note_gave_up())?),
+            },
+            Self::Thread(_) => Ok(ask(client).await?),
         }
-        if let (Err(_), Self::Process(line)) = (&failed, self) {
-            line.note_gave_up();
-        }
-        failed
     }
 
     /// Makes an invocation the current one; false when that is a matter of the process.
     pub fn begin(&self, py: Python<'_>, invocation: &Invocation) -> bool {
         match self {
-            Self::Process(line) => {
-                line.note_busy(&invocation.ticket);
+            Self::Process(line, _) => {
+                line.note_busy(&invocation.ticket, invocation.deadline);
                 false
             }
             Self::Thread(turn) => {
@@ -208,4 +235,16 @@ impl Place {
             }
         }
     }
+}
+
+/// Asks for the next invocation, several times if need be.
+async fn ask(client: &Client) -> Result<Invocation, Error> {
+    let mut failed = client.next().await;
+    for pause in PATIENCE {
+        let Err(error) = &failed else { break };
+        notice(format_args!("{error}; asking again in {} ms", pause.as_millis()));
+        tokio::time::sleep(pause).await;
+        failed = client.next().await;
+    }
+    failed
 }

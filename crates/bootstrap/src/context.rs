@@ -1,6 +1,7 @@
 //! The context object, and the invocation's traces in the process.
 
 use crate::logging::Log;
+use crate::notices::notice;
 use crate::process_environment;
 use crate::traceback::{self, Failure};
 use pyo3::intern;
@@ -17,7 +18,7 @@ impl Contexts {
         let py = log.py();
         let module = py.import("awslambdaric.lambda_context")?;
         module.setattr("_log_sink", log)?;
-        Ok(Self(module.getattr("create_lambda_context")?.unbind()))
+        Ok(Self(module.getattr("_create_lambda_context")?.unbind()))
     }
 
     /// The same, for another server.
@@ -42,6 +43,6 @@ impl Contexts {
 /// Puts the trace id where X-Ray, botocore and child processes look for it.
 pub fn trace(py: Python<'_>, trace_id: Option<&str>) {
     if let Err(error) = process_environment::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
-        eprintln!("whipsnake: could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}");
+        notice(format_args!("could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}"));
     }
 }

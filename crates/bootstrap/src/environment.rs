@@ -2,6 +2,7 @@
 
 use crate::interpreter::BUILD;
 use std::env;
+use std::ffi::OsStr;
 use std::path::Path;
 
 macro_rules! variables {
@@ -26,9 +27,11 @@ macro_rules! variables {
 }
 
 variables! {
-    /// The handler, `module.function`; a path such as `folder/module.function` is a module in that folder.
+    /// The handler, `module.function`; a path such as `folder/module.function` is a module in that folder. A container image can name
+    /// it as the only argument of `bootstrap` instead: `ENTRYPOINT ["/opt/bootstrap"]`, `CMD ["app.handler"]`.
     handler: "_HANDLER",
-    /// Where the function's code lies, `/var/task`. First on `sys.path`; its `.pth` files are processed.
+    /// Where the function's code lies, `/var/task`. First on `sys.path`; its `.pth` files are processed. The working directory where the
+    /// handler is an argument and this is absent.
     task_root: "LAMBDA_TASK_ROOT",
     /// Where the runtime lies, `/var/runtime`. On `sys.path`, and the `PYTHONPATH` that child processes see.
     runtime_dir: "LAMBDA_RUNTIME_DIR",
@@ -96,6 +99,19 @@ const SYSTEM_CERTIFICATES: &str = "/etc/pki/tls/certs/ca-bundle.crt";
 fn read(name: &str) -> Option<String> {
     let value = env::var_os(name)?;
     (!value.is_empty()).then(|| value.to_string_lossy().into_owned())
+}
+
+/// Names the handler that stood on the command line of a container image, where Lambda's own variables name it for everything that reads
+/// them. Its code lies in the working directory unless a variable says otherwise, as under awslambdaric. To be called before
+/// [`Environment::read`].
+pub fn name_handler(handler: &OsStr) {
+    // SAFETY: called from main before anything that starts a thread.
+    unsafe {
+        env::set_var("_HANDLER", handler);
+        if let (None, Ok(folder)) = (read("LAMBDA_TASK_ROOT"), env::current_dir()) {
+            env::set_var("LAMBDA_TASK_ROOT", folder);
+        }
+    }
 }
 
 impl Environment {

@@ -3,10 +3,12 @@
 //! The loop is asyncio's or whichever the function asked for, and runs on this thread (python/src/whipsnake/_event_loop.py). It
 //! also runs while we wait for Lambda, so that background tasks go on between invocations; see [`crate::signals::Waiter`].
 
+use crate::signals;
 use crate::traceback::{self, Failure};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyCFunction;
 use std::os::fd::RawFd;
 
 /// The event loop, made when the first handler returns something to await.
@@ -84,7 +86,10 @@ impl EventLoop {
     pub fn opened<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let make = || {
             let module = py.import("whipsnake._event_loop")?;
-            Ok::<_, PyErr>(module.call_method1("EventLoop", (self.wakeup_fd,))?.unbind())
+            let leave = PyCFunction::new_closure(py, Some(c"leave_forked_process"), None, |arguments, _| {
+                signals::leave_forked_process(arguments.py());
+            })?;
+            Ok::<_, PyErr>(module.call_method1("EventLoop", (self.wakeup_fd, leave))?.unbind())
         };
         Ok(self.python.get_or_try_init(py, make)?.bind(py))
     }

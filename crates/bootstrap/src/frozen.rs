@@ -24,6 +24,11 @@ pub fn register() {
     unsafe { ffi::PyImport_FrozenModules = table.leak().as_ptr() };
 }
 
+/// The marshalled code of one of our modules.
+pub fn code(name: &CStr) -> Option<&'static [u8]> {
+    MODULES.iter().find(|module| module.name == name).map(|module| module.code)
+}
+
 /// Leaves out the first module where that is the stand-in for `site`: whoever imports `site` gets CPython's own. To be called
 /// while nobody imports anything.
 pub fn forget_site() {

@@ -1,5 +1,6 @@
 //! Finds the function: `module.function`, by the managed runtime's rules and with its texts.
 
+use crate::caller::{self, Caller};
 use crate::traceback::{self, Failure};
 use pyo3::exceptions::{PyAttributeError, PyImportError, PySyntaxError};
 use pyo3::prelude::*;
@@ -40,7 +41,12 @@ impl Handler {
             )));
         }
         let name = module.replace('/', ".");
-        let imported = import(py, &name).map_err(|error| import_failure(py, module, &name, error))?;
+        let imported = {
+            let name = name.clone();
+            let import = move |py: Python<'_>| import(py, &name).map(Bound::unbind);
+            caller::call(py, Caller::GetHandler, import).and_then(|imported| imported)
+        };
+        let imported = imported.map_err(|error| import_failure(py, module, &name, error))?.into_bound(py);
         match imported.getattr(function) {
             Ok(function) => Ok(Self(function.unbind())),
             Err(error) if error.is_instance_of::<PyAttributeError>(py) => Err(Failure::from(Fault::stated(

@@ -11,13 +11,16 @@
 //! the function's own wins over them. It does here, too.
 
 use crate::handler::BUILT_IN;
+use crate::interpreter::imported;
 use crate::logging::{self, Log};
 use crate::places::Places;
 use crate::site;
+use pyo3::exceptions::PyAttributeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
-use std::sync::Mutex;
+use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What awslambdaric 4.2.2 has imported when it imports the function, on CPython 3.12 to 3.15 together; sorted.
 #[rustfmt::skip]
@@ -30,6 +33,16 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
     "warnings", "weakref", "zipimport",
 ];
 
+/// Submodules that the managed runtime has imported, so that they are attributes of a parent that does not import them itself. On
+/// some versions of CPython it has only some of them; to have one more does no harm.
+const SUBMODULES: &[(&str, &[&str])] =
+    &[("concurrent", &["futures"]), ("concurrent.futures", &["thread"]), ("importlib", &["_abc", "machinery", "util"])];
+
+/// The submodules of one parent that are to be attributes of it.
+fn submodules(parent: &str) -> Option<&'static [&'static str]> {
+    SUBMODULES.iter().find(|(name, _)| *name == parent).map(|(_, submodules)| *submodules)
+}
+
 /// The finder, first in `sys.meta_path`.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct StandardLibraryFinder {
@@ -37,8 +50,9 @@ pub struct StandardLibraryFinder {
     is_frozen: Py<PyAny>,
     search_paths: Py<PyList>,
     built_in: &'static [&'static str],
-    /// What `logging` is to be given, until it is imported.
-    log: Mutex<Option<Py<Log>>>,
+    log: Py<Log>,
+    /// Whether `logging` has its handler.
+    log_is_installed: Arc<AtomicBool>,
 }
 
 #[pymethods]
@@ -52,7 +66,10 @@ impl StandardLibraryFinder {
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if path.is_some() {
-            return Ok(None);
+            return match submodules(fullname) {
+                Some(submodules) => self.with_submodules(py, (fullname, path, target), submodules),
+                None => Ok(None),
+            };
         }
         if site::is_customisation(fullname) && site::is_starting(py)? {
             return Err(site::no_customisation(py, fullname)?);
@@ -74,13 +91,39 @@ impl StandardLibraryFinder {
         if spec.is_none() {
             return Ok(None);
         }
-        if fullname == "logging"
-            && let Some(log) = self.log.lock().ok().and_then(|mut log| log.take())
-        {
-            install_after_execution(&spec.getattr("loader")?, log)?;
+        if fullname == "logging" {
+            let (log, is_installed) = (self.log.clone_ref(py), Arc::clone(&self.log_is_installed));
+            // Another copy of the module, which nobody else will get, is none of ours; nor is one that somebody imports after the first.
+            after_execution(&spec.getattr("loader")?, move |module| {
+                let py = module.py();
+                let is_imported = imported(py, intern!(py, "logging"))?.is_some_and(|logging| logging.is(module));
+                if is_imported && !is_installed.swap(true, Ordering::Relaxed) {
+                    logging::install(log.bind(py), module)?;
+                }
+                Ok(())
+            })?;
+        } else if let Some(submodules) = submodules(fullname) {
+            after_execution(&spec.getattr("loader")?, move |module| import_when_asked(module, submodules))?;
         } else if fullname == "_colorize" {
             py.import("whipsnake._deferred")?.call_method1("defer", (spec.getattr("loader")?,))?;
         }
+        Ok(Some(spec))
+    }
+}
+
+impl StandardLibraryFinder {
+    /// A module within a package, which is to have submodules of its own.
+    fn with_submodules<'py>(
+        &self,
+        py: Python<'py>,
+        asked: (&str, Option<&Bound<'py, PyAny>>, Option<&Bound<'py, PyAny>>),
+        submodules: &'static [&'static str],
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let spec = self.path_finder.bind(py).call_method1(intern!(py, "find_spec"), asked)?;
+        if spec.is_none() {
+            return Ok(None);
+        }
+        after_execution(&spec.getattr("loader")?, move |module| import_when_asked(module, submodules))?;
         Ok(Some(spec))
     }
 }
@@ -89,9 +132,15 @@ impl StandardLibraryFinder {
 pub fn set_up(log: &Bound<'_, Log>, places: &Places) -> PyResult<()> {
     let py = log.py();
     let sys = py.import("sys")?;
-    let imported = sys.getattr("modules")?.cast_into::<PyDict>()?.get_item("logging")?;
-    if let Some(logging) = &imported {
+    let modules = sys.getattr("modules")?.cast_into::<PyDict>()?;
+    let logging = modules.get_item("logging")?;
+    if let Some(logging) = &logging {
         logging::install(log, logging)?;
+    }
+    for (parent, submodules) in SUBMODULES {
+        if let Some(parent) = modules.get_item(parent)? {
+            import_when_asked(&parent, submodules)?;
+        }
     }
     let path_finder = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
     let meta_path = sys.getattr("meta_path")?.cast_into::<PyList>()?;
@@ -100,25 +149,78 @@ pub fn set_up(log: &Bound<'_, Log>, places: &Places) -> PyResult<()> {
         is_frozen: py.import("_imp")?.getattr("is_frozen")?.unbind(),
         search_paths: PyList::new(py, places.search_paths)?.unbind(),
         built_in: places.built_in,
-        log: Mutex::new(imported.is_none().then(|| log.clone().unbind())),
+        log: log.clone().unbind(),
+        log_is_installed: Arc::new(AtomicBool::new(logging.is_some())),
     };
     meta_path.insert(0, Py::new(py, finder)?)
 }
 
-/// Has the log handler installed when `loader` has executed `logging`. The loader is one module's own; what is set on it is
-/// gone again before the module's code starts, so that nothing is left to see.
-fn install_after_execution(loader: &Bound<'_, PyAny>, log: Py<Log>) -> PyResult<()> {
+/// Calls `then` with the module when `loader` has executed it. The loader is one module's own; what is set on it is gone before the
+/// module's code starts, so that nothing is left to see, and comes back where that code fails: it may be tried again.
+fn after_execution(
+    loader: &Bound<'_, PyAny>,
+    then: impl Fn(&Bound<'_, PyAny>) -> PyResult<()> + Send + Sync + 'static,
+) -> PyResult<()> {
     let py = loader.py();
-    let unhooked = loader.clone().unbind();
-    let hook = pyo3::types::PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
+    let hooked = loader.clone().unbind();
+    let hook = PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
         let py = arguments.py();
         let module = arguments.get_item(0)?;
-        let loader = unhooked.bind(py);
-        loader.delattr(intern!(py, "exec_module"))?;
-        loader.call_method1(intern!(py, "exec_module"), (&module,))?;
-        logging::install(log.bind(py), &module)
+        let loader = hooked.bind(py);
+        let exec_module = intern!(py, "exec_module");
+        let hook = loader.getattr(exec_module)?;
+        loader.delattr(exec_module)?;
+        if let Err(error) = loader.call_method1(exec_module, (&module,)) {
+            loader.setattr(exec_module, hook)?;
+            return Err(error);
+        }
+        then(&module)
     })?;
     loader.setattr(intern!(py, "exec_module"), hook)
+}
+
+/// Has a module import submodules of its own when somebody asks for them. The function that does so leaves when it has imported all.
+fn import_when_asked(parent: &Bound<'_, PyAny>, submodules: &'static [&'static str]) -> PyResult<()> {
+    let py = parent.py();
+    let name: String = parent.getattr(intern!(py, "__name__"))?.extract()?;
+    let parent = parent.cast::<PyModule>()?;
+    let is_there = move |attributes: &Bound<'_, PyDict>| -> PyResult<bool> {
+        submodules.iter().try_fold(true, |all, name| Ok(all && attributes.contains(name)?))
+    };
+    if is_there(&parent.dict())? {
+        return Ok(());
+    }
+    let getattr = intern!(py, "__getattr__");
+    let original = parent.dict().get_item(getattr)?.map(Bound::unbind);
+    let attributes = parent.dict().unbind();
+    // Not a Python function: it would be in the stack of whoever asks for a name that is not there.
+    let import =
+        PyCFunction::new_closure(py, Some(c"__getattr__"), None, move |arguments, _| -> PyResult<Py<PyAny>> {
+            let py = arguments.py();
+            let (getattr, attributes) = (intern!(py, "__getattr__"), attributes.bind(py));
+            let asked = arguments.get_item(0)?.cast_into::<PyString>()?;
+            if submodules.iter().any(|name| asked == *name) {
+                let submodule = py.import(format!("{name}.{asked}"))?;
+                if is_there(attributes)? {
+                    match &original {
+                        Some(original) => attributes.set_item(getattr, original)?,
+                        None => attributes.del_item(getattr)?,
+                    }
+                }
+                return Ok(submodule.into_any().unbind());
+            }
+            if let Some(original) = &original {
+                return original.call1(py, (asked,));
+            }
+            let error = PyAttributeError::new_err(format!("module '{name}' has no attribute '{asked}'"));
+            // For Python's suggestions.
+            error.value(py).setattr("name", &asked)?;
+            if let Some(module) = imported(py, &PyString::new(py, &name))? {
+                error.value(py).setattr("obj", module)?;
+            }
+            Err(error)
+        })?;
+    parent.setattr(getattr, import)
 }
 
 #[cfg(test)]

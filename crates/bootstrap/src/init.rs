@@ -4,14 +4,14 @@ use crate::context::Contexts;
 use crate::environment::Environment;
 use crate::garbage::PutOff;
 use crate::handler::Handler;
-use crate::interpreter::BUILD;
+use crate::interpreter::{BUILD, sys};
 use crate::logging::Log;
 use crate::places::Places;
 use crate::traceback::{self, Failure};
-use crate::{archive, compiling, importing, process_environment, site, standard_streams, web_application};
+use crate::{archive, compat, compiling, importing, process_environment, site, standard_streams, web_application};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 
 /// A process that is ready for its function, and for the Runtime API.
 pub struct Prepared {
@@ -44,10 +44,22 @@ impl Prepared {
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
     let raised = |error| traceback::failure(py, error);
     let collections = PutOff::new(py).map_err(raised)?;
-    let handler = Handler::find(py, environment.handler.as_deref().unwrap_or(""))
+    let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))
         .and_then(|handler| web_application::adapted(handler.function(py).clone(), environment));
     collections.resume(py).map_err(raised)?;
     Ok(Handler::from(handler?))
+}
+
+fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
+    let raised = |error| traceback::failure(py, error);
+    let modules = sys(py).getattr(intern!(py, "modules")).and_then(|modules| Ok(modules.cast_into::<PyDict>()?));
+    // Only code that runs in every start can have done that: of a `.pth` file, or of `sitecustomize`.
+    if compat::is_imported(&modules.map_err(raised)?)
+        && let Some(handler) = compat::get_handler(py, name).map_err(raised)?
+    {
+        return Ok(Handler::from(handler));
+    }
+    Handler::find(py, name)
 }
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the

@@ -4,10 +4,10 @@ use crate::checkpoint::Request;
 use crate::environment::Environment;
 use crate::{arenas, frozen, garbage, site};
 use libc::wchar_t;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
-use pyo3::{ffi, intern};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -58,6 +58,8 @@ const RUNTIME_DIR: &str = "/var/runtime";
 pub enum Role {
     /// Started by Lambda.
     Runtime,
+    /// Started by Lambda from a container image whose command is this handler: `ENTRYPOINT ["/opt/bootstrap"]`, `CMD ["app.handler"]`.
+    RuntimeOf(OsString),
     /// Started by a wrapper script, as `interpreter [options] script`: this command line.
     WrappedRuntime(Vec<OsString>),
     /// Started as a Python interpreter: under the name of one, or with another program as its script.
@@ -78,7 +80,9 @@ impl Role {
                 arguments.truncate(position + 1);
                 Self::WrappedRuntime(arguments)
             }
-            None if arguments.len() < 2 && !is_named_python(&arguments) => Self::Runtime,
+            _ if is_named_python(&arguments) => Self::Python,
+            None if arguments.len() < 2 => Self::Runtime,
+            Some(1) if arguments.len() == 2 && is_handler(&arguments[1]) => Self::RuntimeOf(arguments.remove(1)),
             _ => Self::Python,
         }
     }
@@ -96,6 +100,11 @@ fn script_position(arguments: &[OsString]) -> Option<usize> {
             _ => return Some(position),
         };
     }
+}
+
+/// Whether the one argument is the name of a handler, and not that of a script: with a Runtime API to serve, and where no file is.
+fn is_handler(argument: &OsString) -> bool {
+    env::var_os("AWS_LAMBDA_RUNTIME_API").is_some_and(|api| !api.is_empty()) && !Path::new(argument).exists()
 }
 
 fn is_named_python(arguments: &[OsString]) -> bool {
@@ -134,7 +143,7 @@ impl Interpreter {
     pub fn start(environment: &Environment, role: &Role) -> Result<Self, StartError> {
         let options = match role {
             Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
-            Role::Runtime | Role::Python | Role::Checkpoint(_) => None,
+            Role::Runtime | Role::RuntimeOf(_) | Role::Python | Role::Checkpoint(_) => None,
         };
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();
@@ -173,9 +182,12 @@ pub fn sys(py: Python<'_>) -> &Bound<'_, PyModule> {
     sys.bind(py)
 }
 
-/// A module that somebody has imported.
+/// A module that somebody has imported. The dictionary is the interpreter's own: a function may have put anything into `sys.modules`, or have
+/// taken that away.
 pub fn imported<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    sys(py).getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
+    // SAFETY: attached; CPython has the dictionary as long as it runs.
+    let modules = unsafe { Borrowed::from_ptr(py, ffi::PyImport_GetModuleDict()) };
+    modules.cast::<PyDict>()?.get_item(name)
 }
 
 /// Why CPython did not start.

@@ -1,13 +1,16 @@
 //! The invoke phase: the loop, and one invocation from `/next` to its answer.
 
-use crate::checkpoint::Restored;
+use crate::caller::{self, Caller};
+use crate::checkpoint;
 use crate::compat;
 use crate::concurrency::Place;
 use crate::context::{self, Contexts};
 use crate::environment::Environment;
 use crate::handler::Handler;
 use crate::init::{self, Prepared};
+use crate::injected;
 use crate::logging::Log;
+use crate::notices::notice;
 use crate::shutdown::Ending;
 use crate::signals::{self, Interruption, Waiter};
 use crate::snapshot;
@@ -32,8 +35,10 @@ pub fn serve(py: Python<'_>, environment: &Environment, client: Client, start: S
         Ok(handler) => handler,
         Err(ending) => return ending,
     };
-    if environment.graceful_shutdown.as_deref() == Some("1") {
-        server.ask_for_notice(py);
+    if environment.graceful_shutdown.as_deref() == Some("1")
+        && let Err(interruption) = server.ask_for_notice(py)
+    {
+        return interruption.into();
     }
     if environment.initialization_type.as_deref() == Some(snapshot::INITIALIZATION_TYPE)
         && let Err(ending) = snapshot::take(py, &server)
@@ -97,7 +102,7 @@ impl Server {
             Ok(server.kept())
         };
         let server = prepare().map_err(|error| {
-            eprintln!("whipsnake: could not prepare the process for the function:");
+            notice("could not prepare the process for the function:");
             Ending::Raised(error)
         })?;
         if is_restored {
@@ -109,7 +114,7 @@ impl Server {
     /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
     fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
         self.log.get().reopen(environment);
-        Restored::complete(py).map_err(|error| match traceback::failure(py, error) {
+        checkpoint::complete(py).map_err(|error| match traceback::failure(py, error) {
             Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
             Failure::Raised(error) => Ending::Raised(error),
         })
@@ -149,13 +154,16 @@ impl Server {
     }
 
     /// Serves one invocation after the other until something ends the process.
-    pub fn serve(&self, py: Python<'_>, handler: &Handler) -> Ending {
-        loop {
-            if let Err(ending) = self.serve_one(py, handler) {
-                self.close(py);
+    pub fn serve(self: &Arc<Self>, py: Python<'_>, handler: &Handler) -> Ending {
+        let (server, handler) = (Arc::clone(self), handler.clone_ref(py));
+        let serve = move |py: Python<'_>| loop {
+            if let Err(ending) = server.serve_one(py, &handler) {
                 return ending;
             }
-        }
+        };
+        let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
+        self.close(py);
+        ending
     }
 
     /// Keeps what ends the process, until [`Self::ended_by`].
@@ -164,16 +172,17 @@ impl Server {
     }
 
     /// What an exception that came out of Python means: what was kept, or itself.
-    fn ended_by(&self, error: PyErr) -> Ending {
+    pub fn ended_by(&self, error: PyErr) -> Ending {
         let kept = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.unwrap_or(Ending::Raised(error))
     }
 
     /// Has Lambda give notice before it ends the process. A function that gets none can serve all the same.
-    fn ask_for_notice(&self, py: Python<'_>) {
-        if let Err(error) = self.waiter.complete(py, self.client.register_extension("whipsnake")) {
-            eprintln!("whipsnake: Lambda will end this process without a SIGTERM: {error}");
+    fn ask_for_notice(&self, py: Python<'_>) -> Result<(), Interruption> {
+        if let Err(error) = self.waiter.complete(py, self.client.register_extension("whipsnake"))? {
+            notice(format_args!("Lambda will end this process without a SIGTERM: {error}"));
         }
+        Ok(())
     }
 
     /// `sys.modules`.
@@ -188,17 +197,25 @@ impl Server {
             return;
         }
         if let Err(error) = self.waiter.event_loop.close(py) {
-            eprintln!("whipsnake: could not close the event loop:");
+            notice("could not close the event loop:");
             error.print(py);
         }
     }
 
-    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
-        let mut invocation = match &self.place {
+    /// Waits for the next invocation.
+    pub fn next(&self, py: Python<'_>) -> Result<Invocation, Ending> {
+        Ok(match &self.place {
             None => self.waiter.wait(py, self.client.next())??,
             Some(place) => self.waiter.wait(py, place.next(&self.client))??,
-        };
-        self.begin(py, &invocation);
+        })
+    }
+
+    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), Ending> {
+        injected::drop_late(py)?;
+        let mut invocation =
+            if compat::is_imported(self.modules.bind(py)) { compat::next(py, self)? } else { self.next(py)? };
+        injected::drop_late(py)?;
+        self.begin(py, &invocation)?;
         if compat::is_imported(self.modules.bind(py)) {
             return compat::serve(py, handler, &invocation, &self.log).map_err(|error| self.ended_by(error));
         }
@@ -206,7 +223,7 @@ impl Server {
         let mut objects = Objects::default();
         let answer = self.invoke(py, handler, &mut invocation, &mut objects);
         // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
-        if compat::is_imported(self.modules.bind(py)) {
+        if compat::is_imported(self.modules.bind(py)) || (answer.is_err() && compat::is_sink_replaced(py)) {
             return compat::answer(py, self, &invocation.ticket, answer).map_err(|error| self.ended_by(error));
         }
         self.answer(py, &invocation.ticket, answer)?;
@@ -228,13 +245,17 @@ impl Server {
     }
 
     /// Makes the invocation the current one, for the log and for tracing.
-    fn begin(&self, py: Python<'_>, invocation: &Invocation) {
+    fn begin(&self, py: Python<'_>, invocation: &Invocation) -> Result<(), Ending> {
         tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
         if self.place.as_ref().is_some_and(|place| place.begin(py, invocation)) {
-            return;
+            return Ok(());
         }
         self.log.get().begin(invocation);
+        if compat::is_imported(self.modules.bind(py)) && compat::begin(py, invocation)? {
+            return Ok(());
+        }
         context::trace(py, invocation.trace_id.as_deref());
+        Ok(())
     }
 
     fn invoke<'py>(
@@ -272,14 +293,14 @@ impl Server {
     /// Answers an invocation, after everything that the function has printed.
     pub fn respond(&self, py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), Ending> {
         standard_streams::flush(py);
-        self.settle(py, self.waiter.complete(py, self.client.respond(ticket, response)))
+        self.settle(py, self.waiter.complete(py, self.client.respond(ticket, response))?)
     }
 
     /// Answers an invocation with what the function is still making. The next item is asked for when the one before is with the
     /// socket. What fails on the way goes out behind the body.
     pub fn stream(&self, py: Python<'_>, ticket: &Ticket, mut stream: Stream) -> Result<(), Ending> {
         standard_streams::flush(py);
-        let mut response = self.waiter.complete(py, self.client.stream(ticket, &stream.content_type))?;
+        let mut response = self.client.stream(ticket, &stream.content_type)?;
         let failure = loop {
             match stream.next(py) {
                 Ok(Some(chunk)) => match self.waiter.wait_if_needed(py, response.send(chunk.into())) {
@@ -296,7 +317,7 @@ impl Server {
                 },
                 Ok(None) => {
                     standard_streams::flush(py);
-                    return self.settle(py, self.waiter.complete(py, response.finish()));
+                    return self.settle(py, self.waiter.complete(py, response.finish())?);
                 }
                 Err(failure) => break failure,
             }
@@ -306,7 +327,7 @@ impl Server {
                 self.log.get().fault(py, &fault, exception.as_ref());
                 stream.close(py);
                 standard_streams::flush(py);
-                self.settle(py, self.waiter.complete(py, response.fail(&fault, &ticket.request_id)))
+                self.settle(py, self.waiter.complete(py, response.fail(&fault, &ticket.request_id))?)
             }
             Failure::Raised(error) => Err(Ending::Raised(error)),
         }
@@ -315,7 +336,7 @@ impl Server {
     /// Reports that an invocation failed, after everything that the function has printed.
     pub fn fail(&self, py: Python<'_>, ticket: &Ticket, report: Vec<u8>, xray_cause: &str) -> Result<(), Ending> {
         standard_streams::flush(py);
-        self.settle(py, self.waiter.complete(py, self.client.fail(ticket, report.into(), xray_cause)))
+        self.settle(py, self.waiter.complete(py, self.client.fail(ticket, report.into(), xray_cause))?)
     }
 
     /// Tells the log of a fault, and returns what to report: the fault and its X-Ray cause, both JSON texts.
@@ -346,10 +367,10 @@ impl Server {
 
     /// Tells of a failed init phase, after which Lambda expects the process to end.
     fn fail_init(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> Ending {
-        self.log.get().fault(py, fault, exception);
-        let reported = if compat::is_imported(self.modules.bind(py)) {
-            compat::fail_init(py, fault, exception).map_err(|error| self.ended_by(error))
+        let reported = if compat::is_imported(self.modules.bind(py)) || compat::is_sink_replaced(py) {
+            compat::fail_init(py, self, fault, exception).map_err(|error| self.ended_by(error))
         } else {
+            self.log.get().fault(py, fault, exception);
             self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
         };
         reported.err().unwrap_or(Ending::InitFailed)
@@ -364,7 +385,7 @@ impl Server {
     /// Reports a failed init phase.
     pub fn report_failed_init(&self, py: Python<'_>, report: String, error_type: &str) -> Result<(), Ending> {
         standard_streams::flush(py);
-        match self.waiter.complete(py, self.client.fail_init(report.into(), error_type)) {
+        match self.waiter.complete(py, self.client.fail_init(report.into(), error_type))? {
             // Another worker has told of it.
             Err(error) if self.place.is_some() && error.is_forbidden() => Ok(()),
             reported => Ok(reported?),

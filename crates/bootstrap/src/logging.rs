@@ -5,12 +5,14 @@
 
 use crate::environment::Environment;
 use crate::interpreter::sys;
+use crate::notices::notice;
 use crate::{standard_streams, traceback};
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::Serialize;
+use std::cell::UnsafeCell;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
@@ -25,7 +27,7 @@ const LINE_JOINT: &str = "\r";
 #[pyclass(frozen, module = "whipsnake")]
 pub struct Log {
     /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
-    frames: Mutex<Option<File>>,
+    frames: OnceLock<Frames>,
     json: bool,
     /// Whether the timestamps of JSON records have milliseconds.
     milliseconds: bool,
@@ -54,13 +56,15 @@ impl Log {
         }
         let kind =
             frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
-        Ok(write_frame(&self.frames, kind, &traceback::text(&msg.str()?))?)
+        let text = traceback::text(&msg.str()?);
+        let Some(frames) = self.frames.get() else { return Ok(()) };
+        Ok(frames.write(py, kind, &text)?)
     }
 
     /// Whether records go out in frames, which say themselves where each ends.
     #[getter]
     fn framed(&self) -> bool {
-        lock(&self.frames).is_some()
+        self.frames.get().is_some()
     }
 
     /// Of the current invocation; empty during the init phase.
@@ -85,7 +89,7 @@ impl Log {
     /// Opens the log that the environment asks for.
     pub fn open(environment: &Environment) -> Self {
         Self {
-            frames: Mutex::new(environment.telemetry_log_fd.as_deref().and_then(open_descriptor)),
+            frames: open_frames(environment).map_or_else(OnceLock::new, OnceLock::from),
             json: environment.logs_json(),
             milliseconds: environment.logs_milliseconds(),
             level: environment.log_level.clone().unwrap_or_default(),
@@ -96,7 +100,9 @@ impl Log {
 
     /// Opens Lambda's descriptor in a process that was restored. The rest of what the environment asks for is as it was.
     pub fn reopen(&self, environment: &Environment) {
-        *lock(&self.frames) = environment.telemetry_log_fd.as_deref().and_then(open_descriptor);
+        if let Some(frames) = open_frames(environment) {
+            let _ = self.frames.set(frames);
+        }
     }
 
     /// Makes an invocation the one that records belong to.
@@ -122,7 +128,7 @@ impl Log {
         let story = exception.and_then(|exception| traceback::whole_story(fault, exception.bind(py)));
         let record = if self.json {
             json::to_string(&JsonRecord {
-                timestamp: &self.timestamp(py),
+                timestamp: &self.timestamp(),
                 level: "ERROR",
                 report: fault.report(request_id),
                 traceback: story.as_deref(),
@@ -132,23 +138,27 @@ impl Log {
             fault.log_lines(story.as_deref()).join(joint)
         };
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
-        let is_framed = self.framed() && write_frame(&self.frames, kind, &record).is_ok();
+        let is_framed = self.frames.get().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
         if !is_framed {
             standard_streams::write_out(py, &(record + "\n"));
         }
     }
 
-    /// `2026-11-21T01:52:05Z`, or with milliseconds. The calendar is that of Python's `time`, which is built in and need not be
-    /// found.
-    fn timestamp(&self, py: Python<'_>) -> String {
+    /// `2026-11-21T01:52:05Z`, or with milliseconds. Not by Python's `time`: an import waits where another
+    /// thread has the import lock.
+    fn timestamp(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let calendar = || -> PyResult<String> {
-            let time = py.import("time")?;
-            let now = time.call_method1("gmtime", (now.as_secs(),))?;
-            time.call_method1("strftime", ("%Y-%m-%dT%H:%M:%S", now))?.extract()
+        let seconds = now.as_secs().cast_signed();
+        // SAFETY: writes to the stack, and reads nothing but its arguments.
+        let calendar = unsafe {
+            let mut calendar = std::mem::zeroed();
+            libc::gmtime_r(&raw const seconds, &raw mut calendar);
+            calendar
         };
+        let libc::tm { tm_year, tm_mon, tm_mday, tm_hour, tm_min, tm_sec, .. } = calendar;
+        let (year, month) = (tm_year + 1900, tm_mon + 1);
         let milliseconds = if self.milliseconds { format!(".{:03}", now.subsec_millis()) } else { String::new() };
-        format!("{}{milliseconds}Z", calendar().unwrap_or_default())
+        format!("{year:04}-{month:02}-{tm_mday:02}T{tm_hour:02}:{tm_min:02}:{tm_sec:02}{milliseconds}Z")
     }
 }
 
@@ -181,8 +191,57 @@ struct JsonRecord<'a> {
     traceback: Option<&'a [String]>,
 }
 
-fn write_frame(frames: &Mutex<Option<File>>, kind: u32, text: &str) -> std::io::Result<()> {
-    lock(frames).as_mut().map_or(Ok(()), |file| file.write_all(&log_frame::frame(kind, SystemTime::now(), text)))
+/// Lambda's descriptor for records in frames.
+struct Frames(File);
+
+fn open_frames(environment: &Environment) -> Option<Frames> {
+    environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Frames)
+}
+
+/// Whoever writes a frame. Not in `Frames`: a forked child needs a lock of its own, as the thread that had this one is not there.
+static WRITING: ForkSafeLock = ForkSafeLock::new();
+
+impl Frames {
+    /// Writes a frame, without holding Python: where Lambda does not read, other threads go on. They wait for the lock without
+    /// Python as well, so the thread that has the lock needs nothing of theirs.
+    fn write(&self, py: Python<'_>, kind: u32, text: &str) -> std::io::Result<()> {
+        let frame = log_frame::frame(kind, SystemTime::now(), text);
+        py.detach(|| WRITING.while_locked(|| (&self.0).write_all(&frame)))
+    }
+}
+
+/// A lock that a process which has just been forked finds open.
+struct ForkSafeLock(UnsafeCell<Mutex<()>>);
+
+// SAFETY: threads share the mutex, which is made for that. It is replaced only where there is one thread.
+unsafe impl Sync for ForkSafeLock {}
+
+impl ForkSafeLock {
+    const fn new() -> Self {
+        Self(UnsafeCell::new(Mutex::new(())))
+    }
+
+    fn while_locked<T>(&self, body: impl FnOnce() -> T) -> T {
+        // SAFETY: nobody has a unique reference while there is more than one thread.
+        let _guard = lock(unsafe { &*self.0.get() });
+        body()
+    }
+
+    /// Opens the lock.
+    ///
+    /// # Safety
+    ///
+    /// There is one thread, and it does not have the lock.
+    unsafe fn open(&self) {
+        // SAFETY: no other thread has a reference, and this one is not in `while_locked`. A mutex of std's needs no destructor.
+        unsafe { self.0.get().write(Mutex::new(())) };
+    }
+}
+
+/// In a child that has just been forked: lets it write frames, whoever wrote one in its parent.
+pub fn after_fork() {
+    // SAFETY: a child has one thread. It is the one that forked, from Python or C code, and not while it wrote a frame.
+    unsafe { WRITING.open() };
 }
 
 /// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard
@@ -191,9 +250,9 @@ fn open_descriptor(number: &str) -> Option<File> {
     // SAFETY: asks the kernel about a number; any number will do.
     let is_open = |descriptor: &i32| *descriptor >= 0 && unsafe { libc::fcntl(*descriptor, libc::F_GETFD) } != -1;
     let Some(descriptor) = number.trim().parse().ok().filter(is_open) else {
-        eprintln!(
-            "whipsnake: _LAMBDA_TELEMETRY_LOG_FD is {number}, which is not open; log records go to standard output"
-        );
+        notice(format_args!(
+            "_LAMBDA_TELEMETRY_LOG_FD is {number}, which is not open; log records go to standard output"
+        ));
         return None;
     };
     // SAFETY: open, and handed to this process for this purpose: nobody else here closes it.

@@ -8,9 +8,12 @@
 //! is CPython's matter here, and catch signals that a function may want to see.
 
 #![cfg_attr(not(test), no_main)]
+// They panic where standard output or error is broken: `notices` does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod archive;
 mod arenas;
+mod caller;
 mod checkpoint;
 mod compat;
 mod compiling;
@@ -23,9 +26,11 @@ mod garbage;
 mod handler;
 mod importing;
 mod init;
+mod injected;
 mod interpreter;
 mod invoke;
 mod logging;
+mod notices;
 #[cfg(libpython_static)]
 mod older_functions;
 mod places;
@@ -40,15 +45,19 @@ mod traceback;
 mod web_application;
 mod wrapper;
 
-use checkpoint::{Outcome, Restored};
+use checkpoint::{Outcome, Restored, Started};
 use concurrency::Concurrency;
 use environment::Environment;
 use interpreter::{BUILD, Interpreter, Role};
 use invoke::Start;
+use notices::{StandardError, notice};
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::{c_char, c_int};
 use whipsnake_runtime_api::Client;
+
+/// What is missing where somebody starts the bootstrap by hand.
+const NO_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`";
 
 /// Where the process begins. Returns its exit code.
 #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -60,9 +69,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
         role => serve(&role).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
-        let notice = format!("whipsnake: {error}\n");
-        // In one piece: other workers may be saying the same.
-        eprint!("{notice}");
+        notice(error);
         libc::EXIT_FAILURE
     })
 }
@@ -70,17 +77,18 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
 /// Serves the function; the process ends in there, or with the error that is returned.
 fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     shutdown::end_on_panic();
+    if let Role::RuntimeOf(handler) = role {
+        environment::name_handler(handler);
+    }
     let environment = &Environment::read();
     trace_if_asked(environment);
     let concurrency = Concurrency::asked_for(environment)?;
     environment.complete();
-    if let (Some(wrapper), Role::Runtime) = (&environment.exec_wrapper, role) {
+    if let (Some(wrapper), Role::Runtime | Role::RuntimeOf(_)) = (&environment.exec_wrapper, role) {
         return Err(wrapper::exec(wrapper).into());
     }
     environment.withhold();
-    let endpoint = environment.runtime_api.as_deref().ok_or(
-        "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`",
-    )?;
+    let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
     if BUILD.executable.is_empty() && environment.whipsnake_python.is_none() {
         return Err("WHIPSNAKE_PYTHON is not set. This bootstrap is part of a Python package and uses the Python that the package \
                     is installed in: run functions with the command `whipsnake` of that package"
@@ -122,22 +130,19 @@ fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
 
 /// Serves the function in a process that was restored, with the environment that it was started with.
 fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infallible, Box<dyn Error>> {
-    let environment = &Environment::read();
-    trace_if_asked(environment);
-    tracing::info!(milliseconds = restored.mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
-    let concurrency = Concurrency::asked_for(environment)?;
-    environment.complete();
-    environment.withhold();
-    let endpoint = environment.runtime_api.as_deref().ok_or("AWS_LAMBDA_RUNTIME_API is not set")?;
+    let Restored { prepared, started: Started { environment, concurrency, mapping } } = restored;
+    trace_if_asked(&environment);
+    tracing::info!(milliseconds = mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
+    let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
     let client = Client::new(endpoint, interpreter::USER_AGENT_RESTORED)?;
-    serve_in(interpreter, environment, concurrency, client, Start::Restored(restored.prepared))
+    serve_in(interpreter, &environment, concurrency?, client, Start::Restored(prepared))
 }
 
 /// Our own diagnosis, on standard error, when `WHIPSNAKE_LOG` asks for it.
 fn trace_if_asked(environment: &Environment) {
     let Some(asked) = environment.whipsnake_log.as_deref() else { return };
     match asked.parse::<tracing::Level>() {
-        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init(),
-        Err(_) => eprintln!("whipsnake: WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace"),
+        Ok(level) => tracing_subscriber::fmt().with_max_level(level).with_writer(|| StandardError).init(),
+        Err(_) => notice(format_args!("WHIPSNAKE_LOG is {asked:?}, and should be error, warn, info, debug or trace")),
     }
 }

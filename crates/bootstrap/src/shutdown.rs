@@ -1,15 +1,23 @@
 //! How the process ends, and with which exit code.
 
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Interpreter, imported};
+use crate::notices::notice;
 use crate::signals::die_of;
+use crate::standard_streams;
 use pyo3::exceptions::PyKeyboardInterrupt;
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
+use pyo3::{ffi, intern};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::convert::Infallible;
 use std::fmt;
 use std::process::exit;
+use std::time::Duration;
 use whipsnake_runtime_api::Error;
+
+/// How long a process that was asked to end may take for all of it, where the function has no handler of its own: a response that has been
+/// sent and not acknowledged, `atexit` functions, threads. Lambda gives extensions as much.
+pub const LIMIT: Duration = Duration::from_secs(2);
 
 /// Python's own exit code for "could not flush standard output".
 const FLUSH_FAILED: i32 = 120;
@@ -20,7 +28,7 @@ pub fn end_on_panic() {
         let place = panic.location().map(|place| format!("{}:{}", base_name(place.file()), place.line()));
         let reason = panic.payload();
         let what = reason.downcast_ref::<String>().map(String::as_str).or_else(|| reason.downcast_ref().copied());
-        eprintln!("whipsnake: cannot go on: {} ({})", what.unwrap_or("no reason is known"), place.unwrap_or_default());
+        notice(format_args!("cannot go on: {} ({})", what.unwrap_or("no reason is known"), place.unwrap_or_default()));
         // SAFETY: ends the process; who knows what its exit functions would find.
         unsafe { libc::_exit(1) }
     }));
@@ -60,14 +68,15 @@ impl fmt::Display for Ending {
 }
 
 impl Ending {
-    /// Ends the process. atexit functions run and threads are joined, as at the end of any Python program.
+    /// Ends the process. atexit functions run and threads are joined, as at the end of any Python program; on SIGTERM, for as long as
+    /// [`LIMIT`] allows.
     pub fn exit(self, interpreter: Interpreter) -> Result<Infallible, Box<dyn std::error::Error>> {
         match self {
             Self::InitFailed => finish(interpreter, 1),
             Self::SnapshotFailed => finish(interpreter, 64),
             Self::RestoreFailed => finish(interpreter, 65),
             Self::Terminated => {
-                interpreter.finish();
+                interpreter.run(wind_up);
                 die_of(SIGTERM)
             }
             Self::Raised(error) => {
@@ -91,6 +100,22 @@ impl Ending {
             }
         }
     }
+}
+
+/// What CPython does at its end that a function can have asked for: threads are joined, `atexit` functions run and the streams are flushed.
+/// The interpreter itself stays as it is. To take it apart needs seconds where a function has many modules, waits for no limit, and
+/// aborts where a daemon thread prints all the time.
+fn wind_up(py: Python<'_>) {
+    let call = |module: &Bound<'_, PyString>, function: &Bound<'_, PyString>| {
+        let outcome =
+            imported(py, module).and_then(|module| module.map(|module| module.call_method0(function)).transpose());
+        if let Err(error) = outcome {
+            error.write_unraisable(py, None);
+        }
+    };
+    call(intern!(py, "threading"), intern!(py, "_shutdown"));
+    call(intern!(py, "atexit"), intern!(py, "_run_exitfuncs"));
+    standard_streams::flush_at_end(py);
 }
 
 fn finish(interpreter: Interpreter, code: i32) -> ! {

@@ -1,27 +1,44 @@
 //! Signals while the runtime waits.
 //!
 //! Python's own handlers are woken through `signal.set_wakeup_fd`: CPython's C handler writes a byte there, the wait ends, and
-//! the handler runs within milliseconds instead of at the next invocation. signal-hook covers the one signal on which Python
+//! the handler runs within milliseconds instead of at the next invocation. The descriptor is ours while we wait, and at no other time:
+//! asyncio, trio and others ask whose it is. signal-hook covers the one signal on which Python
 //! has no say: SIGTERM when the function installed no handler. It is registered after CPython has looked (so that
 //! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
 
 use crate::event_loop::EventLoop;
-use crate::standard_streams;
+use crate::notices::notice;
+use crate::{logging, shutdown, standard_streams};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use signal_hook::SigId;
 use signal_hook::consts::SIGTERM;
+use signal_hook::low_level::emulate_default_handler;
+use std::ffi::c_int;
 use std::future::Future;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::{ptr, thread};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use std::{mem, ptr, thread};
 use tokio::net::UnixStream as AsyncUnixStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+unsafe extern "C" {
+    /// What `signal.set_wakeup_fd` does, without asking the kernel about the descriptor. Part of CPython's C interface.
+    safe fn PySignal_SetWakeupFd(descriptor: c_int) -> c_int;
+}
+
+/// No descriptor.
+const NONE: RawFd = -1;
+
+/// How often signals are looked for where nothing can wake us, as the function has closed one of our descriptors.
+const DEAF: Duration = Duration::from_millis(100);
 
 /// True while the function's code may run, and in every forked child: then SIGTERM without a handler ends the process at once,
 /// as it does under the managed runtime. While we wait it is false, and the end is orderly.
@@ -57,12 +74,10 @@ pub struct Waiter {
     wakeups: AsyncUnixStream,
     busy: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
-    /// What signal-hook does about SIGTERM.
-    actions: Vec<SigId>,
-    /// None beside the main thread: signals are that one's.
-    set_wakeup_fd: Option<Py<PyAny>>,
-    wakeup_fd: i32,
-    options: Py<PyDict>,
+    /// What signal-hook does about SIGTERM. None beside the main thread: signals are that one's.
+    action: Option<SigId>,
+    /// What a signal handler raised while a response was on its way. It counts when that has been acknowledged.
+    raised: Mutex<Option<PyErr>>,
     /// The end that CPython and signal-hook write to.
     sender: UnixStream,
     /// What async handlers have going on runs while we wait.
@@ -75,22 +90,27 @@ impl Waiter {
         let mut waiter = Self::without_signals(py)?;
         FORKED.store(false, Ordering::Relaxed);
         waiter.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
-        waiter.actions = watch_sigterm(&waiter.busy, &waiter.terminated, &waiter.sender)?;
+        waiter.action = Some(watch_sigterm(&waiter.busy, &waiter.terminated, &waiter.sender)?);
+        // CPython keeps this choice until it is given another descriptor by this function.
+        let options = PyDict::new(py);
+        options.set_item("warn_on_full_buffer", false)?;
         // The C module under `signal`, which itself imports enum.
-        waiter.set_wakeup_fd = Some(py.import("_signal")?.getattr("set_wakeup_fd")?.unbind());
+        let set_wakeup_fd = py.import("_signal")?.getattr("set_wakeup_fd")?;
+        let before: RawFd = set_wakeup_fd.call((waiter.sender.as_raw_fd(),), Some(&options))?.extract()?;
+        PySignal_SetWakeupFd(before);
         Ok(waiter)
     }
 
     /// The same in a forked worker: what [`new`](Self::new) made belongs to its parent, too.
     pub fn anew(&self, py: Python<'_>) -> PyResult<Self> {
-        for &action in &self.actions {
+        if let Some(action) = self.action {
             signal_hook::low_level::unregister(action);
         }
         Self::new(py)
     }
 
     /// For a thread that is not the main one. Only [`interrupt`](Self::interrupt) ends its waits.
-    pub fn without_signals(py: Python<'_>) -> PyResult<Self> {
+    pub fn without_signals(_py: Python<'_>) -> PyResult<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         sender.set_nonblocking(true)?;
@@ -100,17 +120,13 @@ impl Waiter {
             AsyncUnixStream::from_std(receiver)?
         };
         let event_loop = EventLoop::new(wakeups.as_raw_fd());
-        let options = PyDict::new(py);
-        options.set_item("warn_on_full_buffer", false)?;
         Ok(Self {
             tokio,
             wakeups,
             busy: Arc::new(AtomicBool::new(true)),
             terminated: Arc::default(),
-            actions: Vec::new(),
-            set_wakeup_fd: None,
-            wakeup_fd: sender.as_raw_fd(),
-            options: options.unbind(),
+            action: None,
+            raised: Mutex::default(),
             event_loop,
             sender,
         })
@@ -124,8 +140,10 @@ impl Waiter {
         F::Output: Send,
     {
         leave_forked_process(py);
+        self.is_to_end()?;
         let mut future = pin!(future);
-        if self.event_loop.is_open(py) {
+        let is_deaf = self.is_deaf();
+        if self.event_loop.is_open(py) && !is_deaf {
             match self.wait_beside_loop(py, future.as_mut()) {
                 // Without a thread the event loop has to stand still meanwhile.
                 Err(Beside::NoThread) => {}
@@ -133,14 +151,8 @@ impl Waiter {
                 Ok(output) => return Ok(output),
             }
         }
-        // Again at each wait: asyncio takes the descriptor for itself and leaves none behind.
-        if let Some(set_wakeup_fd) = &self.set_wakeup_fd {
-            set_wakeup_fd
-                .bind(py)
-                .call((self.wakeup_fd,), Some(self.options.bind(py)))
-                .map_err(Interruption::Raised)?;
-        }
-        // What came while the descriptor was somebody else's, or before it was ours for the first time.
+        let _woken = (!is_deaf).then(|| self.be_woken(py, Others::Replaced));
+        // What came while the descriptor was not ours.
         py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
         loop {
@@ -151,6 +163,7 @@ impl Waiter {
                         biased;
                         _ = self.wakeups.readable() => None,
                         output = future.as_mut() => Some(output),
+                        () = async { sleep(DEAF).await }, if is_deaf => None,
                     }
                 })
             });
@@ -196,6 +209,7 @@ impl Waiter {
         F: Future + Send,
         F::Output: Send,
     {
+        let _woken = self.be_woken(py, Others::Kept);
         py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
         let output = Mutex::new(None);
@@ -236,16 +250,80 @@ impl Waiter {
         }
     }
 
-    /// Runs `future` to its end without holding Python. Signals are kept for the next wait: an answer that is on its way must
-    /// arrive.
-    pub fn complete<F>(&self, py: Python<'_>, future: F) -> F::Output
+    /// Runs `future` to its end without holding Python: a response that is on its way must arrive. Signal handlers run meanwhile. What
+    /// they raise counts at the next wait, or when [`shutdown::LIMIT`] is over: then the future is given up.
+    pub fn complete<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
     where
         F: Future + Send,
         F::Output: Send,
     {
         leave_forked_process(py);
+        let mut future = pin!(future);
+        let _woken = self.be_woken(py, Others::Kept);
         let _idle = self.idle();
-        py.detach(|| self.tokio.block_on(future))
+        let mut ends_at = None;
+        loop {
+            let outcome = py.detach(|| {
+                self.tokio.block_on(async {
+                    tokio::select! {
+                        biased;
+                        output = future.as_mut() => Some(output),
+                        _ = self.wakeups.readable() => None,
+                        () = async { if let Some(end) = ends_at { sleep_until(end).await } }, if ends_at.is_some() => None,
+                    }
+                })
+            });
+            if let Some(output) = outcome {
+                return Ok(output);
+            }
+            self.drain();
+            if let Err(error) = py.check_signals() {
+                // Whoever asks twice does not want to wait.
+                if self.raised().replace(error).is_some() {
+                    self.is_to_end()?;
+                }
+                ends_at = Some(Instant::now() + shutdown::LIMIT);
+            }
+            if ends_at.is_some_and(|end| end <= Instant::now()) {
+                self.is_to_end()?;
+            }
+        }
+    }
+
+    /// Whether something that came while a response was on its way ends the process.
+    fn is_to_end(&self) -> Result<(), Interruption> {
+        if let Some(error) = self.raised().take() {
+            return Err(Interruption::Raised(error));
+        }
+        if self.terminated.load(Ordering::SeqCst) { Err(Interruption::Terminated) } else { Ok(()) }
+    }
+
+    fn raised(&self) -> MutexGuard<'_, Option<PyErr>> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until the guard is dropped, CPython's C handlers wake us. Called and dropped by the thread that is attached to Python.
+    fn be_woken<'py>(&self, py: Python<'py>, others: Others) -> Woken<'py> {
+        let ours = self.sender.as_raw_fd();
+        // Beside the main thread signals are not ours.
+        let mut woken = Woken { ours: NONE, before: NONE, _attached: py };
+        if self.action.is_some() {
+            let before = PySignal_SetWakeupFd(ours);
+            if before != NONE && matches!(others, Others::Kept) {
+                PySignal_SetWakeupFd(before);
+            } else {
+                woken = Woken { ours, before, ..woken };
+            }
+        }
+        woken
+    }
+
+    /// Whether nothing can wake us: the function has closed one of the two descriptors, and may have opened something else there.
+    fn is_deaf(&self) -> bool {
+        // SAFETY: asks the kernel about a number, and sends nothing.
+        let sent =
+            unsafe { libc::send(self.sender.as_raw_fd(), ptr::null(), 0, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+        sent < 0 && self.action.is_some()
     }
 
     /// Gives up this waiter's wait and every later one, as SIGTERM does.
@@ -274,21 +352,76 @@ impl Waiter {
     }
 }
 
-/// SIGTERM without a handler of the function's: the default while it is busy, a note and a wake-up while we wait.
-fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &UnixStream) -> io::Result<Vec<SigId>> {
-    let actions = vec![
-        signal_hook::flag::register_conditional_default(SIGTERM, Arc::clone(busy))?,
-        signal_hook::flag::register(SIGTERM, Arc::clone(terminated))?,
-        signal_hook::low_level::pipe::register(SIGTERM, wakeup.try_clone()?)?,
-    ];
-    // A child that a background thread forked while we waited must die of SIGTERM, and must not wake us.
-    // SAFETY: the function only stores to an atomic, which is allowed after fork.
-    unsafe { libc::pthread_atfork(None, None, Some(busy_after_fork)) };
-    Ok(actions)
+/// Whether a descriptor of somebody else's stays where CPython has one.
+#[derive(Clone, Copy)]
+enum Others {
+    /// An event loop of the function's has it, and calls the function's handlers itself.
+    Kept,
+    /// Until the wait is over.
+    Replaced,
 }
 
-extern "C" fn busy_after_fork() {
+/// The time in which CPython's C handlers wake us.
+struct Woken<'py> {
+    ours: RawFd,
+    before: RawFd,
+    _attached: Python<'py>,
+}
+
+impl Drop for Woken<'_> {
+    fn drop(&mut self) {
+        if self.ours != NONE {
+            let now = PySignal_SetWakeupFd(self.before);
+            // A signal handler, or a task of the event loop, has put its own there.
+            if now != self.ours {
+                PySignal_SetWakeupFd(now);
+            }
+        }
+    }
+}
+
+/// SIGTERM without a handler of the function's: the default while it is busy. While we wait, a note, a wake-up, and a limit for the end.
+fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &UnixStream) -> io::Result<SigId> {
+    let (busy, terminated, wakeup) = (Arc::clone(busy), Arc::clone(terminated), wakeup.try_clone()?);
+    let action = move || {
+        let is_first = !terminated.swap(true, Ordering::SeqCst);
+        if busy.load(Ordering::SeqCst) || !is_first {
+            let _ = emulate_default_handler(SIGTERM);
+        }
+        // SAFETY: one byte, to a descriptor that may be closed or full. Both are no error: see `is_deaf`, and a full one wakes as well.
+        unsafe {
+            libc::send(wakeup.as_raw_fd(), [0_u8].as_ptr().cast(), 1, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        }
+        send_again_after(shutdown::LIMIT);
+    };
+    // SAFETY: the action stores to atomics and makes system calls, which is allowed in a signal handler, and cannot panic.
+    let action = unsafe { signal_hook::low_level::register(SIGTERM, action)? };
+    // A child that a background thread forked while we waited must die of SIGTERM, and must not wake us.
+    // SAFETY: the function stores to an atomic and to a lock, which is allowed after fork.
+    unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+    Ok(action)
+}
+
+/// Has the kernel send SIGTERM once more, which then ends the process whatever it does. Where there are no timers left, it does not.
+fn send_again_after(limit: Duration) {
+    // SAFETY: system calls with values on the stack; the C library's own functions may not be called in a signal handler.
+    unsafe {
+        let mut event: libc::sigevent = mem::zeroed();
+        event.sigev_notify = libc::SIGEV_SIGNAL;
+        event.sigev_signo = SIGTERM;
+        let mut timer: c_int = 0;
+        if libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
+            let mut setting: libc::itimerspec = mem::zeroed();
+            setting.it_value.tv_sec = limit.as_secs().cast_signed();
+            setting.it_value.tv_nsec = limit.subsec_nanos().into();
+            libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const setting, ptr::null_mut::<libc::itimerspec>());
+        }
+    }
+}
+
+extern "C" fn after_fork() {
     FORKED.store(true, Ordering::Relaxed);
+    logging::after_fork();
     if let Some(busy) = BUSY.get() {
         busy.store(true, Ordering::SeqCst);
     }
@@ -301,12 +434,10 @@ pub fn is_forked() -> bool {
 
 /// Ends a process that the function has forked and that came back from the handler. It would answer its parent's invocation once more,
 /// ask for another over its parent's connection, and each of them would read what is the other's.
-fn leave_forked_process(py: Python<'_>) {
+pub fn leave_forked_process(py: Python<'_>) {
     if is_forked() {
         standard_streams::flush(py);
-        eprintln!(
-            "whipsnake: a process that the function has forked came back from the handler, and ends: end it with os._exit"
-        );
+        notice("a process that the function has forked came back from the handler, and ends: end it with os._exit");
         // SAFETY: ends the process, and nothing of its parent's is touched.
         unsafe { libc::_exit(1) }
     }
@@ -335,16 +466,20 @@ impl SignalMask {
         }
     }
 
-    /// Waits for a signal, and takes it.
-    pub fn wait(&self) -> i32 {
-        let mut signal = 0;
-        // SAFETY: as above.
-        unsafe {
+    /// Waits for a signal, and takes it. None when none came within the limit.
+    pub fn wait(&self, limit: Option<Duration>) -> Option<i32> {
+        let limit = limit.map(|limit| libc::timespec {
+            tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: as above; the limit outlives the call.
+        let signal = unsafe {
             let mut all = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
-            while libc::sigwait(&raw const all, &raw mut signal) != 0 {}
-        }
-        signal
+            libc::sigtimedwait(&raw const all, ptr::null_mut(), limit)
+        };
+        (signal > 0).then_some(signal)
     }
 
     /// As it was before.
@@ -360,7 +495,7 @@ pub fn die_of(signal: i32) -> ! {
     if std::process::id() == 1 {
         std::process::exit(128 + signal);
     }
-    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    let _ = emulate_default_handler(signal);
     // Only a signal whose default is not to end the process comes back.
     std::process::exit(128 + signal)
 }

@@ -1,6 +1,7 @@
 //! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
 //! the hooks after a restore.
 
+use crate::compat;
 use crate::interpreter::imported;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
@@ -19,6 +20,9 @@ const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
 /// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
 /// `Exception`.
 pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
+    if compat::is_imported(server.modules(py)) && compat::take_snapshot(py, server)? {
+        return Ok(());
+    }
     if let Err(error) = run_hooks(py, "run_before_snapshot") {
         let fault = traceback::fault(py, &error);
         return Err(fail_before_snapshot(py, server, &fault, Some(&error.into_value(py))));
@@ -30,7 +34,7 @@ pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
     if let Err(error) = run_hooks(py, "run_after_restore") {
         let fault = traceback::fault(py, &error);
         let report = server.told(py, &fault, Some(&error.into_value(py)));
-        server.waiter.complete(py, server.client.fail_restore(report.into()))?;
+        server.waiter.complete(py, server.client.fail_restore(report.into()))??;
         return Err(Ending::RestoreFailed);
     }
     Ok(())
@@ -39,7 +43,7 @@ pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
 /// Only who has imported their module can have registered some.
 fn run_hooks(py: Python<'_>, which: &str) -> PyResult<()> {
     if imported(py, intern!(py, "snapshot_restore_py"))?.is_some() {
-        py.import("whipsnake._snapshot")?.call_method0(which)?;
+        py.import("awslambdaric.lambda_runtime_hooks_runner")?.call_method0(which)?;
     }
     Ok(())
 }

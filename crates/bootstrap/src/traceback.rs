@@ -1,10 +1,12 @@
 //! Python exceptions to faults. A `PyErr` never leaves the bootstrap; this is where it turns into something to report.
 
 use crate::interpreter::imported;
-use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException};
+use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException, PyImportError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
+use std::thread;
+use std::time::Duration;
 use whipsnake_runtime_api::{Fault, Frame};
 
 /// Whose frames a stack may begin with that are not the function's: our Python side's, and those of a failed import. What their
@@ -101,7 +103,7 @@ pub fn text(text: &Bound<'_, PyString>) -> String {
 
 /// The stack as the managed runtime formats it, one string per frame and no marks under the source, and the same for X-Ray.
 fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
-    let traceback = py.import("traceback")?;
+    let traceback = module(py)?;
     let mut entries = Vec::new();
     let mut frames = Vec::new();
     let functions_own = stack_without(error.value(py), OWN_CODE)?;
@@ -119,8 +121,8 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     Ok((formatted, frames))
 }
 
-/// The same where Python's own module cannot be used: no descriptor to import it with is left, or the function has broken something that
-/// it needs.
+/// The same where Python's own module cannot be used: no descriptor to import it with is left, another thread has the import lock, or the
+/// function has broken something that it needs.
 fn bare_stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     let mut entries = Vec::new();
     let mut frames = Vec::new();
@@ -155,15 +157,79 @@ pub fn whole_story(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<
         if !lost_stack && !has_relatives(error)? {
             return Ok(None);
         }
+        let options = PyDict::new(py);
+        options.set_item("compact", true)?;
+        let told = module(py)?.call_method("TracebackException", (error.get_type(), error, stack), Some(&options))?;
+        parse_no_doubtful_lines(&told)?;
         let mut story = Vec::new();
-        let arguments = (error.get_type(), error, stack);
-        for entry in py.import("traceback")?.call_method1("format_exception", arguments)?.try_iter()? {
+        for entry in told.call_method0("format")?.try_iter()? {
             story.push(text(&entry?.str()?));
         }
         Ok(Some(story))
     };
     // Where Python itself cannot say it, the fault's own words have to do.
     format().ok().flatten()
+}
+
+/// Python's module `traceback`. An error where another thread has kept the import lock for a while: the module imports others when it is
+/// used, and would wait for as long as that thread likes.
+fn module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    let imp = py.import("_imp")?;
+    let is_held = || imp.call_method0("lock_held")?.is_truthy();
+    for _ in 0..LOCK_CHECKS {
+        if !is_held()? {
+            return py.import("traceback");
+        }
+        py.detach(|| thread::sleep(LOCK_PAUSE));
+    }
+    Err(PyImportError::new_err("another thread has the import lock"))
+}
+
+/// An import has the lock for microseconds; only a thread that asks for it by `_imp.acquire_lock` has it for longer.
+const LOCK_CHECKS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
+
+/// Python parses the lines of a stack to mark parts of them, and warns on standard error of what it finds doubtful there, as it has already
+/// done when it compiled them. Such a line goes without marks.
+fn parse_no_doubtful_lines(told: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = told.py();
+    let line_of = py.import("linecache")?.getattr("getline")?;
+    let mut exceptions = vec![told.clone()];
+    while let Some(exception) = exceptions.pop() {
+        for frame in exception.getattr("stack")?.try_iter()? {
+            let frame = frame?;
+            let number = |name| frame.getattr(name).and_then(|number| number.extract::<Option<u32>>());
+            let (file, Some(first)) = (frame.getattr("filename")?, number("lineno")?) else { continue };
+            for line in first..=number("end_lineno")?.unwrap_or(first).min(first.saturating_add(LONGEST)) {
+                if is_doubtful(&text(&line_of.call1((&file, line))?.str()?)) {
+                    frame.setattr("colno", py.None())?;
+                    frame.setattr("end_colno", py.None())?;
+                    break;
+                }
+            }
+        }
+        for related in ["__cause__", "__context__"] {
+            exceptions.extend(Some(exception.getattr(related)?).filter(|related| !related.is_none()));
+        }
+        let members = exception.getattr("exceptions")?;
+        if !members.is_none() {
+            exceptions.extend(members.try_iter()?.collect::<PyResult<Vec<_>>>()?);
+        }
+    }
+    Ok(())
+}
+
+/// How many lines of one expression are looked at.
+const LONGEST: u32 = 200;
+
+/// Whether Python's parser may warn of a line: of an escape sequence that is none, and of a number with a keyword right behind it.
+fn is_doubtful(line: &str) -> bool {
+    const KEYWORDS: &[&str] = &["and", "else", "for", "if", "in", "is", "not", "or"];
+    let ends_in_number = |(position, _)| {
+        let (before, behind) = line.split_at(position);
+        before.ends_with(|last: char| last.is_ascii_digit()) && KEYWORDS.iter().any(|word| behind.starts_with(word))
+    };
+    line.contains('\\') || line.contains("0x") || line.contains("0X") || line.char_indices().any(ends_in_number)
 }
 
 /// Whether an exception comes with others, or with notes.
@@ -196,4 +262,19 @@ fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> 
         rest = entry.getattr("tb_next")?.extract()?;
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_doubtful;
+
+    #[test]
+    fn lines_that_python_warns_of_are_told_from_others() {
+        for line in [r#"re.compile("\d")"#, "1if x else 2", "[0x1for x in y]", "é = 1or 2"] {
+            assert!(is_doubtful(line), "{line}");
+        }
+        for line in ["before1 = x", "é = f(1) if x else 2", "a1.form(b)", ""] {
+            assert!(!is_doubtful(line), "{line}");
+        }
+    }
 }

@@ -76,7 +76,8 @@ fn is_asgi(function: &Bound<'_, PyFunction>, arguments: usize) -> PyResult<bool>
     }
     let positional: usize = code.getattr("co_argcount")?.extract()?;
     let optional = function.getattr("__defaults__")?.cast_into::<PyTuple>().map_or(0, |defaults| defaults.len());
-    Ok(positional - optional == arguments)
+    // A function may have been given more defaults than it has arguments.
+    Ok(positional == arguments + optional)
 }
 
 /// Whether a class is a WSGI framework's, and is called as that wrote it: one that takes events by itself is called otherwise.

@@ -516,11 +516,11 @@ impl<'a> Image<'a> {
         within("written pages", self.written().iter().all(|range| self.is_mapped(*range)))?;
         let entry = self.header.entry;
         let handover = Mapping { start: entry.handover, length: mem::size_of::<Handover>() as u64 };
-        within("entry", self.is_mapped(handover) && handover.start % 8 == 0)?;
+        within("entry", self.is_mapped(handover) && handover.start.is_multiple_of(8))?;
         within("entry", self.is_mapped(Mapping { start: entry.stack, length: 8 }))?;
         within("entry", self.is_mapped(Mapping { start: entry.instruction, length: 1 }))?;
         let thread_id = Mapping { start: self.header.thread.id_address, length: 4 };
-        within("thread", self.is_mapped(thread_id) && thread_id.start % 4 == 0)
+        within("thread", self.is_mapped(thread_id) && thread_id.start.is_multiple_of(4))
     }
 
     /// Page-aligned, in order, without overlap, below the kernel and outside the restorer's place; contents inside their file.
@@ -583,7 +583,7 @@ impl<'a> Image<'a> {
         let length = table.count.checked_mul(mem::size_of::<T>() as u64);
         let end = length.and_then(|length| table.offset.checked_add(length));
         table.offset >= mem::size_of::<Header>() as u64
-            && table.offset % mem::align_of::<T>() as u64 == 0
+            && table.offset.is_multiple_of(mem::align_of::<T>() as u64)
             && end.is_some_and(|end| end <= self.bytes.len() as u64)
     }
 
@@ -680,7 +680,8 @@ pub const MAX_DESCRIPTOR: u32 = 900;
 
 /// The header that the bytes begin with, if they are long enough and aligned.
 fn header_of(bytes: &[u8]) -> Option<&Header> {
-    let aligned = (bytes.as_ptr() as usize) % mem::align_of::<Header>() == 0;
+    #[expect(clippy::cast_ptr_alignment, reason = "checked below")]
+    let first = bytes.as_ptr().cast::<Header>();
     // SAFETY: long enough, aligned, and any bytes are a valid header: it has integers only.
-    (bytes.len() >= mem::size_of::<Header>() && aligned).then(|| unsafe { &*bytes.as_ptr().cast::<Header>() })
+    (bytes.len() >= mem::size_of::<Header>() && first.is_aligned()).then(|| unsafe { &*first })
 }

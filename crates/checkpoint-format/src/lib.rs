@@ -11,6 +11,10 @@
 //! Numbers are little-endian and aligned, because the restorer reads the tables where they lie in memory.
 
 #![cfg_attr(not(test), no_std)]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "checkpoints are for 64-bit processors, where a usize holds every address and length"
+)]
 
 pub mod cpu;
 pub mod image;
@@ -19,6 +23,9 @@ pub mod vdso;
 
 /// The size of a page, in bytes. An image made with another one is refused.
 pub const PAGE: u64 = 4096;
+
+/// [`PAGE`], for lengths in memory.
+pub const PAGE_SIZE: usize = PAGE as usize;
 
 /// Where the restorer is linked, and the address space that it needs from there. 1 TiB on x86-64: far below the kernel's own choices
 /// and far above the heap of a program at a fixed address. 64 GiB on arm64, where kernels may have 39-bit addresses.

@@ -8,14 +8,14 @@
 #[must_use]
 pub unsafe fn syscall(number: u64, arguments: [u64; 6]) -> i64 {
     let result: i64;
-    let [a, b, c, d, e, f] = arguments;
     // SAFETY: the registers are those of the kernel's calling convention; the caller answers for the rest.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         core::arch::asm!(
             "syscall",
             inlateout("rax") number => result,
-            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            in("rdi") arguments[0], in("rsi") arguments[1], in("rdx") arguments[2],
+            in("r10") arguments[3], in("r8") arguments[4], in("r9") arguments[5],
             lateout("rcx") _, lateout("r11") _,
             options(nostack),
         );
@@ -26,8 +26,9 @@ pub unsafe fn syscall(number: u64, arguments: [u64; 6]) -> i64 {
         core::arch::asm!(
             "svc #0",
             in("x8") number,
-            inlateout("x0") a => result,
-            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            inlateout("x0") arguments[0] => result,
+            in("x1") arguments[1], in("x2") arguments[2], in("x3") arguments[3],
+            in("x4") arguments[4], in("x5") arguments[5],
             options(nostack),
         );
     }

@@ -13,7 +13,27 @@ const LAMBDA_USER: u32 = 993;
 const LAMBDA_GROUP: u32 = 990;
 
 /// Folders of this machine that the process finds in its root as well, read-only: the C library, certificates, programs.
-const OF_THIS_MACHINE: &[&str] = &["usr", "lib", "lib64", "bin", "etc"];
+const OF_THIS_MACHINE: &[&str] = &[
+    "usr",
+    "lib",
+    "lib64",
+    "bin",
+    "etc/alternatives",
+    "etc/ssl",
+    "etc/pki",
+    "etc/ld.so.cache",
+    "etc/ld.so.conf",
+    "etc/ld.so.conf.d",
+    "etc/resolv.conf",
+    "etc/hosts",
+];
+
+/// Files as Lambda has them. The C library reads them, and would load modules that this machine's name.
+const OF_LAMBDA: &[(&str, &str)] = &[
+    ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n"),
+    ("etc/group", "root:x:0:\nsbx_user1051:x:990:\n"),
+    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+];
 
 /// Kernel interfaces.
 const KERNELS: &[&str] = &["proc", "dev"];
@@ -78,8 +98,8 @@ fn become_own_user() -> Result<(), NotPossible> {
             fs::write("/proc/self/gid_map", format!("{LAMBDA_GROUP} {group} 1"))
                 .map_err(doing("taking Lambda's group id"))
         }
-        // SAFETY: as above.
         Err(_) if user == 0 => {
+            // SAFETY: as above.
             unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.map_err(doing("making a mount namespace"))
         }
         Err(error) => Err(doing("making a user namespace")(error)),
@@ -92,12 +112,17 @@ fn bring(root: &Path, name: &str, read_only: bool) -> Result<(), NotPossible> {
     let Ok(metadata) = fs::symlink_metadata(&source) else { return Ok(()) };
     if metadata.is_symlink() {
         let link = fs::read_link(&source).map_err(doing("reading a link"))?;
+        fs::create_dir_all(target.parent().unwrap_or(root)).map_err(doing("making a folder"))?;
         return match std::os::unix::fs::symlink(link, &target) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(doing("making a link")(error)),
             _ => Ok(()),
         };
     }
-    fs::create_dir_all(&target).map_err(doing("making a folder"))?;
+    let parent = target.parent().unwrap_or(root);
+    fs::create_dir_all(if metadata.is_dir() { &target } else { parent }).map_err(doing("making a folder"))?;
+    if !metadata.is_dir() {
+        fs::write(&target, "").map_err(doing("making a file"))?;
+    }
     rustix::mount::mount_bind_recursive(&source, &target).map_err(doing("mounting a folder of this machine"))?;
     if read_only {
         // A mount that came with flags of its own keeps them in a user namespace; then it stays as it is.
@@ -116,8 +141,11 @@ fn bring(root: &Path, name: &str, read_only: bool) -> Result<(), NotPossible> {
 ///
 /// Fails if a folder cannot be made.
 pub fn prepare(root: &Path) -> io::Result<PathBuf> {
-    for folder in ["opt", "var/task", "tmp"] {
+    for folder in ["opt", "var/task", "tmp", "etc"] {
         fs::create_dir_all(root.join(folder))?;
+    }
+    for (file, contents) in OF_LAMBDA {
+        fs::write(root.join(file), contents)?;
     }
     fs::canonicalize(root)
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod enter;
+mod now;
 mod package;
 mod place;
 mod report;
@@ -9,6 +10,7 @@ mod start;
 
 pub use arguments::{CheckpointArguments, Wanted};
 pub use enter::Enter;
+pub use now::FromNow;
 pub use package::add;
 
 use std::{

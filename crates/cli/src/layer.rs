@@ -7,6 +7,7 @@ mod gaps;
 mod libraries;
 mod licences;
 mod prefix;
+mod relocation;
 mod report;
 mod sdk;
 mod standard_library;

@@ -71,6 +71,8 @@ enum Verb {
     Completions(completions::Completions),
     #[command(name = "enter-root", hide = true)]
     Enter(checkpoint::Enter),
+    #[command(name = "from-checkpoint", hide = true)]
+    FromCheckpoint(checkpoint::FromNow),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Verb::Bench(bench) => bench.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Enter(enter) => enter.run(),
+        Verb::FromCheckpoint(now) => now.run(),
     };
     outcome.unwrap_or_else(|failure| {
         display::complain(&failure.to_string());

@@ -111,7 +111,8 @@ impl Pack {
         let mut installed = Vec::new();
         if let Some(file) = requirements {
             let packages = Installer::new(&file, &interpreter, architecture)?.install()?;
-            sizes::check(own.sizes().chain(packages.sizes()), target.limit())?;
+            // What the function has as well, or hides, is not packed: only what no memory holds is refused here.
+            sizes::check(packages.sizes(), MOST_IN_IMAGE)?;
             installed = packages.read()?;
         }
         let own = own.read()?;
@@ -120,6 +121,7 @@ impl Pack {
         for notice in &notices {
             display::say(notice);
         }
+        sizes::check(contents.files(), target.limit())?;
         if let Some(handler) = &self.handler {
             handler::check(handler, &contents, &folder)?;
         }

@@ -33,8 +33,8 @@ impl Access {
             let name = host_name(host);
             if address(name).is_none() && !self.is_ours(name) {
                 return Err(format!(
-                    "Host {host:?} is neither an IP address nor localhost. If {name:?} is a name of this machine, \
-                     pass `--allow-host {name}`."
+                    "Host {host:?} is neither an IP address nor localhost. If {name:?} is a name of this machine, pass \
+                     `--allow-host {name}`."
                 ));
             }
         }
@@ -50,7 +50,7 @@ impl Access {
             if !is_local && authority.is_none_or(|authority| !hosts.iter().any(|host| host == authority)) {
                 let remedy = if name.is_empty() { "*" } else { name };
                 return Err(format!(
-                    "A web page of {origin:?} has sent this request, which is not of this machine. If it may, pass \
+                    "A web page of another site, {origin:?}, has sent this request. If that site may call the function, pass \
                      `--allow-host '{remedy}'`."
                 ));
             }

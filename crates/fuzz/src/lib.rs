@@ -15,7 +15,7 @@ pub use answer::answer;
 pub use archive::archive;
 pub use frame::frame;
 pub use headers::headers;
-pub use marshal::{decode, encode};
+pub use marshal::{decode, encode, nested};
 pub use prelude::prelude;
 
 /// Takes the bytes up to the next NUL away from `bytes`, as text: how a target that needs several texts finds them.

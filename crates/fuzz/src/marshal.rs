@@ -35,3 +35,27 @@ fn check_encoding(oracle: &Bound<'_, PyModule>, value: &Bound<'_, PyAny>, is_pla
         Err(error) => oracle.call_method1("check_not_encoded", (value, error, is_plain)).map(drop),
     }
 }
+
+/// What is nested so deep is read and written, or refused with a `RecursionError`, on whatever stack this thread has. Whether it was
+/// neither time refused.
+#[must_use]
+pub fn nested(levels: usize) -> bool {
+    let mut is_taken = false;
+    with_oracle(|oracle| {
+        let py = oracle.py();
+        let taken = |outcome: PyResult<()>| match outcome {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_instance_of::<pyo3::exceptions::PyRecursionError>(py) => Ok(false),
+            Err(error) => Err(error),
+        };
+        is_taken = true;
+        for (open, close) in [("[", "]"), ("{\"key\": ", "}")] {
+            let text = [open.repeat(levels).as_str(), "0", close.repeat(levels).as_str()].concat();
+            is_taken &= taken(whipsnake_marshal::decode(py, text.as_bytes()).map(drop))?;
+            let value = oracle.call_method1("nested", (levels, open == "["))?;
+            is_taken &= taken(whipsnake_marshal::encode(&value, None).map(drop))?;
+        }
+        Ok(())
+    });
+    is_taken
+}

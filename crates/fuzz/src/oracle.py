@@ -246,3 +246,10 @@ class Recipe:
 
 def make(recipe):
     return Recipe(recipe).follow()
+
+
+def nested(levels, in_lists):
+    value = 0
+    for _ in range(levels):
+        value = [value] if in_lists else {"key": value}
+    return value

@@ -48,7 +48,7 @@ impl Encoder<'_, '_> {
         } else if let Ok(number) = value.cast::<PyInt>() {
             self.integer(number)
         } else if let Ok(number) = value.cast::<PyFloat>() {
-            self.float(number.value())
+            self.float(number)
         } else if let Ok(object) = value.cast_exact::<PyDict>() {
             self.object(object)
         } else if let Ok(array) = value.cast_exact::<PyList>() {
@@ -143,7 +143,7 @@ impl Encoder<'_, '_> {
         }
         self.out.push(b'"');
         if let Ok(number) = key.cast::<PyFloat>() {
-            self.float(number.value())?;
+            self.float(number)?;
         } else if key.is_none() {
             self.literal("null")?;
         } else if let Ok(truth) = key.cast::<PyBool>() {
@@ -165,26 +165,40 @@ impl Encoder<'_, '_> {
 
     #[inline(never)]
     fn integer(&mut self, number: &Bound<'_, PyInt>) -> PyResult<()> {
+        // A subclass may print itself otherwise, but is asked for the int that it is.
+        let plain = (!number.is_exact_instance_of::<PyInt>())
+            .then(|| number.py().get_type::<PyInt>().call1((number,))?.cast_into::<PyInt>().map_err(PyErr::from))
+            .transpose()?;
+        let number = plain.as_ref().unwrap_or(number);
         let mut overflow = 0;
         // SAFETY: attached to the interpreter, and an int, which says in `overflow` that it is too large, without an exception.
         let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &raw mut overflow) };
         if overflow == 0 {
             return self.literal(itoa::Buffer::new().format(small));
         }
-        // Python's own digits, with its limit on how many. int() first: a subclass may print itself otherwise.
-        let digits = number.py().get_type::<PyInt>().call1((number,))?.str()?;
+        // Python's own digits, with its limit on how many.
+        let digits = number.str()?;
         self.out.extend_from_slice(digits.to_str()?.as_bytes());
         Ok(())
     }
 
     /// Appends a float as Python's `repr` writes it.
     #[inline(never)]
-    fn float(&mut self, value: f64) -> PyResult<()> {
+    fn float(&mut self, number: &Bound<'_, PyFloat>) -> PyResult<()> {
+        let mut value = number.value();
         if value.is_nan() {
             return self.literal("NaN");
         }
         if value.is_infinite() {
             return self.literal(if value > 0.0 { "Infinity" } else { "-Infinity" });
+        }
+        if !number.is_exact_instance_of::<PyFloat>() {
+            // A subclass may print itself otherwise, but is asked for the float that it is. What that is like is not asked again.
+            let plain = number.py().get_type::<PyFloat>().call1((number,))?;
+            value = plain.extract()?;
+            if !value.is_finite() {
+                return self.literal(plain.repr()?.to_str()?);
+            }
         }
         // The shortest digits that give the value back, the nearest of these, and the even one of two that are equally near: Python's
         // rule. Its form of exponents is another one.
@@ -330,6 +344,9 @@ fn raw_json<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyStri
     Ok(Some(value.getattr("encoded_json")?.cast_into::<PyString>()?))
 }
 
+/// A module that somebody has imported, whatever the function has put into `sys.modules`.
 fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-    py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?.get_item(name)
+    // SAFETY: attached; CPython has the dictionary as long as it runs.
+    let modules = unsafe { Borrowed::from_ptr(py, ffi::PyImport_GetModuleDict()) };
+    modules.cast::<PyDict>()?.get_item(name)
 }

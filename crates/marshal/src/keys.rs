@@ -5,6 +5,7 @@ use crate::unicode;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 /// How many are kept. A power of two.
 const PLACES: usize = 512;
@@ -12,8 +13,9 @@ const PLACES: usize = 512;
 const LONGEST: usize = 64;
 
 thread_local! {
-    /// A thread's own: without a GIL, threads that count references to the same str wait for each other.
-    static KEPT: RefCell<Vec<Option<Py<PyString>>>> = const { RefCell::new(Vec::new()) };
+    /// A thread's own: without a GIL, threads that count references to the same str wait for each other. Never dropped: a thread-local
+    /// destructor runs when the interpreter may be gone (`sys.exit` calls C's `exit` on this thread), and would free strs of no heap.
+    static KEPT: RefCell<ManuallyDrop<Vec<Option<Py<PyString>>>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 /// The str of an object's key, which is ASCII.

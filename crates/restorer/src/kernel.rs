@@ -17,7 +17,7 @@ pub const WRITABLE: u32 = 2;
 /// `PROT_EXEC`.
 pub const EXECUTABLE: u32 = 4;
 
-const AT_FDCWD: u64 = -100_i64 as u64;
+const AT_FDCWD: u64 = (-100_i64).cast_unsigned();
 const EEXIST: i64 = -17;
 
 /// An error number of the kernel's.
@@ -39,7 +39,7 @@ pub unsafe fn call(number: u64, arguments: [u64; 6]) -> Result<u64, Errno> {
     // SAFETY: the caller's.
     match unsafe { syscall(number, arguments) } {
         error @ -4095..=-1 => Err(Errno(error)),
-        result => Ok(result as u64),
+        result => Ok(result.cast_unsigned()),
     }
 }
 

@@ -9,6 +9,10 @@
 
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "checkpoints are for 64-bit processors, where a usize holds every address and length"
+)]
 
 mod check;
 mod descriptors;
@@ -52,11 +56,11 @@ fn restore(arguments: &Arguments, began: u64) -> Refusal<'static> {
     let path = Path::beside(arguments.program(), FOLDER, FILE);
     let opened = path.as_ref().and_then(|path| Fd::open(path.text()));
     let Some(file) = opened else { return Refusal::Check("no checkpoint can be read", b"") };
-    let image = match map::header(&file) {
+    let image = match map::header(file) {
         Ok(image) => image,
         Err(invalid) => return Refusal::Check(invalid.reason(), b""),
     };
-    if let Err(refusal) = check::all(&image, arguments).and_then(|()| map::segments(&image, &file, arguments)) {
+    if let Err(refusal) = check::all(&image, arguments).and_then(|()| map::segments(&image, file, arguments)) {
         return refusal;
     }
     file.close();

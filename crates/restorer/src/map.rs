@@ -9,15 +9,15 @@ use whipsnake_checkpoint_format::vdso::{self, FUNCTIONS, Vdso};
 use whipsnake_checkpoint_format::{HEADER_ADDRESS, PAGE, TRAINING};
 
 /// Maps the header and checks it.
-pub fn header(file: &Fd) -> Result<Image<'static>, Invalid> {
+pub fn header(file: Fd) -> Result<Image<'static>, Invalid> {
     let file_length = file.status().map_or(0, |status| status.size);
     if file_length < PAGE {
         return Err(Invalid::NotACheckpoint);
     }
     let first = Mapping { start: HEADER_ADDRESS, length: PAGE };
-    let length = Image::header_length(mapped(*file, first)?)?;
+    let length = Image::header_length(mapped(file, first)?)?;
     kernel::unmap(first);
-    Image::parse(mapped(*file, Mapping { length: length.min(file_length), ..first })?, file_length)
+    Image::parse(mapped(file, Mapping { length: length.min(file_length), ..first })?, file_length)
 }
 
 fn mapped(file: Fd, at: Mapping) -> Result<&'static [u8], Invalid> {
@@ -27,13 +27,13 @@ fn mapped(file: Fd, at: Mapping) -> Result<&'static [u8], Invalid> {
 }
 
 /// Maps every segment. Nothing of this program is overwritten, so the ordinary start can still follow.
-pub fn segments(image: &Image<'static>, file: &Fd, arguments: &Arguments) -> Result<(), Refusal<'static>> {
+pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Result<(), Refusal<'static>> {
     let mut referenced: Option<(u64, Fd)> = None;
     let is_training = arguments.variable(TRAINING.as_bytes()).is_some();
     for segment in image.segments() {
         let source = match image.kind(segment) {
             SegmentKind::Zero => Source::Zero,
-            SegmentKind::Value | SegmentKind::Vdso => Source::File(*file, segment.offset),
+            SegmentKind::Value | SegmentKind::Vdso => Source::File(file, segment.offset),
             SegmentKind::Reference => {
                 let open = match referenced {
                     Some((index, open)) if index == segment.file => open,

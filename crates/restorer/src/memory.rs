@@ -34,15 +34,16 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
 /// As C's `memset`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
+    let [byte, ..] = byte.to_le_bytes();
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's.
     unsafe {
-        asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte as u8, options(nostack));
+        asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte, options(nostack));
     }
     #[cfg(not(target_arch = "x86_64"))]
     for index in 0..count {
         // SAFETY: the caller's. Volatile for the reason given above.
-        unsafe { to.add(index).write_volatile(byte as u8) };
+        unsafe { to.add(index).write_volatile(byte) };
     }
     to
 }

@@ -7,6 +7,7 @@ use whipsnake_checkpoint_format::syscall::number;
 
 /// Gives the kernel what it keeps for the thread, and continues where the dumped process was. Its memory is complete.
 pub fn resume(image: &Image<'static>, handover: Handover) -> ! {
+    const SET_MASK: u64 = 2;
     let Header { entry, thread, .. } = image.header();
     // SAFETY: everything below is memory of the dumped process, which the header describes and `Image::parse` has found mapped.
     unsafe {
@@ -22,7 +23,6 @@ pub fn resume(image: &Image<'static>, handover: Handover) -> ! {
             let _ = call(number::RT_SIGACTION, [action.signal, action.action.as_ptr() as u64, 0, 8, 0, 0]);
         }
         let _ = call(number::SIGALTSTACK, [thread.signal_stack.as_ptr() as u64, 0, 0, 0, 0, 0]);
-        const SET_MASK: u64 = 2;
         let mask = (&raw const thread.signal_mask) as u64;
         let _ = call(number::RT_SIGPROCMASK, [SET_MASK, mask, 0, size_of::<u64>(), 0, 0]);
         jump(entry.stack, entry.instruction)

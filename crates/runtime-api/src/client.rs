@@ -3,8 +3,9 @@
 #[cfg(doc)]
 use crate::Fault;
 use crate::Response;
-use crate::connection::{Broken, Connection};
+use crate::connection::{Broken, Connection, notice_what_has_come};
 use crate::error::{Call, Error, Kind};
+use crate::fault::cropped_type;
 use crate::invocation::{Invocation, Ticket};
 use crate::streaming::{self, StreamedResponse};
 use bytes::Bytes;
@@ -71,12 +72,7 @@ impl Client {
     ///
     /// # Errors
     /// Where the request cannot be written as HTTP.
-    pub async fn stream(&self, ticket: &Ticket, content_type: &str) -> Result<StreamedResponse, Error> {
-        // Of a body that is made as it goes nothing can be sent again, so a connection that Lambda has hung up must be noticed
-        // before: once the connection's own task has had a turn, it has.
-        for _ in 0..2 {
-            tokio::task::yield_now().await;
-        }
+    pub fn stream(&self, ticket: &Ticket, content_type: &str) -> Result<StreamedResponse, Error> {
         let (sender, body) = lambda_runtime::streaming::channel();
         let request = self
             .answer(ticket, "response")
@@ -87,6 +83,9 @@ impl Client {
             .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
         let connection = Arc::clone(&self.connection);
         let answer = Box::pin(async move {
+            // Of a body that is made as it goes nothing can be sent again, so that a connection that Lambda has hung up must be noticed
+            // before.
+            notice_what_has_come().await;
             let (parts, body) = connection.exchange(request).await?;
             Ok((parts, body.unwrap_or_default()))
         });
@@ -110,8 +109,9 @@ impl Client {
     /// # Errors
     /// When Lambda did not take the report.
     pub async fn fail_init(&self, report: Bytes, error_type: &str) -> Result<(), Error> {
-        let request =
-            self.request(Request::post(format!("{VERSION}/init/error"))).header(ERROR_TYPE, header_value(error_type));
+        let request = self
+            .request(Request::post(format!("{VERSION}/init/error")))
+            .header(ERROR_TYPE, header_value(cropped_type(error_type)));
         self.post(Call::FailInit, request, report).await
     }
 

@@ -16,7 +16,7 @@ use socket2::{SockRef, TcpKeepalive};
 use std::error::Error;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -26,6 +26,9 @@ const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
 /// How long an answer is waited for before the system asks whether the other end is still there, and how long from one question to the
 /// next. An end that vanished without closing the connection would be waited for forever.
 const TIME_TO_ASK: Duration = Duration::from_secs(1);
+
+/// How long a connection is idle before it is looked at once more: that takes two system calls, as many as the request itself.
+const UNATTENDED: Duration = Duration::from_millis(1);
 
 /// How much is read at once, at most.
 const LARGEST_READ: usize = 1024 * 1024;
@@ -41,7 +44,13 @@ pub(crate) struct Connection {
     /// `host:port`.
     address: String,
     host: HeaderValue,
-    idle: Mutex<Option<SendRequest<Body>>>,
+    idle: Mutex<Option<Idle>>,
+}
+
+/// The connection while nobody uses it.
+struct Idle {
+    sender: SendRequest<Body>,
+    since: Instant,
 }
 
 /// Why there is no answer.
@@ -75,7 +84,13 @@ impl Connection {
             let idle = self.idle().take();
             let was_idle = idle.is_some();
             let mut sender = match idle {
-                Some(sender) => sender,
+                Some(Idle { sender, since }) => {
+                    // Lambda may have hung up meanwhile: then the request costs a connection, and not its one retry.
+                    if since.elapsed() >= UNATTENDED {
+                        notice_what_has_come().await;
+                    }
+                    sender
+                }
                 None => self.connect().await?,
             };
             if let Err(closed) = sender.ready().await {
@@ -90,7 +105,7 @@ impl Connection {
                     // Only read to its end, or the connection cannot be used again.
                     let body = whole(body).await;
                     if body.is_ok() {
-                        *self.idle() = Some(sender);
+                        *self.idle() = Some(Idle { sender, since: Instant::now() });
                     }
                     return Ok((parts, body));
                 }
@@ -122,8 +137,15 @@ impl Connection {
         Ok(sender)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<SendRequest<Body>>> {
+    fn idle(&self) -> MutexGuard<'_, Option<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets the connection's own task see what the socket has, such as the end of the connection.
+pub(crate) async fn notice_what_has_come() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
     }
 }
 

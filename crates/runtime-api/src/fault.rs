@@ -6,6 +6,9 @@ use serde::Serialize;
 /// Lambda crops a longer cause, and a header near 1 MiB is refused by HTTP stacks on the way: ours stays below.
 const LONGEST_CAUSE: usize = 64 * 1024;
 
+/// The longest error type in a header, in bytes: a class may have any name. The trailers of a stream share 4 KB.
+const LONGEST_TYPE: usize = 256;
+
 /// What stack traces are indented with in the log: no-break spaces, which the log viewer does not swallow.
 const INDENTATION: &str = "\u{a0}";
 
@@ -118,9 +121,18 @@ impl Fault {
                 paths.push(&frame.path);
             }
         }
-        let error_type = if self.frames.is_some() { self.error_type.as_str() } else { VALIDATION_ERROR };
+        let error_type = if self.frames.is_some() { cropped_type(&self.error_type) } else { VALIDATION_ERROR };
         json::to_string(&Cause { working_directory, exceptions: [Exception { message, error_type, stack }], paths })
     }
+}
+
+/// An error type as a header can have it.
+pub(crate) fn cropped_type(error_type: &str) -> &str {
+    let mut end = error_type.len().min(LONGEST_TYPE);
+    while !error_type.is_char_boundary(end) {
+        end -= 1;
+    }
+    &error_type[..end]
 }
 
 /// Splits where Python's `str.splitlines` does; an empty entry is an empty line.
@@ -231,5 +243,11 @@ mod tests {
         long.message = "\u{1}".repeat(2_000_000);
         long.frames = Some(vec![Frame { label: "f".into(), path: "p".repeat(3_000), line: Some(1) }; 1000]);
         assert!(long.xray_cause("/var/task").len() <= LONGEST_CAUSE);
+        long.error_type = "é".repeat(1_000_000);
+        let cause = long.xray_cause("/var/task");
+        assert!(
+            cause.len() <= LONGEST_CAUSE && cause.contains(&format!("\"{}\"", "é".repeat(LONGEST_TYPE / 2))),
+            "{cause}"
+        );
     }
 }

@@ -54,10 +54,12 @@ impl Invocation {
     /// Reads the headers of an answer to `/next`. An invocation that nobody could answer is none.
     ///
     /// # Errors
-    /// Where its request id is missing, or could be no part of a path.
+    /// Where its request id is missing, is not UTF-8, or could be no part of a path.
     pub fn read(headers: &HeaderMap, payload: Bytes) -> Result<Self, Kind> {
         let request_id = text(headers, REQUEST_ID).ok_or(Kind::NoRequestId)?;
-        if !can_be_in_a_path(&request_id) {
+        // A replaced byte would name another request.
+        let is_whole = headers.get(REQUEST_ID).is_some_and(|id| str::from_utf8(id.as_bytes()).is_ok());
+        if !is_whole || !can_be_in_a_path(&request_id) {
             return Err(Kind::RequestId(request_id.chars().take(40).collect()));
         }
         let ticket = Ticket { request_id, invocation_id: text(headers, INVOCATION_ID) };
@@ -89,8 +91,8 @@ fn can_be_in_a_path(request_id: &str) -> bool {
     PathAndQuery::try_from(path).is_ok_and(|path| path.as_str().len() == length)
 }
 
-/// A header as text; absent when missing or empty, the first when repeated. Bytes that are not UTF-8 are replaced: one odd
-/// header must not cost the invocation.
+/// A header as text; absent when missing or empty, the first when repeated. Bytes that are not UTF-8 are replaced: an odd
+/// header other than the request id must not cost the invocation.
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let value = headers.get(name)?.as_bytes().trim_ascii();
     (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
@@ -145,6 +147,8 @@ mod tests {
         for good in ["8476a536-e9f4-11e8-9739-2dfe598c3fcd", "a%20b?c=d;x", "é/x", &"x".repeat(60_000)] {
             assert_eq!(read_id(good).expect("an invocation").ticket.request_id, good);
         }
+        let not_utf_8 = read(&[("lambda-runtime-aws-request-id", b"a\xffb")]);
+        assert!(matches!(not_utf_8, Err(Kind::RequestId(_))), "{not_utf_8:?}");
         for bad in ["a b", "a#b", "a\tb", "<a>", &"x".repeat(0x1_0000)] {
             assert!(matches!(read_id(bad), Err(Kind::RequestId(_))), "{bad}");
         }

@@ -2,7 +2,7 @@
 
 use crate::client::{header_value, refused};
 use crate::error::{Call, Error, Kind};
-use crate::fault::Fault;
+use crate::fault::{Fault, cropped_type};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -85,7 +85,7 @@ impl StreamedResponse {
         if let Some(mut sender) = self.sender.take() {
             let report = fault.report_within(LONGEST_REPORT, request_id);
             let mut trailers = HeaderMap::new();
-            trailers.insert(ERROR_TYPE, header_value(&fault.error_type));
+            trailers.insert(ERROR_TYPE, header_value(cropped_type(&fault.error_type)));
             trailers.insert(ERROR_BODY, header_value(&BASE64_STANDARD.encode(report)));
             // It fails when the connection broke, and the answer tells that.
             let _ = sender.send_trailers(trailers).await;

@@ -1,17 +1,31 @@
 """The context object of an invocation, with the managed runtime's classes, attributes and texts."""
 
-import posix
+import posix as _posix
 import sys
 import time
 
 #: The fields of a W3C trace context that `LambdaContext.w3c` gives out.
 W3C_ALLOWED_FIELDS = ("traceparent", "tracestate", "baggage")
 
+# A function may put something else into `sys.modules`, or empty `sys`.
+_modules = sys.modules
+
 # Where `LambdaContext.log` writes while the function has not imported `logging`. Set by the bootstrap.
 _log_sink = None
 
 
-def create_lambda_context(
+def __getattr__(name):
+    # Where functions have not imported these, neither do we.
+    if name in ("logging", "os"):
+        return __import__(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), "logging", "os"})
+
+
+def _create_lambda_context(
     client_context_json,
     cognito_identity_json,
     epoch_deadline_time_in_ms,
@@ -20,7 +34,7 @@ def create_lambda_context(
     tenant_id,
 ):
     """The context of one invocation, from its headers; two of them are JSON."""
-    return LambdaContext(
+    return _LambdaContext(
         invoke_id,
         _parsed(client_context_json, "Client Context") if client_context_json else None,
         _parsed(cognito_identity_json, "Cognito Identity") if cognito_identity_json else None,
@@ -40,7 +54,7 @@ def _parsed(header, name):
         from awslambdaric.lambda_runtime_exception import FaultException
 
         message = f"Unable to parse {name} JSON: {error}"
-        raise FaultException(FaultException.LAMBDA_CONTEXT_UNMARSHAL_ERROR, message) from None
+        raise FaultException(FaultException.LAMBDA_CONTEXT_UNMARSHAL_ERROR, message, None) from None
 
 
 class LambdaContext:
@@ -63,18 +77,12 @@ class LambdaContext:
         ) = _variables()
         self.invoked_function_arn = invoked_function_arn
         self.tenant_id = tenant_id
-        if client_context is None:
-            self._w3c_fields = {}
-            self.client_context = None
-        else:
-            self._w3c_fields = _take_w3c(client_context)
-            self.client_context = _filled(ClientContext, client_context)
-            if self.client_context.client is not None:
-                self.client_context.client = _filled(Client, self.client_context.client)
-        self.identity = identity = CognitoIdentity()
-        if cognito_identity is None:
-            identity.cognito_identity_id = identity.cognito_identity_pool_id = None
-        else:
+        self._w3c_fields = self._extract_and_strip_w3c(client_context)
+        self.client_context = make_obj_from_dict(ClientContext, client_context)
+        if self.client_context is not None:
+            self.client_context.client = make_obj_from_dict(Client, self.client_context.client)
+        self.identity = identity = make_obj_from_dict(CognitoIdentity, {})
+        if cognito_identity is not None:
             identity.cognito_identity_id = cognito_identity.get("cognitoIdentityId")
             identity.cognito_identity_pool_id = cognito_identity.get("cognitoIdentityPoolId")
         self._epoch_deadline_time_in_ms = epoch_deadline_time_in_ms
@@ -87,9 +95,19 @@ class LambdaContext:
         """The W3C trace context that came with the invocation."""
         return dict(self._w3c_fields)
 
+    @staticmethod
+    def _extract_and_strip_w3c(client_context):
+        """Takes the trace context out of the client context: functions do not see it there."""
+        if not isinstance(client_context, dict):
+            return {}
+        fields = client_context.pop("w3c", None)
+        if not isinstance(fields, dict):
+            return {}
+        return {name: fields[name] for name in W3C_ALLOWED_FIELDS if isinstance(fields.get(name), str)}
+
     def log(self, msg):
         """Writes `msg` to the function's log as it is, without a line end."""
-        logging = sys.modules.get("logging")
+        logging = _modules.get("logging")
         if logging is None:
             sink = _log_sink
         else:
@@ -117,6 +135,9 @@ class LambdaContext:
         )
 
 
+# The original's loop has the class under a name of its own.
+_LambdaContext = LambdaContext
+
 _VARIABLES = [
     "AWS_LAMBDA_LOG_GROUP_NAME",
     "AWS_LAMBDA_LOG_STREAM_NAME",
@@ -128,19 +149,18 @@ _ENCODED_VARIABLES = [name.encode() for name in _VARIABLES]
 _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 # What the variables were when they were looked at last: nearly always what they are.
-_known: "tuple[list[bytes | None], list[str | None]]" = ([], [])
+_known = ([], [])  # type: tuple[list[bytes | None], list[str | None]]
 
 
 def _variables():
     """Asks the function's `os.environ`, whatever it has made of it, as long as it can be asked."""
     global _known
     # The import of `os` would be the larger part of a small function's start: this is what `os.environ` will be made from.
-    data, get = posix.environ, None
+    data, get = _posix.environ, None
     # Not by `get`: of CPython 3.13 without the GIL that locks a dictionary twice, and a thread waits for itself. And not by
     # `getattr` or `type`: a function may have replaced them.
-    modules = sys.modules
-    if "os" in modules:
-        os = modules["os"]
+    if "os" in _modules:
+        os = _modules["os"]
         try:
             environ = os.environ
             get = environ.get
@@ -163,7 +183,7 @@ def _variables():
 class _Slotted:
     """A class whose text lists its slots."""
 
-    __slots__: "list[str] | tuple[str, ...]" = ()
+    __slots__ = ()  # type: tuple[str, ...] | list[str]
 
     def __repr__(self):
         slots = ",".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
@@ -172,8 +192,6 @@ class _Slotted:
 
 class CognitoIdentity(_Slotted):
     __slots__ = ["cognito_identity_id", "cognito_identity_pool_id"]
-    cognito_identity_id: object
-    cognito_identity_pool_id: object
 
 
 class Client(_Slotted):
@@ -190,19 +208,16 @@ class ClientContext(_Slotted):
     __slots__ = ["custom", "env", "client"]
 
 
-def _filled(cls, values):
-    """An instance with the values of those slots that there are values for."""
-    instance = cls()
-    for name in cls.__slots__:
-        setattr(instance, name, values.get(name))
-    return instance
+def make_obj_from_dict(_class, _dict, fields=None):  # noqa: ARG001
+    """An instance with the values of its slots, where there are any."""
+    if _dict is None:
+        return None
+    obj = _class()
+    set_obj_from_dict(obj, _dict)
+    return obj
 
 
-def _take_w3c(client_context):
-    """Takes the trace context out of the client context: functions do not see it there."""
-    if not isinstance(client_context, dict):
-        return {}
-    fields = client_context.pop("w3c", None)
-    if not isinstance(fields, dict):
-        return {}
-    return {name: fields[name] for name in W3C_ALLOWED_FIELDS if isinstance(fields.get(name), str)}
+def set_obj_from_dict(obj, _dict, fields=None):
+    """Sets attributes to what a dict has for them, or to None."""
+    for field in obj.__class__.__slots__ if fields is None else fields:
+        setattr(obj, field, _dict.get(field))

@@ -14,7 +14,8 @@ class FaultException(Exception):
     LAMBDA_CONTEXT_UNMARSHAL_ERROR = "Runtime.LambdaContextUnmarshalError"
     LAMBDA_RUNTIME_CLIENT_ERROR = "Runtime.LambdaRuntimeClientError"
 
+    # `args` are what the constructor was called with: `Exception.__new__` sets them.
     def __init__(self, exception_type, msg, trace=None):
-        self.exception_type = exception_type
         self.msg = msg
+        self.exception_type = exception_type
         self.trace = trace

@@ -1,25 +1,33 @@
 """How events become objects and results become bytes, for functions that want it otherwise."""
 
-import sys
+import decimal
+import json
+import math
+import os as os
+import sys as _sys
 
-import whipsnake
+import whipsnake as _whipsnake
 from awslambdaric.lambda_runtime_exception import FaultException
 
+# A function may put something else into `sys.modules`, or empty `sys`.
+_modules = _sys.modules
 
-class Encoder:
-    """Writes JSON as the managed runtime does. A subclass with a `default` of its own says what to write for other objects."""
+
+class Encoder(json.JSONEncoder):
+    """Writes JSON as the managed runtime does. A `default` of the function's says what to write for other objects."""
+
+    def __init__(self):
+        super().__init__(ensure_ascii=False, allow_nan=True)
 
     def default(self, obj):
         """What stands for an object that JSON has no form for. A Decimal stands for itself: a number, written as it prints."""
-        decimal = sys.modules.get("decimal")
-        if decimal is not None and isinstance(obj, decimal.Decimal):
-            return obj
+        if isinstance(obj, decimal.Decimal):
+            return math.nan if obj.is_nan() else obj
         raise TypeError(f"Object of type {type(obj).__name__} is not JSON serializable")
 
     def encode(self, obj):
         """JSON text."""
-        default = None if _has_default_of_ours(self) else self.default
-        return whipsnake.running().encode(obj, default).decode("utf-8")
+        return _whipsnake.running().encode(obj, self.default if _has_own_default(self) else None).decode("utf-8")
 
 
 class LambdaMarshaller:
@@ -31,12 +39,13 @@ class LambdaMarshaller:
         if content_type != "application/json":
             return request
         try:
-            return whipsnake.running().decode(request.encode("utf-8") if isinstance(request, str) else request)
+            return _whipsnake.running().decode(request.encode("utf-8") if isinstance(request, str) else request)
         except Exception as error:
-            raise FaultException(FaultException.UNMARSHAL_ERROR, f"Unable to unmarshal input: {error}") from error
+            message = f"Unable to unmarshal input: {error}"
+            raise FaultException(FaultException.UNMARSHAL_ERROR, message, None) from error
 
     def marshal_response(self, response):
-        """The body and the content type of an answer.
+        """The body and the content type of a response.
 
         What streams is opened here: until its first bytes are there, it can fail as any response can. The body is then an
         object that the client's `post_invocation_result` takes. An encoder with a `default` of its own decides what iterators
@@ -44,25 +53,41 @@ class LambdaMarshaller:
         """
         if isinstance(response, bytes):
             return response, "application/unknown"
-        if _has_default_of_ours(self.jsonEncoder) or _says_that_it_streams(response):
-            stream = whipsnake.running().open_stream(response)
+        if not _has_own_default(self.jsonEncoder) or _says_that_it_streams(response):
+            stream = _whipsnake.running().open_stream(response)
             if stream is not None:
                 return stream, stream.content_type
         try:
             return self.jsonEncoder.encode(response), "application/json"
         except Exception as error:
-            raise FaultException(FaultException.MARSHAL_ERROR, f"Unable to marshal response: {error}") from error
+            message = f"Unable to marshal response: {error}"
+            raise FaultException(FaultException.MARSHAL_ERROR, message, None) from error
 
 
-def _has_default_of_ours(encoder):
-    return getattr(type(encoder), "default", None) is Encoder.default
+_DEFAULT = Encoder.default
+
+
+def _has_own_default(encoder):
+    """Whether the function has a `default` of its own: on the instance, in a subclass, or in the place of ours."""
+    return getattr(getattr(encoder, "default", None), "__func__", None) is not _DEFAULT
 
 
 def _says_that_it_streams(response):
-    http = sys.modules.get("whipsnake.http")
+    http = _modules.get("whipsnake.http")
     return http is not None and isinstance(response, http.StreamingResponse)
 
 
 def to_json(obj):
     """JSON text, as the managed runtime writes it."""
     return Encoder().encode(obj)
+
+
+_TO_JSON = (Encoder, Encoder.encode)
+
+
+def _is_to_json_replaced():
+    return (Encoder, Encoder.encode) != _TO_JSON
+
+
+# The managed runtime has imported all of them before anybody can replace a name in one.
+from awslambdaric import lambda_runtime_client as _lambda_runtime_client  # noqa: E402, F401

@@ -16,6 +16,10 @@ def running() -> "Any":
     raise RuntimeError("no function is served in this process: only the one that Lambda started does that")
 
 
+def _nothing() -> None:
+    """Runs Python: what waits for that in this thread, such as an injected exception, is raised here."""
+
+
 if not TYPE_CHECKING:
 
     def __getattr__(name):

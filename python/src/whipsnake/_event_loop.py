@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import threading
 import warnings
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,9 +15,14 @@ before_close: list[Callable[[], Awaitable[object]]] = []
 class EventLoop:
     """One loop for as long as the process lives, so that clients, pools and background tasks outlive an invocation."""
 
-    def __init__(self, wakeup_fd: int) -> None:
+    def __init__(self, wakeup_fd: int, leave_forked_process: Callable[[], object]) -> None:
         self._wakeup_fd = wakeup_fd
+        self._leave_forked_process = leave_forked_process
         self._runner: asyncio.Runner | None = None
+        # The thread in which the loop idles.
+        self._idles_in: int | None = None
+        self._of_the_parent: list[object] = []
+        os.register_at_fork(after_in_child=self._leave_in_child)
 
     def run(self, awaitable: Awaitable[object]) -> asyncio.Future[object]:
         """Awaits, and returns the future of it, which is done. Not its result: this is no part of the handler's stack."""
@@ -37,9 +44,11 @@ class EventLoop:
         """Runs what the function has going on, until there is something to read at the wake-up descriptor."""
         loop = self.open()
         loop.add_reader(self._wakeup_fd, self._wake, loop)
+        self._idles_in = threading.get_ident()
         try:
             loop.run_forever()
         finally:
+            self._idles_in = None
             if not loop.is_closed():
                 loop.remove_reader(self._wakeup_fd)
 
@@ -56,6 +65,22 @@ class EventLoop:
         if self._runner is None or self._runner.get_loop().is_closed():
             self._runner = asyncio.Runner(loop_factory=_loop_of_the_function)
         return self._runner.get_loop()
+
+    def _leave_in_child(self) -> None:
+        """Ends a child that was forked on the idling loop, when it comes back there: selector and wake-up descriptor are its
+        parent's, and so are the other tasks that are ready to run."""
+        if self._runner is None or self._idles_in != threading.get_ident():
+            return
+        loop = self._runner.get_loop()
+        ready = getattr(loop, "_ready", None)
+        if isinstance(ready, deque):
+            # Kept: a coroutine that is dropped runs its `finally`.
+            self._of_the_parent = list(ready)
+            ready.clear()
+        # asyncio has made sure that the loop does not count as running here. The task that forked fails with that when it
+        # suspends, which is nobody's error.
+        loop.set_exception_handler(lambda *_: None)
+        loop.call_soon(self._leave_forked_process)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         os.read(self._wakeup_fd, 4096)

@@ -1,40 +1,110 @@
-"""The Lambda handler on the root logger. Imported when the function has imported `logging`, and not before."""
+"""The Lambda handler on the root logger. Imported when the function has imported `logging`, and not before.
+
+The classes stand in for the managed runtime's. Their `__module__` is `awslambdaric.bootstrap`, which has them as attributes.
+That module is not imported for them, because invocations take a longer way once it is.
+"""
 
 import logging
+import sys
 import time
-import traceback
 
-_TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
-_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
+# What type checkers take for true, without the import of typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What tells Lambda a record's level and format, on the descriptor for framed records. Four bytes, big-endian.
 _LEVEL_BITS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
-_TEXT_FRAMES = {level: (0xA55A0003 | bits).to_bytes(4, "big") for level, bits in _LEVEL_BITS.items()}
-_JSON_FRAMES = {level: (0xA55A0002 | bits).to_bytes(4, "big") for level, bits in _LEVEL_BITS.items()}
+_TEXT_FRAME_TYPES = {level: (0xA55A0003 | bits).to_bytes(4, "big") for level, bits in _LEVEL_BITS.items()}
+_JSON_FRAME_TYPES = {level: (0xA55A0002 | bits).to_bytes(4, "big") for level, bits in _LEVEL_BITS.items()}
+_DEFAULT_FRAME_TYPE = _TEXT_FRAME_TYPES[0]
 
-# What a record has by itself, and what the handler puts there: all else came from the caller's `extra`.
-_STANDARD_ATTRIBUTES = frozenset({
-    "name", "msg", "args", "levelname", "levelno", "pathname", "filename", "module", "exc_info", "exc_text", "stack_info",
-    "lineno", "funcName", "created", "msecs", "relativeCreated", "thread", "threadName", "processName", "process",
-    "aws_request_id", "tenant_id", "_frame_type",
-})  # fmt: skip
+_NAMES = "awslambdaric.bootstrap"
+
+# By a name of our own: a function may take `sys` apart.
+_modules = sys.modules
+
+# The bootstrap's log, and the sink for it that handlers are given.
+_log: "Any" = None
+_sink: "Any" = None
 
 
 def install(module, log, json_format, milliseconds, level):
     """Puts the handler on the root logger of `module`, which is `logging`. `log` is the bootstrap's."""
+    global _ERROR_FRAME_TYPE
+    formatter = None
+    if json_format:
+        _ERROR_FRAME_TYPE = _JSON_FRAME_TYPES[logging.ERROR]
+        from awslambdaric.lambda_runtime_log_utils import JsonFormatter
+
+        formatter = JsonFormatter()
+        if milliseconds:
+            formatter._has_milliseconds = True
+    set_up(module, formatter, "DEBUG" if level == "TRACE" else level.upper(), sink_of(log))
+
+
+def set_up(module, formatter, level, sink):
+    """The same with a sink of anybody's. Without a `formatter`, records are lines of text."""
     module.Formatter.converter = time.gmtime
-    handler = LambdaLoggerHandlerWithFrameType(log) if json_format or level else LambdaLoggerHandler(log)
-    handler.setFormatter(JsonFormatter(milliseconds) if json_format else logging.Formatter(_TEXT_FORMAT, _DATE_FORMAT))
-    handler.addFilter(LambdaLoggerFilter(log))
+    handler = LambdaLoggerHandlerWithFrameType(sink) if formatter or level else LambdaLoggerHandler(sink)
+    handler.setFormatter(
+        formatter
+        or module.Formatter("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S")
+    )
+    handler.addFilter(LambdaLoggerFilter())
     root = module.getLogger()
-    level = "DEBUG" if level == "TRACE" else level.upper()
     if level in module.getLevelNamesMapping():
         root.setLevel(level)
     root.addHandler(handler)
 
 
+def sink_of(log):
+    """The sink that the process's records go to."""
+    global _log, _sink
+    if _sink is None or _log is not log:
+        _log = log
+        if log.framed:
+            _sink = FramedTelemetryLogSink.__new__(FramedTelemetryLogSink)
+            _sink._log = log
+        else:
+            _sink = StandardLogSink()
+    return _sink
+
+
+def is_sink_replaced():
+    """Whether somebody has changed how the process's sink writes."""
+    if _sink is None:
+        return False
+    own, cls = vars(_sink), type(_sink)
+    return "log" in own or "log_error" in own or (cls.log, cls.log_error) != _METHODS.get(cls)
+
+
+def _named(name):
+    """What a name of `awslambdaric.bootstrap` means: somebody may have replaced it."""
+    names = _modules.get(_NAMES)
+    return globals()[name] if names is None else getattr(names, name, globals().get(name))
+
+
 class LambdaLoggerHandler(logging.Handler):
     """Writes records to Lambda's log. Third-party tools know it by its class name and by `log_sink`."""
+
+    __module__ = _NAMES
+
+    def __init__(self, log_sink):
+        logging.Handler.__init__(self)
+        self.log_sink = log_sink
+
+    def emit(self, record):
+        try:
+            self.log_sink.log(_ended(self.format(record), self.log_sink))
+        except Exception:
+            self.handleError(record)
+
+
+class LambdaLoggerHandlerWithFrameType(logging.Handler):
+    """The same where records have levels that Lambda filters by."""
+
+    __module__ = _NAMES
 
     def __init__(self, log_sink):
         super().__init__()
@@ -42,79 +112,95 @@ class LambdaLoggerHandler(logging.Handler):
 
     def emit(self, record):
         try:
-            text = self.format(record)
-            # A frame says where the record ends; on standard output only a newline does, and a traceback has none.
-            if not self.log_sink.framed and not text.endswith("\n"):
-                text += "\n"
-            self.log_sink.log(text, self.frame_type(record))
+            text = _ended(self.format(record), self.log_sink)
+            frame_type = getattr(record, "_frame_type", None)
+            if frame_type is None:
+                frame_type = _named("_TEXT_FRAME_TYPES").get(_named("_format_log_level")(record))
+            self.log_sink.log(text, frame_type=frame_type)
         except Exception:
             self.handleError(record)
 
-    def frame_type(self, record):  # noqa: ARG002
-        return None
 
-
-class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
-    """The same where records have levels that Lambda filters by."""
-
-    def frame_type(self, record):
-        return getattr(record, "_frame_type", None) or _TEXT_FRAMES.get(_rounded_level(record))
+def _ended(text, sink):
+    # A frame says where the record ends; on standard output only a newline does, and a traceback has none.
+    return text if text.endswith("\n") or isinstance(sink, FramedTelemetryLogSink) else text + "\n"
 
 
 class LambdaLoggerFilter(logging.Filter):
     """Tells records which invocation they belong to."""
 
-    def __init__(self, log):
-        super().__init__()
-        self._log = log
+    __module__ = _NAMES
 
     def filter(self, record):
-        record.aws_request_id = self._log.request_id
-        record.tenant_id = self._log.tenant_id
+        names = _modules.get(_NAMES)
+        if names is None:
+            record.aws_request_id, record.tenant_id = _log.request_id, _log.tenant_id
+        else:
+            record.aws_request_id = getattr(names, "_GLOBAL_AWS_REQUEST_ID", None) or ""
+            record.tenant_id = getattr(names, "_GLOBAL_TENANT_ID", None)
         return True
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a record, with Lambda's keys first and the caller's `extra` after them."""
+class StandardLogSink:
+    """Writes to standard output."""
 
-    def __init__(self, milliseconds=False):
-        # Text logs do without it.
-        import json
+    __module__ = _NAMES
 
-        super().__init__(datefmt=_DATE_FORMAT + "Z")
-        self._milliseconds = milliseconds
-        self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+    def __init__(self):
+        pass
 
-    def formatTime(self, record, datefmt=None):  # noqa: N802
-        if not self._milliseconds:
-            return super().formatTime(record, datefmt)
-        return f"{super().formatTime(record, _DATE_FORMAT)}.{int(record.msecs):03d}Z"
+    def __enter__(self):
+        return self
 
-    def format(self, record):
-        record.levelno = _rounded_level(record)
-        record.levelname = logging.getLevelName(record.levelno)
-        record._frame_type = _JSON_FRAMES[record.levelno]
-        is_object = isinstance(record.msg, dict) and not record.args
-        exception_type, exception, stack = record.exc_info or (None, None, None)
-        fields = {
-            "timestamp": self.formatTime(record, self.datefmt),
-            "level": record.levelname,
-            "message": record.msg if is_object else record.getMessage(),
-            "logger": record.name,
-            "stackTrace": traceback.format_tb(stack) if exception_type else None,
-            "errorType": exception_type.__name__ if exception_type else None,
-            "errorMessage": str(exception) if exception_type else None,
-            "requestId": getattr(record, "aws_request_id", None),
-            "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if record.exc_info else None,
-        }
-        if getattr(record, "tenant_id", None) is not None:
-            fields["tenantId"] = record.tenant_id
-        for name, value in vars(record).items():
-            if name not in _STANDARD_ATTRIBUTES:
-                fields.setdefault(name, value)
-        return self._encode({name: value for name, value in fields.items() if value is not None}) + "\n"
+    def __exit__(self, exc_type, exc_value, exc_tb):
+        pass
+
+    def log(self, msg, frame_type=None):  # noqa: ARG002
+        sys.stdout.write(msg)
+
+    def log_error(self, message_lines):
+        sys.stdout.write(_named("ERROR_LOG_LINE_TERMINATE").join(message_lines) + "\n")
 
 
-def _rounded_level(record):
+class FramedTelemetryLogSink:
+    """Writes frames to Lambda's descriptor: four bytes of type, four of length, eight of time in microseconds, the message."""
+
+    __module__ = _NAMES
+
+    # The bootstrap's log, for the sink that writes where that does.
+    _log = None
+
+    def __init__(self, fd):
+        self.fd = int(fd)
+
+    def __enter__(self):
+        if self._log is None:
+            self.file = open(self.fd, "wb", 0)  # noqa: PTH123
+        return self
+
+    def __exit__(self, exc_type, exc_value, exc_tb):
+        if self._log is None:
+            self.file.close()
+
+    def log(self, msg, frame_type=None):
+        frame_type = frame_type or _named("_DEFAULT_FRAME_TYPE")
+        if self._log is not None:
+            self._log.log(msg, frame_type)
+            return
+        message = msg.encode("utf8")
+        now = time.time_ns() // 1000
+        self.file.write(frame_type + len(message).to_bytes(4, "big") + now.to_bytes(8, "big") + message)
+
+    def log_error(self, message_lines):
+        self.log("\n".join(message_lines), frame_type=_named("_ERROR_FRAME_TYPE"))
+
+
+_METHODS = {cls: (cls.log, cls.log_error) for cls in (StandardLogSink, FramedTelemetryLogSink)}
+
+ERROR_LOG_LINE_TERMINATE = "\r"
+_ERROR_FRAME_TYPE = _TEXT_FRAME_TYPES[logging.ERROR]
+
+
+def _format_log_level(record):
     """The standard level at or below the record's."""
     return min(50, max(0, record.levelno)) // 10 * 10

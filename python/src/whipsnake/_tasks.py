@@ -5,7 +5,8 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -58,6 +59,8 @@ class LoopElsewhere:
         self._loop = event_loop.open()
         self._lock = threading.Lock()
         self._withdrawn = False
+        # What a thread may be waiting for.
+        self._outstanding: set[Future[Outcome]] = set()
 
     def run(self, awaitable: Awaitable[object]) -> "Settled":
         """Awaits, and returns the outcome. The task has the context variables of the thread that calls."""
@@ -71,7 +74,10 @@ class LoopElsewhere:
         """Has the loop do some work."""
         with self._lock:
             if not self._withdrawn:
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
+                future = asyncio.run_coroutine_threadsafe(work, self._loop)
+                self._outstanding.add(future)
+                future.add_done_callback(self._outstanding.discard)
+                return future
         work.close()
         raise RuntimeError("the process ends, and its event loop with it")
 
@@ -85,11 +91,17 @@ class LoopElsewhere:
         self._loop.call_soon_threadsafe(settle)
 
     def withdraw(self) -> None:
-        """Nothing is submitted any more, and what was has become a task: the loop can be closed, and nobody waits in vain."""
+        """Nothing is submitted any more, and what was has become a task: the loop can be closed."""
         with self._lock:
             self._withdrawn = True
         if not self._loop.is_closed():
             self._loop.run_until_complete(asyncio.sleep(0))
+
+    def release(self) -> None:
+        """Fails what the loop has not finished. The loop is closed by now, and a thread would wait for ever."""
+        for future in list(self._outstanding):
+            with suppress(InvalidStateError):
+                future.set_exception(CancelledError())
 
     def close(self) -> None:
         """The loop is the main thread's to close."""
@@ -130,6 +142,7 @@ class StepsElsewhere:
     def __next__(self) -> object:
         if self._walk is None:
             self._walk = self._elsewhere.submit(self._deliver())
+            self._walk.add_done_callback(lambda _: self._arrived.put(None))
         elif self._walk.done():
             raise StopIteration
         else:
@@ -151,8 +164,6 @@ class StepsElsewhere:
                 await self._walk_to_the_end()
         except SystemExit as error:
             return None, error
-        finally:
-            self._arrived.put(None)
         return None, None
 
     async def _walk_to_the_end(self) -> None:

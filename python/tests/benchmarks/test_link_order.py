@@ -1,7 +1,7 @@
 """crates/bootstrap/start.ld, by which the linker puts together what a start runs, still fits the code that is linked.
 
-A pattern in it that matches nothing does no harm and no good, so nothing else notices when functions have other names by now, or
-when the linker has not used the script. `make order` writes it again.
+A pattern that matches nothing does no harm and no good, so nothing else notices when functions have been renamed, or when the
+linker has not used the script. `make order` writes it again.
 """
 
 import itertools
@@ -18,10 +18,10 @@ OF_RUST = re.compile(r"\*\(\.text\.(?:hot\.|unlikely\.)?(_(?:ZN|R).*)\)")
 OF_CPYTHON = re.compile(r"\*:(\S+\.o)\((\S+)\)")
 
 MATCHED = 0.85
-"""Which part of the patterns has to match. All do in the build that the script was made of; another CPython, and a build without
-link-time optimization, has some functions fewer."""
+"""Which part of the patterns has to match. All do in the build that the script was made of. Another CPython, or a build without
+link-time optimization, lacks some of the functions."""
 IN_ORDER = 0.95
-"""Which part of the functions has to come after the one that the script has before it. Without the script it is half of them."""
+"""Which part of the functions has to come after the one that the script has before it. Without the script it is some 60 %."""
 
 
 @pytest.fixture(scope="module")

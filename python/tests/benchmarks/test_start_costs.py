@@ -1,10 +1,10 @@
 """What an empty handler's start may cost, counted: time is noise on a machine that others use too, instructions are not.
 
-Two gates, and neither skips. The first holds for any CPython: a whole start costs less than that CPython itself takes to run
-nothing. The second is the table bounds.json, by CPython's version, processor and kind of libpython. The very build that a row was
-counted on has to meet it closely; other builds of the same version are compared by what they cost beyond their own CPython.
+Two gates, and neither skips. The first holds for any CPython: a whole start costs less than that CPython takes to run nothing.
+The second is the table bounds.json, by CPython's version, processor and kind of libpython. The very build that a row was
+counted on has to meet it closely. Other builds of the same version are compared by what they cost beyond their own CPython.
 
-`make bounds` writes the row of this machine's CPython again; do it when a cost has changed for a reason, or where there is no row.
+`make bounds` writes the row of this machine's CPython again. Do it when a cost has changed for a reason, or has no row.
 """
 
 import json
@@ -60,13 +60,28 @@ def build(play: PlayFunction) -> Build:
     return Build(version, f"{minor} {platform.machine()} {'shared' if is_shared else 'static'}", executable)
 
 
+def needs_counters() -> None:
+    for program in ("valgrind", "strace"):
+        assert shutil.which(program), f"{program} is not installed, and a start cannot be counted without it"
+
+
 @pytest.fixture(scope="module")
 def costs(cli: Path, bootstrap: Path, tmp_path_factory: pytest.TempPathFactory) -> Counts:
     """Of an empty handler's start, until it asks for the first invocation."""
-    for program in ("valgrind", "strace"):
-        assert shutil.which(program), f"{program} is not installed, and a start cannot be counted without it"
+    needs_counters()
     results = tmp_path_factory.mktemp("counted") / "results.json"
-    command: list[str | Path] = [cli, "bench", "--bootstrap", bootstrap, "--case", "empty", "--only", "counts", "--json", results]
+    command: list[str | Path] = [
+        cli,
+        "bench",
+        "--bootstrap",
+        bootstrap,
+        "--case",
+        "empty",
+        "--only",
+        "counts",
+        "--json",
+        results,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     counts = next(counts for counts in json.loads(results.read_text())["counts"] if counts["contender"] == "whipsnake")
@@ -74,8 +89,9 @@ def costs(cli: Path, bootstrap: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def python_costs(build: Build, costs: Counts, tmp_path_factory: pytest.TempPathFactory) -> Counts:
+def python_costs(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Counts:
     """Of the same CPython, which runs nothing and imports no `site`."""
+    needs_counters()
     traced = tmp_path_factory.mktemp("traced") / "strace"
     python = [build.executable, "-I", "-S", "-c", "pass"]
 

@@ -11,7 +11,7 @@ ECHO = "def handler(event, context): return event\n"
 def served(cli: Path, bootstrap: Path, task: Path, lines: bytes) -> tuple[int, list[dict[str, Any]]]:
     """The exit code, and what came out but for the log."""
     (task / "app.py").write_text(ECHO)
-    command = [cli, "session", "app.handler", "--task", task, "--bootstrap", bootstrap]
+    command: list[str | Path] = [cli, "session", "app.handler", "--task", task, "--bootstrap", bootstrap]
     ran = subprocess.run(command, input=lines, capture_output=True, timeout=30, check=False)
     assert ran.stderr == b""
     said = [json.loads(line) for line in ran.stdout.splitlines()]

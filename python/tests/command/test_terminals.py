@@ -55,7 +55,7 @@ def test_a_response_cannot_command_the_terminal(cli: Path, task: Path, bootstrap
     shown: list[bytes] = []
     reading = threading.Thread(target=lambda: shown.extend(iter(lambda: read(ours), b"")))
     reading.start()
-    command = [cli, "invoke", "app.handler", "--task", task, "--bootstrap", bootstrap]
+    command: list[str | Path] = [cli, "invoke", "app.handler", "--task", task, "--bootstrap", bootstrap]
     subprocess.run(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, timeout=30, check=True)
     os.close(theirs)
     reading.join(20)

@@ -65,7 +65,7 @@ def test_a_request_right_after_a_save_in_place_gets_the_saved_code(watch: Watch,
             assert running.invoke({}) == number
 
 
-def test_a_function_that_writes_into_its_own_folder_all_the_time_is_served(watch: Watch, app: Path, task: Path) -> None:
+def test_a_function_that_writes_into_its_own_folder_all_the_time_is_served(watch: Watch, task: Path) -> None:
     with watch() as running:
         done = threading.Event()
 

@@ -72,12 +72,13 @@ def python_folder(runtime: Runtime, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def packed(cli: Path, tmp_path: Path) -> Callable[[Play], Play]:
+def packed(cli: Path, packages: Path, tmp_path: Path) -> Callable[[Play], Play]:
     """The same with the function as Lambda would unpack its zip."""
 
     def pack(play: Play) -> Play:
         target = tmp_path / "packed"
         command: list[str | Path] = [cli, "pack", play.task_root, "--python", sys.executable, "--unpacked", target]
+        command += ["--allow-links", packages]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return replace(play, task_root=target)

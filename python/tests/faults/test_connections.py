@@ -74,6 +74,21 @@ def test_a_connection_that_broke_before_the_response_is_made_anew(play: PlayFunc
 
 
 @pytest.mark.parametrize("handler", BUFFERED)
+@pytest.mark.parametrize("name", BEFORE)
+@pytest.mark.parametrize("verb", ["response", "error"])
+def test_a_connection_that_broke_before_the_response_does_not_use_up_the_retry(
+    play: PlayFunction, verb: str, name: str, handler: str
+) -> None:
+    source = ECHO.replace("def outcome(event):", "def outcome(event):\n    time.sleep(0.05)")
+    first = event("first" if verb == "response" else "fail", **BEFORE[name])
+    lost: dict[str, Any] = {verb: [AFTER["closed"]]}
+    run = served(play, handler, [first, "next"], source=source, **lost)
+    assert run.calls == ["GET next", *[f"POST rid-1/{verb}"] * 2, "GET next", "POST rid-2/response", "GET next"]
+    assert [request.connection for request in run.requests] == [1, 2, 3, 3, 3, 3]
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize("handler", BUFFERED)
 @pytest.mark.parametrize("name", DURING)
 def test_a_response_whose_connection_broke_on_the_way_is_sent_once_more(play: PlayFunction, name: str, handler: str) -> None:
     run = served(play, handler, ["large", "next"], source=LARGE, response=[DURING[name]])

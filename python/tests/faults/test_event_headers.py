@@ -91,13 +91,12 @@ def test_a_request_id_is_taken_as_it_is_and_the_first_of_two(play: PlayFunction)
     ids: Sequence[Sequence[str | bytes]] = [
         ["first", "second"],
         ["é/😀"],
-        [b"a\xffb"],
         ["x" * 60_000],
         [" blanks\t"],
         ["../next"],
     ]
     run = served(play, "plain", [*(event_with("context.aws_request_id", ID, *values) for values in ids), "next"], source=SHOWS)
-    seen = ["first", "é/😀", REPLACED, "x" * 60_000, "blanks", "../next"]
+    seen = ["first", "é/😀", "x" * 60_000, "blanks", "../next"]
     assert answers(run) == seen
     posts = [request.path for request in run.requests if request.method == "POST"]
     assert posts[:-1] == [f"/2018-06-01/runtime/invocation/{name}/response" for name in seen]

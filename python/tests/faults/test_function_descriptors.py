@@ -42,3 +42,23 @@ def test_a_function_that_closes_the_runtimes_descriptors_ends_its_process_with_e
     assert (run.calls, run.ending) == (["GET next"], "exit code 1")
     if first:
         assert re.fullmatch(r"whipsnake: cannot go on: .*Bad file descriptor.* \(driver\.rs:\d+\)\n", run.stderr)
+
+
+@pytest.mark.parametrize("descriptor", range(3, 12))
+def test_a_function_that_closes_one_of_the_runtimes_descriptors_is_served_or_ends_with_exit_code_1(
+    play: PlayFunction, descriptor: int
+) -> None:
+    """The runtime makes its connection again. Without its wake-up socket, or what waits for sockets, it cannot go on."""
+    app = f"""
+        import contextlib, os
+        def handler(event, context):
+            if event == 1:
+                with contextlib.suppress(OSError):
+                    os.close({descriptor})
+            return [event, context.aws_request_id]
+    """
+    run = play({"app.py": app}, events=[0, 1, 2, 3])
+    right = [[number, f"rid-{number + 1}"] for number in range(4)]
+    assert run.responses == right[: len(run.responses)]
+    if len(run.responses) < 4:
+        assert (len(run.responses) >= 1, run.ending) == (True, "exit code 1"), run.story()

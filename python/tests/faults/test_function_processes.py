@@ -5,6 +5,7 @@ import pytest
 from conftest import CompareBoth, PlayFunction
 from faults.handlers import HANDLERS, assert_served, served
 from faults.misbehaving import EVENTS, misbehaves
+from playing import event, when_asked_by
 
 ANSWERED = [[number, f"rid-{number + 1}"] for number in EVENTS]
 
@@ -58,6 +59,83 @@ def test_a_forked_process_of_a_worker_answers_nothing(play: PlayFunction) -> Non
     )
     assert sorted(run.responses) == ANSWERED
     assert run.stderr == CAME_BACK
+
+
+IN_THE_CHILD_OF_A_TASK = {
+    "returns": "return 'from the child'",
+    "fails": "raise ValueError('in the child')",
+    "suspends": "await asyncio.sleep(0)",
+    "waits for a thread": "await asyncio.to_thread(print, 'thread')",
+}
+
+
+@pytest.mark.parametrize("line", IN_THE_CHILD_OF_A_TASK.values(), ids=IN_THE_CHILD_OF_A_TASK)
+def test_a_forked_process_of_a_task_ends_when_it_comes_back_to_the_event_loop(play: PlayFunction, line: str) -> None:
+    """It has its parent's event loop, with all the other tasks that are ready to run."""
+    source = f"""
+        import asyncio, os
+        parent = os.getpid()
+        async def handler(event, context):
+            await asyncio.sleep(0.05)
+            if os.getpid() != parent: print("another task runs in the child", flush=True)
+            if event == 0:
+                child = os.fork()
+                if not child:
+                    print("child")
+                    {line}
+                print("code", os.waitstatus_to_exitcode(await asyncio.to_thread(lambda: os.waitpid(child, 0)[1])))
+            return [event, context.aws_request_id]
+    """
+    environment = {"AWS_LAMBDA_MAX_CONCURRENCY": "3"}
+    events = when_asked_by(3, EVENTS)
+    run = play({"app.py": source}, events=events, environment=environment, end="SIGTERM", end_after_answers=True)
+    assert sorted(run.responses) == ANSWERED
+    assert run.stdout == "child\ncode 1\n"
+    assert (run.stderr, run.ending) == (CAME_BACK, "signal 15")
+
+
+@pytest.mark.parametrize("kind", ["one at a time", "tasks"])
+def test_a_forked_process_of_a_background_task_ends_when_it_comes_back_to_the_event_loop(play: PlayFunction, kind: str) -> None:
+    source = """
+        import asyncio, os
+        async def fork():
+            await asyncio.sleep(0.05)
+            child = os.fork()
+            if child:
+                status = await asyncio.to_thread(lambda: os.waitpid(child, 0)[1])
+                print("code", os.waitstatus_to_exitcode(status), flush=True)
+        async def handler(event, context):
+            global task
+            if event == 0: task = asyncio.create_task(fork())
+            return [event, context.aws_request_id]
+    """
+    environment = {"AWS_LAMBDA_MAX_CONCURRENCY": "1"} if kind == "tasks" else {}
+    events = [0, event(1, delay_ms=300), 2]
+    run = play({"app.py": source}, events=events, environment=environment, end="SIGTERM", end_after_answers=True)
+    assert run.responses == ANSWERED
+    assert (run.stdout, run.stderr, run.ending) == ("code 1\n", CAME_BACK, "signal 15")
+
+
+@pytest.mark.parametrize("way", ["asyncio", "multiprocessing"])
+def test_a_forked_process_of_a_task_can_have_an_event_loop_of_its_own(play: PlayFunction, way: str) -> None:
+    in_the_child = {
+        "asyncio": "child = os.fork()\n    if not child: work(); os._exit(0)\n    os.waitpid(child, 0)",
+        "multiprocessing": "p = multiprocessing.get_context('fork').Process(target=work)\n    p.start(); p.join()",
+    }
+    source = f"""
+import asyncio, multiprocessing, os
+async def wait():
+    await asyncio.sleep(0.01)
+    await asyncio.to_thread(print, "own loop", flush=True)
+def work(): asyncio.run(wait())
+async def handler(event, context):
+    {in_the_child[way]}
+    return [event, context.aws_request_id]
+"""
+    environment = {"AWS_LAMBDA_MAX_CONCURRENCY": "2"}
+    run = play({"app.py": source}, events=EVENTS, environment=environment, end="SIGTERM", end_after_answers=True)
+    assert sorted(run.responses) == ANSWERED, run.story()
+    assert (run.stdout, run.stderr) == ("own loop\n" * 3, "")
 
 
 def test_a_forked_process_that_exits_leaves_its_parents_connection_alone(both: CompareBoth) -> None:

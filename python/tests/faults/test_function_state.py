@@ -9,8 +9,17 @@ from faults.misbehaving import EVENTS, misbehaves
 from playing import ENDED_AFTER_THE_LAST_EVENT, Run, event
 from reference import Better
 
+RAISING = """\
+class Raising(dict):
+    def __getitem__(self, *name): raise RuntimeError(name)
+    __contains__ = get = __iter__ = keys = __getitem__
+"""
+
 SAME = {
     "sys.modules replaced": "sys.modules = {}",
+    "sys.modules is None": "sys.modules = None",
+    "sys.modules deleted": "del sys.modules",
+    "a sys.modules that raises": f"{RAISING}sys.modules = Raising(sys.modules)",
     "json broken": "json.dumps = json.loads = json.JSONEncoder.encode = json.JSONDecoder.decode = None",
     "logging broken": "logging.Logger._log = logging.Formatter.format = logging.Handler.emit = logging.LogRecord = None",
     "logging emptied": "logging.getLogger().handlers.clear(); logging.getLogger().manager.loggerDict.clear()",
@@ -22,6 +31,7 @@ SAME = {
     "the context emptied": "context.__dict__.clear(); context.aws_request_id = 'rid-1'",
 }
 BROKEN = {
+    "sys emptied": "sys.__dict__.clear()",
     "sys.modules cleared": "sys.modules.clear()",
     "standard modules removed": "[sys.modules.pop(n, None) for n in ('os', 'sys', 'json', 'logging', 'traceback', 'time')]",
     "builtins broken": "import builtins\nbuiltins.len = builtins.getattr = builtins.hasattr = builtins.open = None",
@@ -54,6 +64,32 @@ def test_what_the_managed_runtime_survives_is_survived_alike(both: CompareBoth, 
 def test_the_next_invocation_is_right_and_a_failure_has_its_stack(play: PlayFunction, bad: str) -> None:
     """The managed runtime's process ends of these, here or in a combination with what its functions import."""
     assert_served(play(misbehaves(bad), events=EVENTS))
+
+
+IMPORT_LOCK = """
+import _imp, _thread, time
+def keep(has_it):
+    _imp.acquire_lock()
+    has_it.release()
+    time.sleep(25)
+def handler(event, context):
+    if event == 0:
+        has_it = _thread.allocate_lock()
+        has_it.acquire()
+        _thread.start_new_thread(keep, (has_it,))
+        has_it.acquire()
+    if event == 1: 1 / 0
+    return [event, context.aws_request_id]
+"""
+
+
+@pytest.mark.parametrize("log_format", ["Text", "JSON"])
+@pytest.mark.parametrize("names", [False, True])
+def test_a_failure_while_another_thread_has_the_import_lock_is_reported(
+    both: CompareBoth, log_format: str, names: bool
+) -> None:
+    files = {"app.py": ("import awslambdaric.bootstrap\n" if names else "") + IMPORT_LOCK}
+    assert_served(both(files, events=EVENTS, environment={"AWS_LAMBDA_LOG_FORMAT": log_format}).whipsnake)
 
 
 def test_the_managed_runtime_ends_where_its_modules_are_taken_away(both: CompareBoth) -> None:

@@ -91,3 +91,25 @@ def test_by_an_application(play: PlayFunction) -> None:
         # As a value in JSON it is harmless to us; what stands before the function refuses it or not.
         for answer in run.answers.values():
             assert b"\r\nX-Injected" not in answer.body
+
+
+def test_the_name_of_a_class_makes_no_endless_header(play: PlayFunction) -> None:
+    """The report has the whole name; headers and trailers have its beginning."""
+    name = "E" * 2_000_000
+    source = f"""
+        Long = type("E" * {len(name)}, (Exception,), {{}})
+        def handler(event, context):
+            if event == "stream":
+                yield "a"
+            raise Long("m")
+    """
+    for app, events in ((source, ["stream", "raise"]), (source + "\n        raise Long('m')\n", [])):
+        run = play({"app.py": app}, events=events)
+        for request in run.requests:
+            for _, value in [*request.headers, *request.trailers]:
+                assert len(value) <= 64 * 1024
+        reports = [run.init_error] if not events else [run.errors[-1]]
+        assert reports[0]["errorType"] == name
+        if not events:
+            [request] = run.requests
+            assert request.header("lambda-runtime-function-error-type") == name[:256]

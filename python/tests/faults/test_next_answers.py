@@ -30,6 +30,7 @@ REFUSALS: dict[str, tuple[Step, str]] = {
     "an event with an empty id": (event("a", headers={ID: " "}), f"no {ID} header"),
     "an id that no URL can have": (event("a", headers={ID: "a b"}), 'its request id cannot be part of a URL: "a b"'),
     "an id that would end the URL": (event("a", headers={ID: "a#b"}), "its request id cannot be part of a URL"),
+    "an id that is not UTF-8": (event("a", headers={ID: b"a\xffb"}), "its request id cannot be part of a URL"),
     "an id of 64 KB": (event("a", headers={ID: "x" * 65_536}), "its request id cannot be part of a URL"),
 }
 

@@ -15,8 +15,10 @@ ROWS = [row for page in PAGES.values() for row in ROW.finditer(page)]
 
 def test_promises_are_numbered_and_none_is_lost() -> None:
     """A table of promises is one whose first column has no heading."""
-    tables = [table for page in PAGES.values() for table in re.findall(r"^\| \| .*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)]
-    assert [line for table in tables for line in table.splitlines()] == [row[0] for row in ROWS]
+    tables = [
+        table for page in PAGES.values() for table in re.findall(r"^\| \| .*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    ]
+    assert [line for rows in tables for line in rows.splitlines()] == [row[0] for row in ROWS]
     numbers = [row["number"] for row in ROWS]
     assert len(set(numbers)) == len(numbers)
 

@@ -196,3 +196,70 @@ def handler(event, context):
         run = threads(play, source, [*events, sigterm], end_after_ms=10_000)
         assert (run.stdout, run.stderr, run.ending) == ("atexit\n", "", "signal 15"), run.story()
         assert sorted(run.responses) == events
+
+
+KINDS = ["one at a time", "threads", "processes"]
+
+
+def served_as(kind: str) -> dict[str, str]:
+    return {} if kind == "one at a time" else {"AWS_LAMBDA_MAX_CONCURRENCY": "1", "WHIPSNAKE_CONCURRENCY": kind}
+
+
+INJECTS = """
+import asyncio, ctypes, signal, sys, threading, time
+class Late(Exception): pass
+def inject(thread, seconds):
+    time.sleep(seconds)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Late))
+def limit(seconds): threading.Thread(target=inject, args=[threading.get_ident(), seconds]).start()
+"""
+DROPPED = "whipsnake: dropped Late, which was raised in this thread when its invocation had ended already\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exception_that_is_injected_after_its_invocation_fails_no_other(play: PlayFunction, kind: str) -> None:
+    source = f"""{INJECTS}
+def handler(event, context):
+    if event == 0: limit(0.1)
+    return event
+"""
+    events = [0, event(1, delay_ms=300), 2]
+    run = play({"app.py": source}, events=events, environment=served_as(kind), end="SIGTERM", end_after_answers=True)
+    assert run.responses == [0, 1, 2]
+    assert (run.stdout, run.stderr, run.ending) == ("", DROPPED, "signal 15")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exception_that_is_injected_into_its_invocation_fails_that(play: PlayFunction, kind: str) -> None:
+    source = f"""{INJECTS}
+def handler(event, context):
+    if event == 1:
+        limit(0.1)
+        for _ in range(200): time.sleep(0.01)
+    return event
+"""
+    run = play({"app.py": source}, events=[0, 1, 2], environment=served_as(kind), end="SIGTERM", end_after_answers=True)
+    assert run.responses == [0, 2]
+    assert [error["errorType"] for error in run.errors] == ["Late"]
+    assert (run.stderr, run.ending) == ("", "signal 15")
+
+
+@pytest.mark.parametrize("kind", ["one at a time", "processes"])
+def test_what_c_code_keeps_of_the_environment_never_becomes_another_invocations(play: PlayFunction, kind: str) -> None:
+    """A pointer that `getenv` returned shows its own text, or none any more."""
+    source = """
+import ctypes
+getenv = ctypes.CDLL(None).getenv
+getenv.restype = ctypes.c_void_p
+kept = []
+def handler(event, context):
+    kept.append((b"Root=%060d" % event, getenv(b"_X_AMZN_TRACE_ID")))
+    texts = [(expected, ctypes.string_at(place)) for expected, place in kept]
+    return [len(texts), all(text in (expected, b"") for expected, text in texts), sum(text == b"" for _, text in texts)]
+"""
+    events = [event(n, headers={"lambda-runtime-trace-id": f"Root={n:060}"}) for n in range(3000)]
+    run = play({"app.py": source}, events=events, environment=served_as(kind), end="SIGTERM", end_after_answers=True)
+    assert all(is_own for _, is_own, _ in run.responses)
+    assert {gone for number, _, gone in run.responses if number < 500} == {0}
+    assert run.responses[-1][0] == 3000
+    assert run.responses[-1][2] > 1000

@@ -188,7 +188,7 @@ async def handler(event, context):
     await asyncio.sleep(0)
     sys.exit({code})
 """
-    run = play(app(source), events=[{}])
+    run = play(app(source), events=[{"key1": {"key2": 1}}])
     assert (run.calls, run.ending, run.stdout, run.stderr) == (["GET next"], f"exit code {code}", "at exit\n", "")
 
 

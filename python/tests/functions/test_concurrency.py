@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import PlayFunction
+from conftest import CompareBoth, PlayFunction
 from playing import Files, Run, event, payload, step, when_asked_by
 
 KINDS = {
@@ -159,6 +160,109 @@ def test_request_trace_tenant_log_lines_and_context_variables_are_each_invocatio
     assert lines == {(f"rid-{n}", f"tenant-{n}"): places for n in numbers}
 
 
+COUNTS = """
+variable = contextvars.ContextVar("variable", default="nothing")
+{before}
+{handler}
+    seen = [variable.get(), {other}]
+    variable.set(event)
+    return seen
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_invocation_starts_with_the_context_variables_as_the_import_left_them(play: PlayFunction, kind: str) -> None:
+    source = COUNTS.format(
+        before="variable.set('of the import')",
+        handler=KINDS[kind].partition("\n")[0],
+        other="sorted(v.name for v in contextvars.copy_context() if not v.name.startswith('whipsnake.'))",
+    )
+    run = several(play, source, range(12), at_once=2, kind=kind)
+    assert run.responses == [["of the import", ["variable"]]] * 12
+
+
+def test_one_at_a_time_a_context_variable_stays_set_as_under_the_managed_runtime(both: CompareBoth) -> None:
+    source = COUNTS.format(before="variable.set('of the import')", handler="def handler(event, context):", other="None")
+    pair = both({"app.py": f"{IMPORTS}{source}"}, events=[1, 2, 3])
+    assert [seen for seen, _ in pair.whipsnake.responses] == ["of the import", 1, 2]
+
+
+ENVIRONMENT = """
+NAME = "_X_AMZN_TRACE_ID"
+def all_see(value):
+    seen = [os.environ.get(NAME), os.getenv(NAME), dict(os.environ).get(NAME), os.environ.copy().get(NAME)]
+    seen.append(os.environb.get(NAME.encode(), b"None").decode())
+    names = list(os.environ)
+    assert len(os.environ) == len(names) == len(set(names)), names
+    assert (NAME in os.environ) == (NAME in names) == (value is not None) == (NAME in repr(os.environ)), value
+    assert seen == [value] * 4 + [str(value)], seen
+def refused(error, action, *arguments):
+    try: action(*arguments)
+    except error as raised: return str(raised)
+    raise AssertionError("nothing was raised")
+def change(event):
+    all_see(f"Root={event}")
+    os.environ[NAME] = f"Root={event};Parent=1"
+    all_see(f"Root={event};Parent=1")
+    yield
+    all_see(f"Root={event};Parent=1")
+    del os.environ[NAME]
+    all_see(None)
+    refused(KeyError, os.environ.__delitem__, NAME)
+    refused(KeyError, os.environ.__getitem__, NAME)
+    yield
+    all_see(None)
+    assert os.environ.setdefault(NAME, f"again {event}") == f"again {event}"
+    all_see(f"again {event}")
+    assert refused(TypeError, os.environ.__setitem__, NAME, 1) == "str expected, not int"
+    assert refused(ValueError, os.environ.__setitem__, NAME, "a\\0b") == "embedded null byte"
+    os.environ.update({NAME: "updated", "OTHER": "1"})
+    yield
+    all_see("updated")
+    assert os.environ.pop(NAME) == "updated"
+    assert os.environ.pop(NAME, None) is None
+    os.environb[NAME.encode()] = b"bytes"
+    all_see("bytes")
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "handler"),
+    [
+        (
+            "tasks",
+            "async def handler(event, context):\n    for _ in change(event): await asyncio.sleep(0.05)\n    return event",
+        ),
+        ("threads", "def handler(event, context):\n    for _ in change(event): time.sleep(0.05)\n    return event"),
+        ("processes", "def handler(event, context):\n    for _ in change(event): time.sleep(0.05)\n    return event"),
+    ],
+)
+def test_an_invocation_can_change_its_trace_id_in_the_environment(play: PlayFunction, kind: str, handler: str) -> None:
+    events = [event(n, headers={"lambda-runtime-trace-id": f"Root={n}"}) for n in range(12)]
+    run = several(play, ENVIRONMENT + handler, events, kind=kind)
+    assert sorted(run.responses) == list(range(12)), run.story()
+
+
+@pytest.mark.parametrize("kind", ["tasks", "threads"])
+def test_a_trace_id_that_a_thread_of_the_invocation_sets_is_the_invocations(play: PlayFunction, kind: str) -> None:
+    source = f"""
+NAME = "_X_AMZN_TRACE_ID"
+def change():
+    thread = threading.Thread(target=contextvars.copy_context().run, args=[os.environ.__setitem__, NAME, "set"])
+    thread.start(); thread.join()
+    return os.environ[NAME]
+{KINDS[kind].format(seconds=0, result="[change(), os.environ[NAME]]")}
+"""
+    events = [event(1, headers={"lambda-runtime-trace-id": "Root=1"})]
+    assert several(play, source, events, kind=kind).responses == [["set", "set"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_function_may_replace_the_environment_at_import(play: PlayFunction, kind: str) -> None:
+    source = f"os.environ = dict(os.environ)\n{KINDS[kind].format(seconds=0, result='event')}"
+    assert sorted(several(play, source, range(4), kind=kind).responses) == list(range(4))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_printed_lines_stay_whole(play: PlayFunction, kind: str) -> None:
     source = f"""
@@ -173,6 +277,18 @@ def tell(event):
     assert sorted(run.responses) == list(range(8))
     whole = re.sub(r"the end of \d", "", run.stdout).splitlines()
     assert Counter(whole) == {f"{event} {number} of {event}": 1 for event in range(8) for number in range(100)}
+
+
+def test_lines_that_the_threads_of_tasks_print_stay_whole(play: PlayFunction) -> None:
+    source = """
+sys.setswitchinterval(1e-6)
+def tell(event):
+    for number in range(200): print(event, number, "of", event)
+async def handler(event, context): await asyncio.to_thread(tell, event)
+"""
+    run = several(play, source, range(12), at_once=6)
+    expected = {f"{event} {number} of {event}": 1 for event in range(12) for number in range(200)}
+    assert Counter(run.stdout.splitlines()) == expected
 
 
 def test_outside_of_invocations_log_lines_belong_to_none(play: PlayFunction) -> None:
@@ -235,6 +351,160 @@ def test_a_worker_that_dies_fails_its_invocation_and_is_replaced(
     ]
     assert run.answers["rid-3"].header("lambda-runtime-invocation-id") == "guard"
     assert [(record["requestId"], record["errorType"]) for record in records(run)] == [("rid-3", "Runtime.ExitError")]
+
+
+@pytest.mark.parametrize("ignored", ["by the import", "when the process is started"])
+@pytest.mark.parametrize("kind", ["processes", "isolated"])
+def test_workers_are_replaced_and_end_where_sigchld_is_ignored(
+    play: PlayFunction, bootstrap: Path, kind: str, ignored: str
+) -> None:
+    before = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)" if ignored == "by the import" else ""
+    source = f"""
+{before}
+{KINDS[kind].format(seconds=0.1, result="os._exit(7) if event % 2 else signal.getsignal(signal.SIGCHLD).name")}
+"""
+    ignore = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [str(bootstrap)] if before else [sys.executable, "-c", ignore, str(bootstrap)]
+    run = several(play, source, range(8), at_once=2, kind=kind, command=command)
+    assert run.responses == ["SIG_IGN"] * 4
+    assert sorted(error["errorMessage"] for error in run.errors) == [
+        f"RequestId: rid-{number} Error: Runtime exited with error: exit status 7" for number in (2, 4, 6, 8)
+    ]
+    assert run.ending == "signal 15"
+
+
+COUNTED_DEATHS = """
+def count():
+    with open("count", "a") as file: file.write("x")
+    return os.path.getsize("count")
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        # The first two are the workers that the process starts with, and four more die before they ask for an invocation.
+        ("processes", "os.register_at_fork(after_in_child=lambda: 2 < count() < 7 and os._exit(9))"),
+        ("isolated", "if 2 < count() < 7: raise OSError('no database')"),
+    ],
+)
+def test_workers_that_die_before_they_ask_for_an_invocation_are_replaced(play: PlayFunction, kind: str, source: str) -> None:
+    """Again and again, with a pause before each that grows."""
+    dies = KINDS[kind].format(seconds=0.3, result="os._exit(1) if event == 'die' else os.getpid()")
+    events = [*when_asked_by(2, ["die", "die"]), *when_asked_by(2, [1, 2])]
+    run = several(play, f"{COUNTED_DEATHS}{source}\n{dies}", events, at_once=2, kind=kind)
+    assert len(set(run.responses)) == 2, run.story()
+    assert len(run.errors) == 2
+    pauses = sorted(int(number) for number in re.findall(r"starting another one in (\d+) ms", run.stderr))
+    assert len(pauses) == 4
+    assert pauses[0] == 100 < pauses[-1]
+
+
+def test_idle_workers_that_are_killed_are_all_replaced(play: PlayFunction) -> None:
+    """Also those that had no time to ask for an invocation when they were killed."""
+    source = """
+def children(pid): return [int(child) for child in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+def handler(event, context):
+    deaths = 0
+    while deaths < 8:
+        for pid in set(children(os.getppid())) - {os.getpid()}:
+            os.kill(pid, signal.SIGKILL)
+            deaths += 1
+        time.sleep(0.01)
+    end = time.monotonic() + 10
+    while len(children(os.getppid())) < 4 and time.monotonic() < end: time.sleep(0.05)
+    time.sleep(0.2)
+    return len(children(os.getppid()))
+"""
+    run = several(play, source, when_asked_by(4, [0]), kind="processes")
+    assert run.responses == [4], run.story()
+    assert run.ending == "signal 15"
+
+
+def test_a_report_that_lambda_does_not_acknowledge_holds_up_nothing(play: PlayFunction) -> None:
+    source = KINDS["processes"].format(seconds=0.1, result="os._exit(event) if event else os.getpid()")
+    unacknowledged = {"delay_ms": 15_000}
+    run = several(play, source, [3, 4, *[0] * 6], at_once=2, kind="processes", error=[unacknowledged, unacknowledged])
+    assert len(run.responses) == 6
+    assert {error["errorMessage"][-13:] for error in run.errors} == {"exit status 3", "exit status 4"}
+    assert run.ending == "signal 15"
+    assert run.ended_at_us < 6_000_000
+
+
+def test_a_standard_error_that_nobody_reads_holds_up_no_worker(play: PlayFunction, bootstrap: Path) -> None:
+    """A pipe that is full, when the supervisor has something to say there."""
+    fill = """
+import os, sys
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+try:
+    while True: os.write(writer, bytes(4096))
+except BlockingIOError: os.set_blocking(writer, True)
+os.set_inheritable(reader, True)
+os.dup2(writer, 2)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    source = """
+def others():
+    pids = open(f"/proc/{os.getppid()}/task/{os.getppid()}/children").read().split()
+    return {int(pid) for pid in pids} - {os.getpid()}
+def handler(event, context):
+    (killed,) = others()
+    os.kill(killed, signal.SIGKILL)
+    end = time.monotonic() + 5
+    while others() in ({killed}, set()) and time.monotonic() < end: time.sleep(0.05)
+    return len(others() - {killed})
+"""
+    command = [sys.executable, "-c", fill, str(bootstrap)]
+    run = several(play, source, when_asked_by(2, [0]), at_once=2, kind="processes", command=command)
+    assert run.responses == [1], run.story()
+    assert run.ending == "signal 15"
+
+
+REFUSED = step(status=500, repeat=5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_when_one_gives_up_to_ask_the_others_finish_what_they_serve(play: PlayFunction, kind: str) -> None:
+    source = f"""
+atexit.register(print, "atexit", flush=True)
+{KINDS[kind].format(seconds=3, result="event")}
+"""
+    run = several(play, source, [*when_asked_by(2, [1]), REFUSED, 2, 3], at_once=2, kind=kind, end_after_answers=False)
+    assert run.responses == [1], run.story()
+    assert run.errors == []
+    assert run.stdout == "atexit\n" * (2 if kind in ("processes", "isolated") else 1)
+    assert run.ending == "exit code 1"
+
+
+def test_when_one_gives_up_to_ask_a_worker_that_hangs_has_time_until_its_deadline(play: PlayFunction) -> None:
+    events = when_asked_by(2, [event(1, headers=deadline(3)), REFUSED])
+    run = several(play, KINDS["processes"].format(seconds=60, result=1), events, at_once=2, kind="processes")
+    assert [error["errorMessage"] for error in run.errors] == [
+        "RequestId: rid-1 Error: Runtime exited with error: signal: killed"
+    ]
+    assert run.ending == "exit code 1"
+    assert 3_000_000 < run.ended_at_us < 9_000_000
+
+
+@pytest.mark.parametrize("kind", ["processes", "isolated"])
+def test_sigterm_ends_an_environment_without_workers(play: PlayFunction, kind: str) -> None:
+    """While none of them can be started."""
+    before = {
+        "processes": "os.register_at_fork(after_in_child=lambda: count() > 1 and os._exit(9))",
+        "isolated": "if count() > 1: raise OSError('no database')",
+    }
+    source = f"""
+{COUNTED_DEATHS}{before[kind]}
+def handler(event, context):
+    import subprocess
+    subprocess.Popen(["sh", "-c", f"sleep 0.8; kill -TERM {{os.getppid()}}"])
+    os._exit(1)
+"""
+    run = several(play, source, [1], at_once=1, kind=kind, end="wait")
+    assert len(run.errors) == 1
+    assert run.ending == "signal 15"
+    assert "starting another one in" in run.stderr
 
 
 def test_every_worker_may_die_one_after_the_other(play: PlayFunction) -> None:
@@ -319,6 +589,54 @@ async def handler(event, context):
     assert by_id(run)["rid-2"] == {"errorMessage": "", "errorType": "CancelledError", "requestId": "rid-2", "stackTrace": []}
     assert "finally 20" in run.stdout
     assert run.ending == "signal 15"
+
+
+ENDED_WHILE_STARTING = {
+    "a handler of SIGTERM that exits": ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))", "exit code 7"),
+    "no handler of SIGTERM": ("", "signal 15"),
+}
+
+
+@pytest.mark.parametrize("case", ENDED_WHILE_STARTING)
+@pytest.mark.parametrize("kind", ["tasks", "threads"])
+def test_sigterm_ends_a_process_whose_threads_are_being_started(play: PlayFunction, kind: str, case: str) -> None:
+    before, ending = ENDED_WHILE_STARTING[case]
+    source = f"{before}\n{KINDS[kind].format(seconds=0.05, result='event')}"
+    for milliseconds in (0, 3, 8):
+        sigterm = event(5, signal={"name": "SIGTERM", "after_ms": milliseconds})
+        run = several(play, source, [1, 2, 3, 4, sigterm, *range(20)], at_once=32, kind=kind, end="wait")
+        assert run.ending == ending, run.story()
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) + 30, 100)", "Too many open files"),
+        ("RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096 + 40_000_000, -1)", "can't start new thread"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["tasks", "threads"])
+def test_threads_that_cannot_all_be_started_end_the_process(play: PlayFunction, kind: str, limit: str, message: str) -> None:
+    """Those that were started do not go on to serve."""
+    source = f"""
+import resource, traceback, linecache
+resource.setrlimit(resource.{limit})
+{KINDS[kind].format(seconds=0.05, result="event")}
+"""
+    run = several(play, source, [1, 2, 3], at_once=200, kind=kind, end="wait")
+    assert message in run.stderr
+    assert run.ending == "exit code 1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_timer_that_runs_does_not_end_a_process_that_ends(play: PlayFunction, kind: str) -> None:
+    source = f"""
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+{KINDS[kind].format(seconds=0.05, result="signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005) and event")}
+"""
+    for _ in range(3):
+        assert several(play, source, range(4), kind=kind).ending == "signal 15"
 
 
 @pytest.mark.parametrize("kind", KINDS)

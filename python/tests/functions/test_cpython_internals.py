@@ -6,7 +6,6 @@ tests do not skip: where one cannot tell, it fails.
 
 import json
 import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +44,20 @@ def state(play: PlayFunction) -> dict[str, Any]:
     return found
 
 
-def what_site_has_to_do(embedded_python: EmbeddedPython, python: str) -> list[str]:
+@pytest.fixture
+def executable(play: PlayFunction) -> str:
+    """The interpreter of the CPython that the bootstrap embeds."""
+    found = play({"app.py": "import sys\ndef handler(*_): return sys.executable"}, events=[{}]).response
+    assert isinstance(found, str)
+    return found
+
+
+@pytest.fixture
+def files_for_site(embedded_python: EmbeddedPython, executable: str) -> list[str]:
     """The files for which CPython has to import `site`: none on a CPython as it is installed."""
     program = "import json, site, sys; print(json.dumps([sys.path, site.getsitepackages(), site.getusersitepackages()]))"
     # Without HOME, as functions run here and on Lambda.
-    ran = subprocess.run([python, "-E", "-c", program], capture_output=True, text=True, check=True, env={})
+    ran = subprocess.run([executable, "-E", "-c", program], capture_output=True, text=True, check=True, env={})
     search_paths, folders, of_user = json.loads(ran.stdout)
     customized = [
         found
@@ -61,41 +69,29 @@ def what_site_has_to_do(embedded_python: EmbeddedPython, python: str) -> list[st
     return sorted(map(str, [*customized, *path_files, *filter(Path.exists, [Path(of_user)])]))
 
 
-@cache
-def executable(play: PlayFunction) -> str:
-    """The interpreter of the CPython that the bootstrap embeds."""
-    found = play({"app.py": "import sys\ndef handler(*_): return sys.executable"}, events=[{}]).response
-    assert isinstance(found, str)
-    return found
-
-
-def test_site_is_left_out_unless_there_are_files_for_it(
-    play: PlayFunction, embedded_python: EmbeddedPython, state: dict[str, Any]
-) -> None:
-    reasons = what_site_has_to_do(embedded_python, executable(play))
-    assert state["site"] == bool(reasons), f"site was {'' if state['site'] else 'not '}imported, and these are its files: {reasons}"
+def test_site_is_left_out_unless_there_are_files_for_it(files_for_site: list[str], state: dict[str, Any]) -> None:
+    was = "" if state["site"] else "not "
+    assert state["site"] == bool(files_for_site), f"site was {was}imported, and these are the files for it: {files_for_site}"
     assert state["exit"] == "Quitter"
 
 
-def test_no_module_is_imported_that_the_function_does_not_import(
-    play: PlayFunction, embedded_python: EmbeddedPython, state: dict[str, Any]
-) -> None:
+def test_no_module_is_imported_that_the_function_does_not_import(files_for_site: list[str], state: dict[str, Any]) -> None:
     of_site = {"_collections_abc", "_sitebuiltins", "abc", "genericpath", "io", "os", "posixpath", "site", "stat"}
-    reasons = what_site_has_to_do(embedded_python, executable(play))
     unwanted = {"abc", "collections", "io", "json", "logging", "os", "re", "site", "traceback", "typing"}
     if state["version"] < [3, 14]:
         # CPython's own start imports `io` there, for the standard streams.
         unwanted -= {"abc", "io"}
-    assert not {*state["modules"]} & (unwanted - of_site if reasons else unwanted)
+    assert not {*state["modules"]} & (unwanted - of_site if files_for_site else unwanted)
 
 
 def test_the_codecs_that_cpython_starts_with_are_frozen(state: dict[str, Any]) -> None:
     assert {"encodings", "encodings.aliases", "encodings.utf_8"} <= {*state["frozen"]}
 
 
-def test_zipimport_is_the_stand_in(play: PlayFunction, embedded_python: EmbeddedPython, state: dict[str, Any]) -> None:
-    if reasons := what_site_has_to_do(embedded_python, executable(play)):
-        pytest.fail(f"this CPython's `site` has files to read, so that no start is without it: remove {reasons} to test this")
+def test_zipimport_is_the_stand_in(files_for_site: list[str], state: dict[str, Any]) -> None:
+    assert not files_for_site, (
+        "this CPython's `site` has files to read, so that no start is without it: remove them to test this"
+    )
     assert state["zipimport"] == "StandIn"
 
 
@@ -117,12 +113,15 @@ IMP = """
 """
 
 
-def test_cpython_starts_without_collections(play: PlayFunction, embedded_python: EmbeddedPython, state: dict[str, Any]) -> None:
-    if reasons := what_site_has_to_do(embedded_python, executable(play)):
-        pytest.fail(f"this CPython's `site` has files to read, so that no start is without it: remove {reasons} to test this")
+def test_cpython_starts_without_collections(
+    play: PlayFunction, executable: str, files_for_site: list[str], state: dict[str, Any]
+) -> None:
+    assert not files_for_site, (
+        "this CPython's `site` has files to read, so that no start is without it: remove them to test this"
+    )
     assert play({"app.py": IMP}, events=[{}]).response is False, "`_imp` is made by CPython's own function"
     program = "import gc; print(gc.get_stats()[0]['collections'])"
-    ran = subprocess.run([executable(play), "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    ran = subprocess.run([executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     bare = int(ran.stdout)
     assert bare > 0, "this CPython collects nothing while it starts, so there is nothing to switch off"
     assert state["collections"] < bare

@@ -2,7 +2,11 @@
 
 import json
 import re
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from conftest import PlayFunction
 from playing import Files
@@ -39,3 +43,57 @@ def is_between(before: datetime, written: str, *, milliseconds: bool) -> bool:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d" + (r"\.\d{3}" if milliseconds else "") + "Z", written), written
     earliest = before.replace(microsecond=before.microsecond // 1000 * 1000 if milliseconds else 0)
     return earliest <= datetime.fromisoformat(written) <= datetime.now(UTC)
+
+
+# Started with a pipe for frames that nobody reads but the function.
+OWN_PIPE = """
+import os, sys
+reader, writer = os.pipe()
+os.set_inheritable(reader, True)
+os.set_inheritable(writer, True)
+os.environ.update(_LAMBDA_TELEMETRY_LOG_FD=str(writer), READER=str(reader))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+LOGS_MORE_THAN_A_PIPE_TAKES = """
+import os, threading, time
+reader = int(os.environ["READER"])
+def drain():
+    while piece := os.read(reader, 65536): yield piece
+"""
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_threads_go_on_while_a_frame_is_written_that_lambda_does_not_read(
+    play: PlayFunction, bootstrap: Path, count: int
+) -> None:
+    source = f"""{LOGS_MORE_THAN_A_PIPE_TAKES}
+def handler(event, context):
+    loggers = [threading.Thread(target=context.log, args=[str(n) * 200_000]) for n in range({count})]
+    for logger in loggers: logger.start()
+    time.sleep(0.2)
+    text, whole = bytearray(), {count} * (200_000 + 16)
+    while len(text) < whole: text += os.read(reader, 65536)
+    for logger in loggers: logger.join()
+    return [text.count(str(n).encode() * 200_000) for n in range({count})]
+"""
+    run = play({"app.py": source}, events=[{}], command=[sys.executable, "-c", OWN_PIPE, str(bootstrap)])
+    assert run.response == [1] * count
+
+
+def test_a_child_that_is_forked_while_a_frame_is_written_can_write_one(play: PlayFunction, bootstrap: Path) -> None:
+    source = f"""{LOGS_MORE_THAN_A_PIPE_TAKES}
+def handler(event, context):
+    logger = threading.Thread(target=context.log, args=["x" * 200_000])
+    logger.start()
+    time.sleep(0.2)
+    child = os.fork()
+    if not child:
+        context.log("child")
+        os._exit(0)
+    text = bytearray()
+    while b"child" not in text or text.count(b"x") < 200_000: text += os.read(reader, 65536)
+    return os.waitpid(child, 0)[1]
+"""
+    run = play({"app.py": source}, events=[{}], command=[sys.executable, "-W", "ignore", "-c", OWN_PIPE, str(bootstrap)])
+    assert run.response == 0

@@ -121,3 +121,40 @@ def test_what_an_invocation_was_served_with_is_there_until_it_has_been_answered(
     run = both(files, events=[{}]).whipsnake
     assert [request.method for request in run.requests] == ["GET", "POST"]
     assert run.ending == "exit code 3"
+
+
+NAMES = "import os\ndef handler(event, context): return [os.environ['_HANDLER'], os.environ['LAMBDA_TASK_ROOT'] == os.getcwd(), event]"
+IN_AN_IMAGE: dict[str, str | None] = {"_HANDLER": None, "LAMBDA_TASK_ROOT": None}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"AWS_LAMBDA_EXEC_WRAPPER": "./wrapper"},
+        {"AWS_LAMBDA_MAX_CONCURRENCY": "1"},
+        {"AWS_LAMBDA_MAX_CONCURRENCY": "1", "WHIPSNAKE_CONCURRENCY": "isolated"},
+        {"_HANDLER": "another.handler"},
+    ],
+)
+def test_the_command_of_a_container_image_is_the_handler(
+    play: PlayFunction, bootstrap: Path, tmp_path: Path, environment: dict[str, str | None]
+) -> None:
+    (tmp_path / "wrapper").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "wrapper").chmod(0o755)
+    (tmp_path / "app.py").write_text(NAMES)
+    run = play(task_root=tmp_path, events=[1], command=[str(bootstrap), "app.handler"], environment=IN_AN_IMAGE | environment)
+    assert run.response == ["app.handler", True, 1], run.story()
+
+
+def test_a_file_is_a_script_and_an_option_one_of_pythons(play: PlayFunction, bootstrap: Path) -> None:
+    """Also where a Runtime API is to be served: functions start the interpreter that they find in `sys.executable`."""
+    files = {"app.handler": "print('a script')", "app.py": NAMES}
+    assert play(files, command=[str(bootstrap), "app.handler"]).stdout == "a script\n"
+    assert play(files, command=[str(bootstrap), "-V"]).stdout.startswith("Python 3.")
+    assert play(files, command=[str(bootstrap), "-c", "print('a command')"]).stdout == "a command\n"
+
+
+def test_a_handler_on_the_command_line_that_is_not_there_is_reported(play: PlayFunction, bootstrap: Path) -> None:
+    run = play({}, command=[str(bootstrap), "app.handler"], environment=IN_AN_IMAGE)
+    assert run.init_error["errorType"] == "Runtime.ImportModuleError"

@@ -185,5 +185,5 @@ def test_a_clean_up_at_shutdown_is_in_the_log(play: PlayFunction) -> None:
                 return connection.execute("select 1 + 1").fetchone()[0]
         """
     }
-    run = play(files, events=[{}, {}], end="SIGTERM")
+    run = play(files, events=[{}, {"key1": "value1"}], end="SIGTERM")
     assert (run.responses, run.stdout, run.exit_code) == ([2, 2], "received SIGTERM\nclosed\n", 0)

@@ -22,22 +22,74 @@ def test_the_streams_are_utf_8_whatever_the_locale(play: PlayFunction) -> None:
         assert run.stdout == "é😀\n"
 
 
-def test_writes_from_threads_do_not_lose_anything(play: PlayFunction) -> None:
+@pytest.mark.parametrize("kind", ["", "threads", "tasks"])
+def test_the_lines_of_threads_that_print_at_once_are_whole(play: PlayFunction, kind: str) -> None:
+    variables = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": kind} if kind else {}
     files = {
-        "app.py": """
-            import threading
+        "app.py": f"""
+            import sys, threading
+            sys.setswitchinterval(1e-6)
             def work(number):
                 for i in range(200):
-                    print("thread", number, i)
-            def handler(event, context):
-                threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+                    print("thread", number, [i], {{"number": number}}, sep="|")
+            {"async " if kind == "tasks" else ""}def handler(event, context):
+                threads = [threading.Thread(target=work, args=(n,)) for n in range(5)]
                 for thread in threads: thread.start()
                 for thread in threads: thread.join()
         """
     }
-    run = play(files, events=[{}])
-    words = [word for number in range(4) for i in range(200) for word in ("thread", str(number), str(i))]
-    assert sorted(run.stdout.split()) == sorted(words)
+    run = play(files, events=[{}], environment=variables, end="SIGTERM", end_after_answers=True, end_after_ms=100)
+    lines = [f"thread|{number}|[{i}]|{{'number': {number}}}" for number in range(5) for i in range(200)]
+    assert sorted(run.stdout.splitlines()) == sorted(lines)
+
+
+def test_unfinished_text_of_a_helper_thread_is_out_with_several_invocations_at_once(play: PlayFunction) -> None:
+    variables = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": "threads"}
+    lines = (
+        "import os, threading",
+        "t = threading.Thread(target=print, args=['half'], kwargs={'end': ''})",
+        "t.start(); t.join()",
+    )
+    run = play(handler(*lines, "os._exit(7)"), events=[{}], environment=variables, end="SIGTERM", end_after_answers=True)
+    assert (run.stdout, run.ending) == ("half", "exit code 7")
+
+
+def test_a_flush_of_the_functions_own_does_not_delay_the_response(play: PlayFunction) -> None:
+    files = {
+        "app.py": """
+            import io, sys, time
+            slow = lambda: time.sleep(30)
+            sys.stdout.flush = slow
+            class Slow(io.StringIO):
+                def flush(self): slow()
+            def handler(event, context):
+                print("printed")
+                if event == 1: sys.stdout = sys.stderr = Slow()
+                return event
+        """
+    }
+    run = play(files, events=[0, 1, 2])
+    assert (run.responses, run.stdout) == ([0, 1, 2], "printed\nprinted\n")
+    assert run.seconds_to_answer(3) < 20
+
+
+def test_text_in_a_stream_on_top_of_the_buffer_is_out_with_the_response(play: PlayFunction) -> None:
+    files = {
+        "app.py": """
+            import io, sys
+            sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+            def handler(event, context): print("é", end="")
+        """
+    }
+    assert play(files, events=[{}]).stdout == "é"
+
+
+def test_a_print_that_is_not_cpythons_stays(play: PlayFunction) -> None:
+    files = {
+        "sitecustomize.py": "import builtins\nprinted = builtins.print\nbuiltins.print = lambda *texts: printed('own', *texts)\n",
+        "app.py": "import os\ndef handler(event, context):\n    print('a', 'b')\n    os._exit(5)\n",
+    }
+    assert play(files, events=[{}], environment={"PYTHONPATH": "."}).stdout == "own a b\n"
 
 
 def test_nothing_of_ours_is_written(play: PlayFunction) -> None:

@@ -225,7 +225,7 @@ def test_text_that_is_not_unicode_is_a_fault(play: PlayFunction) -> None:
 @pytest.mark.parametrize("code", [0, 3])
 def test_sys_exit_on_the_way_breaks_the_response_off(play: PlayFunction, prefix: str, code: int) -> None:
     source = f"import sys\n{prefix}def handler(event, context):\n    yield 'a'\n    sys.exit({code})"
-    run = play(app(source), events=[{}])
+    run = play(app(source), events=[{"key1": {"key2": 1}}])
     assert (run.answers["rid-1"].truncated, run.ending) == (True, f"exit code {code}")
 
 

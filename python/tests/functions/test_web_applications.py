@@ -701,3 +701,11 @@ def test_what_the_application_leaves_to_do_is_done_before_the_answer(ask: Callab
     run = ask(asgi(app), http_api())
     assert run.stdout == "done\n"
     assert run.response["body"] == "a"
+
+
+def test_more_defaults_than_arguments_make_no_application(play: PlayFunction) -> None:
+    app = """
+        async def handler(event, context): return event
+        handler.__defaults__ = (1, 2, 3, 4)
+    """
+    assert play({"app.py": app}, events=["served"]).response == "served"

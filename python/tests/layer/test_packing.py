@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -76,12 +77,42 @@ def test_nobody_can_change_what_is_in_the_layer(layers: Path) -> None:
         assert modes <= {"-rw-r--r--", "-rwxr-xr-x", "lrwxrwxrwx"}
 
 
-def test_nothing_in_the_layer_names_the_machine_that_packed_it(layer_zip: Path, repository: Path) -> None:
-    home, project = str(Path.home()).encode() + b"/.cargo", str(repository).encode()
+def test_nothing_in_the_layer_names_the_machine_that_packed_it(layer_zip: Path, repository: Path, layer_python: Path) -> None:
+    """Bytecode holds the paths that its source does. What CPython's own build wrote into its binaries is not ours."""
+    prefixes = {layer_python.parents[1], layer_python.resolve().parents[1]} - {Path("/usr"), Path("/usr/local")}
+    machine = {str(path).encode() for path in (Path.home() / ".cargo", Path.home() / ".local", repository, *prefixes)}
     with zipfile.ZipFile(layer_zip) as layer:
-        bootstrap = layer.read("bootstrap")
-    assert home not in bootstrap
-    assert project not in bootstrap
+        files = {name: layer.read(name) for name in layer.namelist()}
+    of_cpython = (".so", ".so.1.0")
+    named = [
+        (name, path) for name, content in files.items() for path in machine if path in content and not name.endswith(of_cpython)
+    ]
+    assert named == []
+    [record] = [content.decode() for name, content in files.items() if re.search(r"/_sysconfigdata\w*[^/]*\.py$", name)]
+    variables: dict[str, dict[str, object]] = {}
+    exec(record, variables)
+    recorded = variables["build_time_vars"]
+    assert [recorded[name] for name in ("prefix", "LIBDIR")] == ["/opt/whipsnake", "/opt/whipsnake/lib"]
+    # Every absolute path, also behind an option of a compiler.
+    paths = {match for value in recorded.values() for match in re.findall(r"(?:^|[\s='\":,]|-[ILR])(/[\w.+-]+)", str(value))}
+    assert paths <= {"/opt", "/build", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr"}
+
+
+def test_the_folder_that_python_is_in_does_not_show(
+    cli: Path, repository: Path, layers: Path, layer_python: Path, tmp_path: Path
+) -> None:
+    """A copy stands for the same Python on another machine."""
+    prefix = layer_python.parents[1]
+    shutil.copytree(prefix, tmp_path / "copied/python", symlinks=True)
+    kind = os.environ.get("WHIPSNAKE_LIBPYTHON")
+    wanted = ["--libpython", kind] if kind else []
+    python = tmp_path / "copied/python/bin" / layer_python.name
+    packed = pack(cli, "--python", python, *wanted, "--source", repository, "--output", tmp_path)
+    assert packed.returncode == 0, packed.stderr
+    [one], [other] = layers.glob("whipsnake-[0-9]*.zip"), tmp_path.glob("whipsnake-[0-9]*.zip")
+    with zipfile.ZipFile(one) as first, zipfile.ZipFile(other) as second:
+        assert first.namelist() == second.namelist()
+        assert [name for name in first.namelist() if first.read(name) != second.read(name)] == []
 
 
 def test_what_is_no_python_is_refused(cli: Path, repository: Path, tmp_path: Path) -> None:

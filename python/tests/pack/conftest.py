@@ -171,7 +171,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in folder.rglob("*"):
         if path.is_symlink():
-            found[str(path.relative_to(folder))] = b"-> " + os.readlink(path).encode()
+            found[str(path.relative_to(folder))] = b"-> " + bytes(path.readlink())
         elif path.is_file():
             found[str(path.relative_to(folder))] = path.read_bytes()
     return found

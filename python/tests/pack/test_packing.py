@@ -17,9 +17,8 @@ from pack.conftest import APP, ARCHIVE, GREETINGS, Pack, Wheel, names, refusal, 
 from playing import write_files
 
 
-def test_the_zip_runs(
-    packed: Callable[..., Path], function: Path, wheel: Wheel, play: PlayFunction, tmp_path: Path, installer: str
-) -> None:
+@pytest.mark.usefixtures("installer")
+def test_the_zip_runs(packed: Callable[..., Path], function: Path, wheel: Wheel, play: PlayFunction, tmp_path: Path) -> None:
     output = packed(function, "--requirements", wheel(GREETINGS), "--handler", "app.handler")
     assert names(output) == [
         ARCHIVE,
@@ -227,6 +226,11 @@ def test_an_extension_module_for_another_processor(pack: Pack, function: Path) -
 def test_an_extension_module_for_another_system(pack: Pack, function: Path) -> None:
     (function / "fast.cpython-314-darwin.so").write_bytes(b"\xcf\xfa\xed\xfe")
     assert "cannot be loaded on Lambda: it is no Linux library" in refusal(pack, function)
+
+
+def test_an_extension_module_for_another_c_library(pack: Pack, function: Path) -> None:
+    (function / "fast.cpython-314-x86_64-linux-musl.so").write_bytes(b"\x7fELF")
+    assert "cannot be loaded on Lambda: it is for musl, and Lambda has glibc" in refusal(pack, function)
 
 
 def test_a_link_to_a_folder_around_it(pack: Pack, function: Path) -> None:

@@ -43,18 +43,17 @@ def test_the_functions_module_wins(
     assert packed == sorted([ARCHIVE, "app.py", "other.py", own])
 
 
-def test_two_requirements_with_one_path_give_one_zip(
-    pack: Pack, function: Path, wheel: Wheel, tmp_path: Path, installer: str
-) -> None:
+@pytest.mark.usefixtures("installer")
+def test_two_requirements_with_one_path_give_one_zip(pack: Pack, function: Path, wheel: Wheel, tmp_path: Path) -> None:
     for name in ("zebra", "ant", "mole"):
         wheel({"shared/__init__.py": "", "shared/owner.py": f"owner = {name!r}\n", f"{name}.py": "", "alike.py": ""}, name=name)
     requirements = wheel({"single.py": ""}, name="single")
     zips = set()
-    for _ in range(4):
+    for _ in range(3):
         done = pack(function, "--output", tmp_path / "function.zip", "--requirements", requirements)
         assert done.returncode == 0, done.stderr
         [line] = [line for line in done.stderr.splitlines() if "is packed" in line]
-        assert line.startswith("whipsnake: alike.py and 2 more files came with ant, mole and with zebra, and that of zebra is packed")
+        assert "alike.py and 2 more files came with ant, mole and with zebra, and that of zebra is packed" in line
         zips.add((tmp_path / "function.zip").read_bytes())
     assert len(zips) == 1
     with zipfile.ZipFile(tmp_path / "function.zip") as file:
@@ -62,10 +61,9 @@ def test_two_requirements_with_one_path_give_one_zip(
         assert {"ant.py", "mole.py", "zebra.py", "single.py"} <= {*file.namelist()}
 
 
+@pytest.mark.usefixtures("installer")
 @pytest.mark.parametrize("tag", ["2_17", "2_28", "2_34"])
-def test_wheels_are_for_the_c_library_of_lambda(
-    packed: Callable[..., Path], function: Path, wheel: Wheel, installer: str, tag: str
-) -> None:
+def test_wheels_are_for_the_c_library_of_lambda(packed: Callable[..., Path], function: Path, wheel: Wheel, tag: str) -> None:
     """An installer takes the newest that fits; this machine's C library may well be newer."""
     for platform in (f"manylinux_{tag}_x86_64", "manylinux_2_35_x86_64", "manylinux_2_36_x86_64"):
         requirements = wheel({"greetings/tag.txt": platform}, f"py3-none-{platform}")
@@ -73,15 +71,17 @@ def test_wheels_are_for_the_c_library_of_lambda(
         assert file.read("greetings/tag.txt") == f"manylinux_{tag}_x86_64".encode()
 
 
+@pytest.mark.usefixtures("installer")
 @pytest.mark.parametrize("tag", ["manylinux_2_35_x86_64", "manylinux_2_39_x86_64"])
-def test_a_wheel_for_a_newer_c_library_is_refused(pack: Pack, function: Path, wheel: Wheel, installer: str, tag: str) -> None:
+def test_a_wheel_for_a_newer_c_library_is_refused(pack: Pack, function: Path, wheel: Wheel, tag: str) -> None:
     said = refusal(pack, function, "--requirements", wheel(GREETINGS, f"py3-none-{tag}"), "--arch", "x86_64")
     assert " failed, see above" in said
 
 
+@pytest.mark.usefixtures("installer")
 @pytest.mark.parametrize("tag", ["manylinux_2_17", "manylinux_2_27", "manylinux_2_31", "manylinux2014", "manylinux_2_34"])
 def test_wheels_of_every_age_are_found_for_the_other_processor(
-    packed: Callable[..., Path], function: Path, wheel: Wheel, installer: str, tag: str
+    packed: Callable[..., Path], function: Path, wheel: Wheel, tag: str
 ) -> None:
     requirements = wheel(GREETINGS, f"py3-none-{tag}_aarch64")
     assert "greetings/words.txt" in names(packed(function, "--requirements", requirements, "--arch", "arm64"))

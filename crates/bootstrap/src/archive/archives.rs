@@ -1,5 +1,6 @@
 //! Archives in memory, and whether what they have is what the files have.
 
+use crate::notices::notice;
 use pyo3::prelude::*;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -26,7 +27,7 @@ impl Archives {
     pub fn open(py: Python<'_>, places: &[Place<'_>]) -> Self {
         let opened = places.iter().filter_map(|place| {
             Mapped::open(py, place).unwrap_or_else(|problem| {
-                eprintln!("whipsnake: {}/{PATH} is not used: {problem}; {}", place.root, place.remedy);
+                notice(format_args!("{}/{PATH} is not used: {problem}; {}", place.root, place.remedy));
                 None
             })
         });
@@ -144,7 +145,7 @@ impl Mapped {
     /// One line a process: what is wrong with one file is wrong with others.
     fn tell(&self, what: fmt::Arguments<'_>) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            eprintln!("whipsnake: {what}; {}", self.remedy);
+            notice(format_args!("{what}; {}", self.remedy));
         }
     }
 }

@@ -132,7 +132,7 @@ fn memory(number: RawFd, name: &str) -> Result<What, String> {
 
 fn socket(number: RawFd, open: &Open) -> Result<What, String> {
     let option = |name| -> u32 {
-        let (mut value, mut length) = (0_u32, mem::size_of::<u32>() as libc::socklen_t);
+        let (mut value, mut length): (u32, libc::socklen_t) = (0, 4);
         // SAFETY: fills the variable.
         unsafe { libc::getsockopt(number, libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length) };
         value
@@ -162,10 +162,12 @@ fn socket(number: RawFd, open: &Open) -> Result<What, String> {
 type Ask = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
 fn address(number: RawFd, ask: Ask) -> Option<libc::sockaddr_storage> {
+    #[expect(clippy::cast_possible_truncation, reason = "128 bytes")]
+    const SIZE: libc::socklen_t = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
     // SAFETY: fills a struct that is large enough for every address.
     unsafe {
         let mut address: libc::sockaddr_storage = mem::zeroed();
-        let mut length = mem::size_of_val(&address) as libc::socklen_t;
+        let mut length = SIZE;
         (ask(number, (&raw mut address).cast(), &raw mut length) == 0).then_some(address)
     }
 }

@@ -4,13 +4,14 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+use super::restored::{self, Started};
 use super::{Refused, descriptors, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;
 use std::cell::UnsafeCell;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
@@ -18,13 +19,14 @@ use std::sync::{Mutex, PoisonError};
 use std::{fs, ptr};
 use whipsnake_checkpoint::process::{MAPS, PAGES, Process};
 use whipsnake_checkpoint_format::image::Handover;
+use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE};
 
 /// The process after the fork.
 pub enum Side {
     /// The parent: the child was dumped.
     Dumped(Box<Process>),
     /// The child, in a process that was restored.
-    Restored(Handover),
+    Restored(Box<Started>),
 }
 
 /// Memory that the child reads its memory map into: it must not allocate while it is dumped. In bytes.
@@ -72,7 +74,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
         IS_ARMED.store(true, Ordering::SeqCst);
         let child = libc::fork();
         if child == 0 {
-            return Ok(Side::Restored(go_on(py, &changes)));
+            return Ok(Side::Restored(Box::new(go_on(py, &changes))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);
         ffi::PyOS_AfterFork_Parent();
@@ -94,14 +96,14 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
 }
 
 /// The first steps of a restored process, in which CPython does not know yet that it is another one.
-fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)]) -> Handover {
+fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)]) -> Started {
     draw_canary();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
-    super::restored::replace_environment(py, &handover, changes);
+    let started = restored::take_over_environment(py, &handover, changes);
     // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
     unsafe { ffi::PyOS_AfterFork_Child() };
-    handover
+    started
 }
 
 /// Gives this process its own stack canary. All frames that would check the old one are gone by now: `fork` has returned.
@@ -191,10 +193,14 @@ extern "C" fn in_parent() {
     if !IS_ARMED.load(Ordering::SeqCst) {
         return;
     }
-    // SAFETY: the parent's end for writing, which nobody uses; the read ends when the child has ended.
-    unsafe { libc::close(DONE.load(Ordering::SeqCst)) };
-    let mut end = std::mem::ManuallyDrop::new(unsafe { fs::File::from_raw_fd(WAIT.load(Ordering::SeqCst)) });
-    let _ = end.read(&mut [0]);
+    let mut byte = 0_u8;
+    // SAFETY: closes the parent's end for writing, which nobody uses, and reads into a variable. The read ends when the child has ended.
+    unsafe {
+        libc::close(DONE.load(Ordering::SeqCst));
+        while libc::read(WAIT.load(Ordering::SeqCst), (&raw mut byte).cast(), 1) == -1
+            && *libc::__errno_location() == libc::EINTR
+        {}
+    }
 }
 
 extern "C" fn in_child() {
@@ -293,9 +299,6 @@ unsafe extern "C" fn freeze(resume_point: *mut [u64; 2], write: unsafe extern "C
     )
 }
 
-/// The size of a page, in bytes.
-const PAGE: usize = whipsnake_checkpoint_format::PAGE as usize;
-
 /// Writes the memory map and the memory, without changing either: nothing is allocated, and only the stack below the resume point is written.
 unsafe extern "C" fn write_memory() -> ! {
     let (maps_file, pages_file) = (MAPS_FILE.load(Ordering::SeqCst), PAGES_FILE.load(Ordering::SeqCst));
@@ -349,51 +352,57 @@ impl Region {
         self.is_readable && !self.is_kernels
     }
 
-    /// Writes each run of pages behind its address and length. Pages of zeros are left out, except in files: behind the end of a file
-    /// even reading fails, so the kernel reads there.
+    /// Writes each run of pages behind its address and length. Pages of zeros are left out, except in files: there even a look at a page
+    /// behind the end of the file would end the process, so the kernel looks.
     unsafe fn write(&self, file: RawFd) -> bool {
         let mut run = self.start;
-        let mut page = self.start;
-        let mut is_written = true;
         // SAFETY: the caller's: the region is mapped for reading.
         unsafe {
-            while page < self.end {
-                let next = page + PAGE as u64;
-                if !self.has_file && is_zero(page as *const u64) {
-                    is_written &= write_run(file, run, page);
+            for page in (self.start..self.end).step_by(PAGE_SIZE) {
+                let next = page + PAGE;
+                if self.has_file {
+                    if !write_page_of_file(file, page) {
+                        return false;
+                    }
+                } else if is_zero(page as *const u64) {
+                    if !write_run(file, run, page) {
+                        return false;
+                    }
                     run = next;
                 }
-                page = next;
             }
-            is_written && write_run(file, run, self.end)
+            self.has_file || write_run(file, run, self.end)
         }
     }
 }
 
 unsafe fn is_zero(page: *const u64) -> bool {
     // SAFETY: the caller's: a whole page.
-    unsafe { std::slice::from_raw_parts(page, PAGE / 8) }.iter().all(|word| *word == 0)
+    unsafe { std::slice::from_raw_parts(page, PAGE_SIZE / 8) }.iter().all(|word| *word == 0)
+}
+
+/// Leaves out a page behind the end of its file.
+unsafe fn write_page_of_file(file: RawFd, page: u64) -> bool {
+    // SAFETY: the caller's. The descriptor is that of a regular file.
+    unsafe {
+        let before = libc::lseek(file, 0, libc::SEEK_CUR);
+        if write_run(file, page, page + PAGE) {
+            return true;
+        }
+        *libc::__errno_location() == libc::EFAULT
+            && libc::ftruncate(file, before) == 0
+            && libc::lseek(file, before, libc::SEEK_SET) == before
+    }
 }
 
 unsafe fn write_run(file: RawFd, start: u64, end: u64) -> bool {
-    if start == end {
-        return true;
-    }
     let header = [start, end - start];
+    let Ok(length) = usize::try_from(end - start) else { return false };
     // SAFETY: the caller's: these pages are mapped.
     unsafe {
-        let before = libc::lseek(file, 0, libc::SEEK_CUR);
-        if write_all(file, header.as_ptr().cast(), 16) && write_all(file, start as *const u8, (end - start) as usize) {
-            return true;
-        }
-        // Behind the end of a file: what could be read is a run of its own.
-        let written = (libc::lseek(file, 0, libc::SEEK_CUR) - before - 16).max(0) & !(PAGE as i64 - 1);
-        let header = [start, written.cast_unsigned()];
-        libc::lseek(file, before, libc::SEEK_SET);
-        libc::ftruncate(file, before + 16 + written);
-        let is_written = write_all(file, header.as_ptr().cast(), 16);
-        libc::lseek(file, before + 16 + written, libc::SEEK_SET);
-        is_written && *libc::__errno_location() != libc::ENOSPC
+        length == 0
+            || write_all(file, header.as_ptr().cast(), size_of_val(&header))
+                && write_all(file, start as *const u8, length)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The first steps of a process that was restored.
 
+use crate::concurrency::{Concurrency, Unclear};
+use crate::environment::Environment;
 use crate::init::Prepared;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -13,20 +15,23 @@ use whipsnake_checkpoint_format::image::Handover;
 pub struct Restored {
     /// What was prepared, and the handler where the function was imported.
     pub prepared: Prepared,
+    /// The environment that it was started with.
+    pub started: Started,
+}
+
+/// How the process was started.
+pub struct Started {
+    /// The variables that this executable reads.
+    pub environment: Environment,
+    /// Whether several invocations come at once.
+    pub concurrency: Result<Option<Concurrency>, Unclear>,
     /// How long the restorer took, until the memory was complete.
     pub mapping: Duration,
 }
 
-impl Restored {
-    /// Takes over what the restorer says.
-    pub fn new(_py: Python<'_>, handover: Handover, prepared: Prepared) -> Self {
-        Self { prepared, mapping: Duration::from_nanos(handover.mapped.saturating_sub(handover.began)) }
-    }
-
-    /// Renews what must not be the same in every copy, and runs the function's hooks. The Runtime API can be reached by now.
-    pub fn complete(py: Python<'_>) -> PyResult<()> {
-        py.import("whipsnake._checkpoint")?.call_method0("after").map(drop)
-    }
+/// Renews what must not be the same in every copy, and runs the function's hooks. The Runtime API can be reached by now.
+pub fn complete(py: Python<'_>) -> PyResult<()> {
+    py.import("whipsnake._checkpoint")?.call_method0("after").map(drop)
 }
 
 unsafe extern "C" {
@@ -35,7 +40,7 @@ unsafe extern "C" {
 
 /// Gives C and Python the environment that the process was started with, and what the dumped process had changed in its own. Python objects
 /// are changed, but no Python code runs: CPython does not know yet that it was forked.
-pub fn replace_environment(py: Python<'_>, handover: &Handover, changes: &[(OsString, Option<OsString>)]) {
+pub fn take_over_environment(py: Python<'_>, handover: &Handover, changes: &[(OsString, Option<OsString>)]) -> Started {
     // SAFETY: one thread; the restorer's list lives as long as the process. The C library copies it before it changes it.
     unsafe {
         environ = handover.environment as *const *const c_char;
@@ -46,15 +51,23 @@ pub fn replace_environment(py: Python<'_>, handover: &Handover, changes: &[(OsSt
             }
         }
     }
-    let replace = || -> PyResult<()> {
-        let of_python = py.import("posix")?.getattr("environ")?.cast_into::<PyDict>()?;
-        of_python.clear();
-        for (name, value) in env::vars_os() {
-            of_python.set_item(PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes()))?;
-        }
-        Ok(())
-    };
-    if let Err(error) = replace() {
+    let environment = Environment::read();
+    let concurrency = Concurrency::asked_for(&environment);
+    environment.complete();
+    environment.withhold();
+    if let Err(error) = replace_environment_of_python(py) {
         error.print(py);
     }
+    let mapping = Duration::from_nanos(handover.mapped.saturating_sub(handover.began));
+    Started { environment, concurrency, mapping }
+}
+
+/// The dictionary that `os.environ` is a view of.
+fn replace_environment_of_python(py: Python<'_>) -> PyResult<()> {
+    let variables = py.import("posix")?.getattr("environ")?.cast_into::<PyDict>()?;
+    variables.clear();
+    for (name, value) in env::vars_os() {
+        variables.set_item(PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes()))?;
+    }
+    Ok(())
 }

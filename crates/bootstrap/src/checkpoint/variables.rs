@@ -6,7 +6,7 @@
 use pyo3::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::ffi::{CStr, OsStr, OsString, c_char};
+use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use whipsnake_checkpoint::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, Kind};
@@ -29,10 +29,6 @@ const READ_WITH_FUNCTION: &[&str] = &["_HANDLER", "WHIPSNAKE_APP", "WHIPSNAKE_IN
 /// Set while the names are recorded that C code asks for.
 static IS_RECORDING: AtomicBool = AtomicBool::new(false);
 static ASKED_FOR: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-unsafe extern "C" {
-    static environ: *const *const c_char;
-}
 
 /// The environment that the process was started with.
 static INITIAL: OnceLock<Variables> = OnceLock::new();
@@ -63,8 +59,8 @@ pub fn read(adapters: &Bound<'_, PyModule>, kind: Kind) -> PyResult<Read> {
     }
     names.extend(all.iter().filter(is_compared).cloned());
     names.retain(|name| {
-        let is_read_again = READ_AGAIN.contains(&name.as_str());
-        !is_read_again && !(kind == Kind::Imports && READ_WITH_FUNCTION.contains(&name.as_str()))
+        let later = if kind == Kind::Imports { READ_WITH_FUNCTION } else { &[] };
+        !READ_AGAIN.iter().chain(later).any(|own| own == name)
     });
     let value = |name: &String| initial.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned());
     Ok(names.into_iter().map(|name| (name.clone(), value(&name))).collect())
@@ -72,48 +68,62 @@ pub fn read(adapters: &Bound<'_, PyModule>, kind: Kind) -> PyResult<Read> {
 
 /// What this process has changed in the environment since it was started: the variables that a restored process has to set, or to remove.
 pub fn changes() -> Vec<(OsString, Option<OsString>)> {
+    let is_the_functions = |(name, _): &(OsString, _)| !READ_AGAIN.iter().any(|own| name == own);
     let initial = INITIAL.get_or_init(Variables::new);
     let now: Variables = env::vars_os().collect();
     let removed = initial.keys().filter(|name| !now.contains_key(*name)).map(|name| (name.clone(), None));
     let set = now.iter().filter(|(name, value)| initial.get(*name) != Some(*value));
     let set = set.map(|(name, value)| (name.clone(), Some(value.clone())));
-    removed.chain(set).collect()
+    removed.chain(set).filter(is_the_functions).collect()
 }
 
-/// C's `getenv`, for the whole process: looks the variable up as the C library does.
-///
-/// # Safety
-///
-/// As for C's `getenv`: `name` ends with a NUL, and nobody changes the environment meanwhile.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
-    // SAFETY: the caller's.
-    let name = unsafe { CStr::from_ptr(name) };
-    if IS_RECORDING.load(Ordering::Relaxed) {
-        ASKED_FOR.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string_lossy().into_owned());
+/// What this executable provides in the place of the C library. Not in tests, where nothing is recorded.
+#[cfg(not(test))]
+mod interposed {
+    use super::{ASKED_FOR, IS_RECORDING};
+    use std::ffi::{CStr, c_char};
+    use std::sync::PoisonError;
+    use std::sync::atomic::Ordering;
+
+    unsafe extern "C" {
+        static environ: *const *const c_char;
     }
-    let name = name.to_bytes();
-    // SAFETY: the C library's list of the environment, which ends with a null pointer, or is null itself where it was cleared.
-    unsafe {
-        let mut next = environ;
-        while !next.is_null() && !(*next).is_null() {
-            let variable = CStr::from_ptr(*next).to_bytes();
-            if variable.len() > name.len() && variable[name.len()] == b'=' && variable.starts_with(name) {
-                return (*next).add(name.len() + 1).cast_mut();
-            }
-            next = next.add(1);
+
+    /// C's `getenv`, for the whole process: looks the variable up as the C library does.
+    ///
+    /// # Safety
+    ///
+    /// As for C's `getenv`: `name` ends with a NUL, and nobody changes the environment meanwhile.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
+        // SAFETY: the caller's.
+        let name = unsafe { CStr::from_ptr(name) };
+        if IS_RECORDING.load(Ordering::Relaxed) {
+            ASKED_FOR.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string_lossy().into_owned());
         }
+        let name = name.to_bytes();
+        // SAFETY: the C library's list of the environment, which ends with a null pointer, or is null itself where it was cleared.
+        unsafe {
+            let mut next = environ;
+            while !next.is_null() && !(*next).is_null() {
+                let variable = CStr::from_ptr(*next).to_bytes();
+                if variable.len() > name.len() && variable[name.len()] == b'=' && variable.starts_with(name) {
+                    return (*next).add(name.len() + 1).cast_mut();
+                }
+                next = next.add(1);
+            }
+        }
+        std::ptr::null_mut()
     }
-    std::ptr::null_mut()
-}
 
-/// C's `secure_getenv`, for the whole process. Lambda starts nothing with more rights than its caller.
-///
-/// # Safety
-///
-/// As for [`getenv`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn secure_getenv(name: *const c_char) -> *mut c_char {
-    // SAFETY: asks for a number; the rest is the caller's.
-    unsafe { if libc::getauxval(libc::AT_SECURE) == 0 { getenv(name) } else { std::ptr::null_mut() } }
+    /// C's `secure_getenv`, for the whole process. Lambda starts nothing with more rights than its caller.
+    ///
+    /// # Safety
+    ///
+    /// As for [`getenv`].
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn secure_getenv(name: *const c_char) -> *mut c_char {
+        // SAFETY: asks for a number; the rest is the caller's.
+        unsafe { if libc::getauxval(libc::AT_SECURE) == 0 { getenv(name) } else { std::ptr::null_mut() } }
+    }
 }

@@ -1,6 +1,7 @@
 //! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
 //! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
 
+use crate::caller::{self, Caller};
 use crate::compat;
 use crate::environment::Environment;
 use crate::event_loop::EventLoop;
@@ -9,17 +10,18 @@ use crate::interpreter::USER_AGENT;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
 use crate::signals::Waiter;
-use crate::standard_streams;
 use crate::traceback::Failure;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use whipsnake_runtime_api::{Client, Fault, Invocation, Ticket};
 
 use super::Place;
+use super::context_copies::ContextAtImport;
 
 /// Serves a function whose handler may be called by several threads at once.
 pub fn serve(
@@ -29,12 +31,12 @@ pub fn serve(
     environment: &Environment,
     number: u16,
 ) -> Result<Ending, Ending> {
-    standard_streams::share(py)?;
     // Those that have been started serve already while the others are started.
     let _idle = server.waiter.idle();
     let make_waiter = || Waiter::without_signals(py);
-    let pollers = Pollers::start(py, server, handler, environment, number, &make_waiter)?;
-    Ok(pollers.outlast(py, server, || Ok(())))
+    let mut pollers = Pollers::new(py)?;
+    let started = pollers.start(py, server, handler, environment, number, &make_waiter);
+    Ok(pollers.outlast(py, server, started, None))
 }
 
 /// Serves a function whose handler is async: all invocations are tasks of the main thread's event loop.
@@ -55,95 +57,147 @@ pub fn serve_on_loop(
         waiter.event_loop = EventLoop::elsewhere(py, elsewhere.clone_ref(py));
         Ok(waiter)
     };
-    let pollers = Pollers::start(py, server, &handler, environment, number, &make_waiter)?;
-    Ok(pollers.outlast(py, server, || elsewhere.bind(py).call_method0("withdraw").map(drop)))
+    let mut pollers = Pollers::new(py)?;
+    let started = pollers.start(py, server, &handler, environment, number, &make_waiter);
+    Ok(pollers.outlast(py, server, started, Some(elsewhere.bind(py))))
 }
 
 struct Pollers {
+    context: ContextAtImport,
     servers: Vec<Arc<Server>>,
+    ended: UnboundedSender<Ending>,
     /// How each ends. One that ends before it was told to ends the process.
-    endings: mpsc::UnboundedReceiver<Ending>,
+    endings: UnboundedReceiver<Ending>,
 }
 
 impl Pollers {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let (ended, endings) = mpsc::unbounded_channel();
+        Ok(Self { context: ContextAtImport::copy(py)?, servers: Vec::new(), ended, endings })
+    }
+
+    /// Starts them. Where that fails, some of them may serve.
     fn start(
+        &mut self,
         py: Python<'_>,
         server: &Arc<Server>,
         handler: &Handler,
         environment: &Environment,
         number: u16,
         make_waiter: &dyn Fn() -> PyResult<Waiter>,
-    ) -> Result<Self, Ending> {
-        let current = py.import("whipsnake._concurrency")?.getattr("current")?;
-        server.log.get().follow(current.clone().unbind());
+    ) -> Result<(), Ending> {
+        let concurrency = py.import("whipsnake._concurrency")?;
+        server.log.get().follow(concurrency.getattr("current")?.unbind());
+        let begin = concurrency.getattr("begin")?;
         let threading = py.import("threading")?;
-        let (ended, endings) = mpsc::unbounded_channel();
-        let mut servers = Vec::new();
         for position in 1..=number {
             let client = Client::new(environment.runtime_api.as_deref().unwrap_or_default(), USER_AGENT)?;
-            let turn = Arc::new(Turn { current: current.clone().unbind(), ticket: Mutex::default() });
+            let turn = Arc::new(Turn { begin: begin.clone().unbind(), ticket: Mutex::default() });
             let poller = server.beside(py, Place::Thread(Arc::clone(&turn)), client, make_waiter()?);
-            servers.push(Arc::clone(&poller));
+            let body = Body {
+                server: Arc::clone(&poller),
+                turn,
+                handler: handler.clone_ref(py),
+                context: self.context.clone_ref(py),
+                ended: self.ended.clone(),
+            };
             let options = PyDict::new(py);
-            options.set_item("target", body(py, poller, turn, handler.clone_ref(py), ended.clone())?)?;
+            let target = caller::framed(py, Caller::HandleEventRequest, body.into_function(py)?)?;
+            options.set_item("target", target)?;
             options.set_item("name", format!("invocations-{position}"))?;
-            threading.call_method("Thread", (), Some(&options))?.call_method0("start")?;
+            let thread = threading.call_method("Thread", (), Some(&options))?;
+            // Before the start: a signal's handler may raise when the thread is there already.
+            self.servers.push(poller);
+            thread.call_method0("start")?;
         }
-        Ok(Self { servers, endings })
+        Ok(())
     }
 
     /// Waits for the end of the process; then no further invocation is asked for. Those that are served are waited for where the
-    /// interpreter joins its threads, and cancelled where they are tasks.
-    fn outlast(mut self, py: Python<'_>, server: &Server, withdraw: impl FnOnce() -> PyResult<()>) -> Ending {
-        let ending = match server.waiter.wait(py, self.endings.recv()) {
-            Ok(ended) => ended.unwrap_or(Ending::Terminated),
+    /// interpreter joins its threads. Tasks are cancelled, unless a poller has ended by itself: then they have until their deadlines.
+    fn outlast(
+        mut self,
+        py: Python<'_>,
+        server: &Server,
+        started: Result<(), Ending>,
+        elsewhere: Option<&Bound<'_, PyAny>>,
+    ) -> Ending {
+        let mut alone = false;
+        let ending = started.err().unwrap_or_else(|| match server.waiter.wait(py, self.endings.recv()) {
+            Ok(ended) => {
+                alone = true;
+                ended.unwrap_or(Ending::Terminated)
+            }
             Err(interruption) => interruption.into(),
-        };
+        });
         for poller in &self.servers {
             poller.waiter.interrupt();
         }
-        if let Err(error) = withdraw() {
-            error.write_unraisable(py, None);
+        if alone {
+            let others = self.servers.len() - 1;
+            let all = async {
+                for _ in 0..others {
+                    self.endings.recv().await;
+                }
+            };
+            // A signal ends this as well.
+            let _ = server.waiter.wait(py, all);
         }
+        let tell = |method: &str| {
+            if let Some(elsewhere) = elsewhere
+                && let Err(error) = elsewhere.call_method0(method)
+            {
+                error.write_unraisable(py, None);
+            }
+        };
+        tell("withdraw");
         server.close(py);
+        // Threads that wait for what the loop has not finished would wait for ever.
+        tell("release");
         ending
     }
 }
 
-/// What a thread does.
-fn body(
-    py: Python<'_>,
+/// What a thread does, and with what.
+struct Body {
     server: Arc<Server>,
     turn: Arc<Turn>,
     handler: Handler,
+    context: ContextAtImport,
     ended: UnboundedSender<Ending>,
-) -> PyResult<Bound<'_, PyCFunction>> {
-    PyCFunction::new_closure(py, None, None, move |arguments, _| {
-        let py = arguments.py();
-        compat::serve_in_this_thread(&server);
-        let ending = loop {
-            match server.serve_one(py, &handler) {
-                Ok(()) => {}
+}
+
+impl Body {
+    fn into_function(self, py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
+        PyCFunction::new_closure(py, None, None, move |arguments, _| {
+            let py = arguments.py();
+            compat::serve_in_this_thread(&self.server);
+            let Err(ending) = self.serve(py);
+            self.server.close(py);
+            // Nobody listens when the process ends anyway.
+            let _ = self.ended.send(ending);
+        })
+    }
+
+    fn serve(&self, py: Python<'_>) -> Result<Infallible, Ending> {
+        loop {
+            let _copy = self.context.enter_copy(py)?;
+            match self.server.serve_one(py, &self.handler) {
                 Err(Ending::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
-                    if let Some(ticket) = turn.take_ticket()
-                        && let Err(ending) = server.answer(py, &ticket, Err(exited(py, &error)))
-                    {
-                        break ending;
+                    if let Some(ticket) = self.turn.take_ticket() {
+                        self.server.answer(py, &ticket, Err(exited(py, &error)))?;
                     }
                 }
-                Err(ending) => break ending,
+                served => served?,
             }
-        };
-        server.close(py);
-        // Nobody listens when the process ends anyway.
-        let _ = ended.send(ending);
-    })
+        }
+    }
 }
 
 /// What a thread serves.
 pub struct Turn {
-    /// The context variable that the log and `os.environ` ask.
-    current: Py<PyAny>,
+    /// Sets the context variables that the log and `os.environ` ask.
+    begin: Py<PyAny>,
     /// Of the invocation that has not been answered, as far as the thread came.
     ticket: Mutex<Option<Ticket>>,
 }
@@ -151,7 +205,7 @@ pub struct Turn {
 impl Turn {
     pub fn begin(&self, py: Python<'_>, invocation: &Invocation) {
         let told = (&invocation.ticket.request_id, &invocation.tenant_id, &invocation.trace_id);
-        if let Err(error) = self.current.bind(py).call_method1(intern!(py, "set"), (told,)) {
+        if let Err(error) = self.begin.bind(py).call1(told) {
             error.write_unraisable(py, None);
         }
         *self.ticket() = Some(invocation.ticket.clone());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use whipsnake_checkpoint_format::image::{Mapping, Segment, SegmentKind};
-use whipsnake_checkpoint_format::{PAGE, RESTORER};
+use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE, RESTORER};
 
 /// Pages of zeros between pages with contents are stored as well, up to this many: a mapping costs more than they do.
 const BRIDGED: usize = 8;
@@ -87,11 +87,11 @@ impl AddressSpace {
             self.add(region.mapping, region, SegmentKind::Vdso, 0, 0);
             return Ok(());
         }
-        let contents = match region.has_file() && options.referenced.iter().any(|folder| below(&region.name, folder)) {
-            true => {
-                known.entry(region.name.clone()).or_insert_with(|| fs::read(inside(&options.root, &region.name)).ok())
-            }
-            false => &None,
+        let is_referenced = region.has_file() && options.referenced.iter().any(|folder| below(&region.name, folder));
+        let contents = if is_referenced {
+            known.entry(region.name.clone()).or_insert_with(|| fs::read(inside(&options.root, &region.name)).ok())
+        } else {
+            &None
         };
         let file = self.files.iter().position(|file| file == Path::new(&region.name)).unwrap_or_else(|| {
             if contents.is_some() {
@@ -166,10 +166,10 @@ impl AddressSpace {
         for segment in touched.into_iter().chain(others) {
             segment.offset = self.body.len() as u64;
             let Mapping { start, length } = segment.mapping;
-            for address in (start..start + length).step_by(PAGE as usize) {
+            for address in (start..start + length).step_by(PAGE_SIZE) {
                 match dump.pages.page(address) {
                     Some(page) => self.body.extend_from_slice(page),
-                    None => self.body.resize(self.body.len() + PAGE as usize, 0),
+                    None => self.body.resize(self.body.len() + PAGE_SIZE, 0),
                 }
             }
         }
@@ -205,7 +205,7 @@ fn bridge(pages: &mut [Page], longest: usize, between_touched: bool) {
 
 fn page_of(file: &[u8], offset: u64) -> Option<&[u8]> {
     let offset = usize::try_from(offset).ok()?;
-    let end = file.len().min(offset.checked_add(PAGE as usize)?);
+    let end = file.len().min(offset.checked_add(PAGE_SIZE)?);
     file.get(offset..end)
 }
 
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn the_end_of_a_file_goes_on_with_zeros() {
         let mut page = vec![7; 10];
-        page.resize(PAGE as usize, 0);
+        page.resize(PAGE_SIZE, 0);
         assert!(is_same(&page, &[7; 10]));
         assert!(!is_same(&page, &[7; 9]));
         assert!(!is_same(&page, &[]));

@@ -1,7 +1,7 @@
 //! The dumped process's memory: its map and its pages.
 
-use whipsnake_checkpoint_format::PAGE;
 use whipsnake_checkpoint_format::image::Mapping;
+use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE};
 
 /// A line of `/proc/self/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Pages {
         let (start, length, place) = *self.runs.get(behind.checked_sub(1)?)?;
         let offset = address - start;
         let first = place + usize::try_from(offset).ok()?;
-        (offset < length).then(|| &self.bytes[first..first + PAGE as usize])
+        (offset < length).then(|| &self.bytes[first..first + PAGE_SIZE])
     }
 
     /// The number at an address, eight bytes.
@@ -132,7 +132,7 @@ mod tests {
         for (start, fill) in [(0x5000_u64, 1_u8), (0x2000, 2)] {
             bytes.extend(start.to_le_bytes());
             bytes.extend(PAGE.to_le_bytes());
-            bytes.extend(std::iter::repeat_n(fill, PAGE as usize));
+            bytes.extend(std::iter::repeat_n(fill, PAGE_SIZE));
         }
         let pages = Pages::new(bytes).expect("two runs");
         assert_eq!(pages.page(0x2000).map(|page| page[0]), Some(2));

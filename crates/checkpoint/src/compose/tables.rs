@@ -13,7 +13,7 @@ use whipsnake_checkpoint_format::image::{
     Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
 };
 use whipsnake_checkpoint_format::vdso::{FUNCTIONS, Vdso};
-use whipsnake_checkpoint_format::{PAGE, hash};
+use whipsnake_checkpoint_format::{PAGE_SIZE, hash};
 
 /// A file, complete.
 pub struct Assembled {
@@ -47,7 +47,7 @@ struct Builder {
 
 impl Builder {
     fn add<T: image::Row>(&mut self, rows: &[T]) -> Table {
-        while (mem::size_of::<Header>() + self.bytes.len()) % 8 != 0 {
+        while !(mem::size_of::<Header>() + self.bytes.len()).is_multiple_of(8) {
             self.bytes.push(0);
         }
         let offset = (mem::size_of::<Header>() + self.bytes.len()) as u64;
@@ -62,23 +62,24 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
     let mut builder = Builder { bytes: Vec::new() };
     let files = Files::new(dump, options, space, &mut strings)?;
     let (mut descriptors, watches, memory) = descriptors(dump, &mut strings);
-    let mut tables = Tables::default();
-    tables.files = builder.add(&files.rows);
-    tables.variables = builder.add(&variables(dump, options, &mut strings));
-    tables.watches = builder.add(&watches);
     let action = |of: &crate::process::SignalAction| SignalAction { signal: of.signal, action: of.action };
-    tables.signal_actions = builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>());
-    tables.vdso_symbols = builder.add(&vdso_symbols(process.vdso));
-    tables.written = builder.add::<image::Mapping>(&[]);
-    tables.strings = builder.add(&strings.bytes);
+    let mut tables = Tables {
+        files: builder.add(&files.rows),
+        variables: builder.add(&variables(dump, options, &mut strings)),
+        watches: builder.add(&watches),
+        signal_actions: builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>()),
+        vdso_symbols: builder.add(&vdso_symbols(process.vdso)),
+        written: builder.add::<image::Mapping>(&[]),
+        strings: builder.add(&strings.bytes),
+        ..Tables::default()
+    };
     let contents = builder.add(&memory);
     for descriptor in descriptors.iter_mut().filter(|d| d.kind == DescriptorKind::Memory as u32) {
         descriptor.value += contents.offset;
     }
     tables.descriptors = builder.add(&descriptors);
     let of_segments = space.segments.len() * mem::size_of::<image::Segment>();
-    let header_length =
-        (mem::size_of::<Header>() + builder.bytes.len() + 8 + of_segments).next_multiple_of(PAGE as usize);
+    let header_length = (mem::size_of::<Header>() + builder.bytes.len() + 8 + of_segments).next_multiple_of(PAGE_SIZE);
     let mut segments = space.segments.clone();
     for segment in &mut segments {
         if segment.kind == SegmentKind::Reference as u32 {

@@ -137,6 +137,10 @@ fn this_command() -> Result<PathBuf, Failure> {
 /// Copies a file or a folder, by links where the file system has them: packages are large, and times stay as they are.
 fn copy(from: &Path, to: &Path, with_bytecode: bool) -> io::Result<()> {
     if !from.is_dir() {
+        if from.is_symlink() {
+            // The link might lead elsewhere from there, or out of what may be packed.
+            return fs::copy(from, to).map(drop);
+        }
         return fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop));
     }
     if !with_bytecode && from.file_name().is_some_and(|name| name == "__pycache__") {

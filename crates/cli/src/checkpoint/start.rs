@@ -27,7 +27,8 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// A process that waits for its first invocation. It ends with this.
 pub struct Start {
     child: Child,
-    _connection: Option<TcpStream>,
+    /// Kept open: the process waits for an answer.
+    connection: Option<TcpStream>,
     request: String,
     took: Duration,
 }
@@ -52,7 +53,7 @@ impl Start {
         let began = Instant::now();
         let mut start = Self {
             child: command.spawn().map_err(failed)?,
-            _connection: None,
+            connection: None,
             request: String::new(),
             took: Duration::ZERO,
         };
@@ -61,7 +62,7 @@ impl Start {
                 Ok((connection, _)) => {
                     start.took = began.elapsed();
                     start.request = first_line(&connection).map_err(failed)?;
-                    start._connection = Some(connection);
+                    start.connection = Some(connection);
                     break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -46,7 +46,7 @@ impl fmt::Display for Sizes<'_> {
         for (part, size) in sizes {
             writeln!(formatter, "{:<20}{}", part.name(), megabytes(size))?;
         }
-        writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room(unpacked, MOST_UNPACKED))?;
+        writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room_unpacked(unpacked))?;
         if let Some(zipped) = self.zipped {
             writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room_for_upload(zipped))?;
         }
@@ -58,26 +58,31 @@ fn megabytes(bytes: u64) -> String {
     format!("{:>6.1} MB", bytes as f64 / f64::from(1 << 20))
 }
 
-fn room(bytes: u64, most: u64) -> String {
-    let limit = format!("the {} MB that Lambda allows", most >> 20);
-    match most.checked_sub(bytes) {
-        Some(left) => format!("{} left of {limit}", megabytes(left).trim_start()),
-        None => format!("too much: {} above {limit}", megabytes(bytes - most).trim_start()),
+fn room(left: u64, most: u64) -> String {
+    format!("{} left of the {} MB that Lambda allows", megabytes(left).trim_start(), most >> 20)
+}
+
+/// A zip of more is refused before anything is written; a folder may be meant for an image.
+fn room_unpacked(unpacked: u64) -> String {
+    match MOST_UNPACKED.checked_sub(unpacked) {
+        Some(left) => room(left, MOST_UNPACKED),
+        None => {
+            format!("above the {} MB that Lambda allows for a zip: deploy it as a container image", MOST_UNPACKED >> 20)
+        }
     }
 }
 
 /// A larger zip is no error: S3 takes it.
 fn room_for_upload(zipped: u64) -> String {
-    if zipped > MOST_ZIPPED {
-        format!("above the {} MB that can be uploaded directly: upload it to S3", MOST_ZIPPED >> 20)
-    } else {
-        room(zipped, MOST_ZIPPED)
+    match MOST_ZIPPED.checked_sub(zipped) {
+        Some(left) => room(left, MOST_ZIPPED),
+        None => format!("above the {} MB that can be uploaded directly: upload it to S3", MOST_ZIPPED >> 20),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{check, room, room_for_upload};
+    use super::{check, room_for_upload, room_unpacked};
 
     #[test]
     fn a_package_that_is_too_large_names_its_largest_files() {
@@ -99,8 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_said() {
-        assert_eq!(room(10 << 20, 50 << 20), "40.0 MB left of the 50 MB that Lambda allows");
-        assert_eq!(room(51 << 20, 50 << 20), "too much: 1.0 MB above the 50 MB that Lambda allows");
+    fn a_folder_that_takes_an_image_is_not_called_too_much() {
+        assert_eq!(room_unpacked(10 << 20), "240.0 MB left of the 250 MB that Lambda allows");
+        let said = room_unpacked(251 << 20);
+        assert_eq!(said, "above the 250 MB that Lambda allows for a zip: deploy it as a container image");
     }
 }

@@ -86,7 +86,7 @@ pub fn build(
         .args(["--quiet", "--locked", "--release", "--package", crates::BOOTSTRAP])
         .current_dir(source)
         .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(source))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(source, &target))
         .env("PYO3_CONFIG_FILE", &configuration)
         .env("WHIPSNAKE_LAYER", ROOT);
     let status = progress::run("building the bootstrap", &mut cargo, b"")
@@ -106,12 +106,14 @@ pub fn build(
 }
 
 /// The user's flags, and that panics are to name source files without the folders of this machine.
-fn flags(source: &Path) -> String {
+fn flags(source: &Path, target: &Path) -> String {
     let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let cargo = env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
     let given = env::var("RUSTFLAGS").unwrap_or_default();
     let mut flags: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
     flags.push(format!("--remap-path-prefix={}=/cargo", cargo.display()));
+    // The last one that fits is used: what is built in the sources' folder lies in the folder of its own.
     flags.push(format!("--remap-path-prefix={}=/whipsnake", source.display()));
+    flags.push(format!("--remap-path-prefix={}=/target", target.display()));
     flags.join("\x1f")
 }

@@ -108,9 +108,9 @@ impl Prefix {
         source.strip_prefix(&folder).map(|path| path.trim_start_matches('/'))
     }
 
-    /// The folder it is installed in.
-    pub fn folder(&self) -> &Path {
-        &self.prefixes[0]
+    /// The folders it is installed in: mostly one.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.prefixes.iter().map(PathBuf::as_path)
     }
 
     /// What wheels call it: `cp314`, `cp314t`.

@@ -5,11 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    contents::{HOME, ROOT},
-    prefix::Prefix,
-    trim::Trim,
-};
+use super::{prefix::Prefix, relocation, trim::Trim};
 
 /// Folders of an installation that are not part of its standard library.
 const NOT_PART_OF_IT: &[&str] = &["__pycache__", "site-packages", "dist-packages"];
@@ -35,8 +31,8 @@ pub fn read(prefix: &Prefix, trims: &[Trim]) -> io::Result<Vec<SourceFile>> {
         let modules = &prefix.extension_modules;
         walk(modules, &folder(modules), EXTENSION_MODULES, trims, &mut files)?;
     }
-    for file in &mut files {
-        place(file, prefix);
+    for file in files.iter_mut().filter(|file| relocation::is_record(&file.path)) {
+        file.bytes = relocation::relocate(&file.bytes, prefix);
     }
     Ok(files)
 }
@@ -60,32 +56,4 @@ fn walk(folder: &Path, target: &str, within: &str, trims: &[Trim], files: &mut V
         }
     }
     Ok(())
-}
-
-/// What `sysconfig` tells names the folder of the build machine: it is to name the layer's.
-fn place(file: &mut SourceFile, prefix: &Prefix) {
-    let name = file.path.rsplit('/').next().unwrap_or_default();
-    if !name.starts_with("_sysconfigdata") && !name.starts_with("_sysconfig_vars") && !name.starts_with("build-details")
-    {
-        return;
-    }
-    // A prefix such as /usr would be found in the middle of other paths: only whole ones.
-    let (old, new) = (prefix.folder().display().to_string(), format!("{ROOT}/{HOME}"));
-    let text = String::from_utf8_lossy(&file.bytes).into_owned();
-    let mut placed = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find(&old) {
-        let (before, after) = (&rest[..at], &rest[at + old.len()..]);
-        let begins = before.chars().next_back().is_none_or(|before| !is_in_path(before) && before != '/');
-        let ends = after.chars().next().is_none_or(|after| !is_in_path(after));
-        placed.push_str(before);
-        placed.push_str(if begins && ends { &new } else { &old });
-        rest = after;
-    }
-    placed.push_str(rest);
-    file.bytes = placed.into_bytes();
-}
-
-fn is_in_path(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '_' | '-' | '.')
 }

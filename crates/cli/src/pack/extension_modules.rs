@@ -18,6 +18,9 @@ pub fn check(contents: &Contents, architecture: Architecture) -> Result<(), Fail
         if !is_extension_module(path) {
             continue;
         }
+        if path.ends_with("-linux-musl.so") {
+            return Err(refused(path, "it is for musl, and Lambda has glibc", architecture));
+        }
         let problem = match Elf::read(bytes, architecture) {
             Err(reason) => reason,
             Ok(None) => "it is no Linux library".into(),
@@ -26,11 +29,15 @@ pub fn check(contents: &Contents, architecture: Architecture) -> Result<(), Fail
             }
             Ok(Some(_)) => continue,
         };
-        return Err(Failure::new(format!(
-            "{path} cannot be loaded on Lambda: {problem}; install its package for {architecture} with --requirements"
-        )));
+        return Err(refused(path, &problem, architecture));
     }
     Ok(())
+}
+
+fn refused(path: &str, problem: &str, architecture: Architecture) -> Failure {
+    Failure::new(format!(
+        "{path} cannot be loaded on Lambda: {problem}; install its package for {architecture} with --requirements"
+    ))
 }
 
 /// By the names that import looks for. `.pyd` files and `.so` files with no tag are data as often as not.

@@ -8,7 +8,7 @@ use std::{
 
 use whipsnake_emulator::{Emulator, Invocation};
 
-use crate::{display, failure::Failure, invoke};
+use crate::{atomic_write, display, failure::Failure, invoke};
 
 /// Writes events into a folder: 0001.json and so on.
 pub struct Recorder {
@@ -31,7 +31,7 @@ impl Recorder {
         let mut next = self.next.lock().expect("nobody panics while recording");
         let file = self.folder.join(format!("{next:04}.json"));
         *next += 1;
-        if let Err(error) = fs::write(&file, &invocation.payload) {
+        if let Err(error) = atomic_write::replace(&file, &invocation.payload) {
             display::complain(&format!("recording the event as {}: {error}", file.display()));
         }
     }

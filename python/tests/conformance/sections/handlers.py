@@ -117,6 +117,34 @@ def streamed(name: str, source: str, body: str) -> Case:
     )
 
 
+ASKS_FOR_CALLERS = """
+    import inspect, logging, os, sys, warnings
+
+    def named(frame):
+        return [frame.f_code.co_name, os.path.basename(frame.f_code.co_filename), frame.f_globals["__name__"],
+                frame.f_back.f_code.co_name]
+
+    importer = sys._getframe()
+    while "importlib" in importer.f_code.co_filename or importer.f_code.co_name == "<module>":
+        importer = importer.f_back
+    at_import = named(importer)
+
+    def handler(event, context):
+        if event == "frame":
+            return named(inspect.stack()[1].frame)
+        if event == "stack":
+            return at_import
+        if event == "warning":
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                warnings.warn("w", stacklevel=2)
+            return [os.path.basename(caught[0].filename), str(caught[0].message)]
+        if event == "record":
+            caller = logging.getLogger().findCaller(stacklevel=2)
+            return [caller[2], caller[0].endswith("/bootstrap.py")]
+        raise ValueError(event)
+"""
+
 SECTION = Section(
     "Finding the handler",
     [
@@ -319,6 +347,24 @@ SECTION = Section(
                     files={"app.py": "handler = dict.fromkeys"},
                     events=[["x"]],
                     shows={"rid-1": {"body": re.compile("Object of type LambdaContext is not JSON serializable")}},
+                ),
+            ],
+        ),
+        Behaviour(
+            "H24",
+            "The handler is called by a Python function, `handle_event_request`, and its module is imported by `_get_handler`; "
+            "a report has neither.",
+            [
+                Case(
+                    name="callers",
+                    files={"app.py": ASKS_FOR_CALLERS},
+                    events=["frame", "stack", "warning", "record", "raise", "frame"],
+                    shows={
+                        "rid-1": {"body": '["handle_event_request", "bootstrap.py", "awslambdaric.bootstrap", "run"]'},
+                        "rid-2": {"body": '["_get_handler", "bootstrap.py", "awslambdaric.bootstrap", "run"]'},
+                        "rid-3": {"body": '["bootstrap.py", "w"]'},
+                        "rid-4": {"body": '["handle_event_request", true]'},
+                    },
                 ),
             ],
         ),

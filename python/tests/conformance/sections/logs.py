@@ -147,6 +147,42 @@ def precise(value: str) -> Case:
 FRAMES = "_LAMBDA_TELEMETRY_LOG_FD"
 FALSE_WARNING = "the managed runtime's warning is not true of a runtime that people pin themselves"
 
+IMPORTED_IN_OTHER_WAYS = {
+    "after it was looked for": """
+import importlib.util
+assert importlib.util.find_spec("logging").name == "logging"
+import logging
+""",
+    "after an import that failed": """
+import sys
+before = sys.modules.get("traceback")
+sys.modules["traceback"] = None
+try:
+    import logging
+except ImportError:
+    pass
+del sys.modules["traceback"]
+if before:
+    sys.modules["traceback"] = before
+import logging
+""",
+    "after a copy of it": """
+import importlib.util
+spec = importlib.util.find_spec("logging")
+copy = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(copy)
+assert copy.getLogger().handlers == []
+import logging
+""",
+    "once more": """
+import logging, sys
+first = sys.modules.pop("logging")
+import logging
+assert logging is not first and logging.getLogger().handlers == []
+logging = first
+""",
+}
+
 SECTION = Section(
     "Logging",
     by_number(
@@ -161,6 +197,19 @@ SECTION = Section(
                     for log_format in FORMATS
                     for level in (None, "INFO", "bogus", "")
                     if [framed := log_format == "JSON" or bool(level)]
+                ],
+            ),
+            Behaviour(
+                "L23",
+                "However `logging` comes to be imported, its root logger has the handler.",
+                [
+                    Case(
+                        name=name,
+                        files={"app.py": source + "def handler(event, context): logging.getLogger().error('m')\n"},
+                        events=[{}],
+                        shows={"stdout": re.compile(r"^\[ERROR\]\t\S+\trid-1\tm\n$")},
+                    )
+                    for name, source in IMPORTED_IN_OTHER_WAYS.items()
                 ],
             ),
             Behaviour(

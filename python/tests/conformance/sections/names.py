@@ -3,6 +3,7 @@
 import re
 
 from conformance.case import Behaviour, Case, Section
+from conformance.sections.replaced_names import CASES as REPLACED
 from playing import Files, event, payload
 from reference import Better
 
@@ -348,8 +349,127 @@ SECTION = Section(
                         "snapshot_restore_py.register_after_restore(handler, 1) is handler",
                         "[len(snapshot_restore_py.get_before_snapshot()), snapshot_restore_py.get_after_restore()[0][1]]",
                     ),
-                )
+                ),
+                Case(
+                    name="functions of the modules that nobody has imported yet",
+                    files=app(EVALUATE, before=""),
+                    events=evaluated(
+                        "bootstrap.build_fault_result((ValueError, ValueError('v'), None), None)",
+                        "bootstrap.build_fault_result((ValueError, ValueError('v'), None), 'm')",
+                        "bootstrap.make_xray_fault('T', 'm', '/w', [('f', 1, 'n', 'c'), ('f', 2, 'o', 'd')])",
+                        "bootstrap.extract_traceback(None)",
+                        "bootstrap.replace_line_indentation('  a b', ' ', '-')",
+                        "bootstrap.parse_json_header('[1]', 'Client Context')",
+                        "bootstrap.parse_json_header('[', 'Client Context')",
+                        "[bootstrap._AWS_LAMBDA_LOG_FORMAT, bootstrap._AWS_LAMBDA_LOG_LEVEL]",
+                        "bootstrap._ERROR_FRAME_TYPE.hex()",
+                        "[bootstrap.ERROR_LOG_IDENT, bootstrap.ERROR_LOG_LINE_TERMINATE, bootstrap.INIT_TYPE_SNAP_START]",
+                        "[type(bootstrap.create_log_sink()).__name__, sorted(bootstrap.PREVIEW_RUNTIME_ENVS)]",
+                        "bootstrap.Unbuffered(__import__('io').StringIO()).write('x')",
+                        "__import__('awslambdaric.lambda_literals').lambda_literals.lambda_unhandled_exception_warning_message",
+                        "awslambdaric.lambda_literals.get_lambda_preview_runtime_warning_message()",
+                        "vars(awslambdaric.lambda_config.LambdaConfigProvider(['', 'h'], {'AWS_LAMBDA_RUNTIME_API': 'x:1'}))",
+                        "awslambdaric.lambda_config.LambdaConfigProvider([], {})",
+                        "[list(map(int, awslambdaric.lambda_runtime_log_utils.LogFormat)), "
+                        "awslambdaric.lambda_runtime_log_utils.LogFormat.from_str('json')]",
+                        "awslambdaric.lambda_runtime_log_utils._get_log_level_from_env_var('trace')",
+                        "{key: value.hex() for key, value in awslambdaric.lambda_runtime_log_utils._JSON_FRAME_TYPES.items()}",
+                        "{key: value.hex() for key, value in bootstrap._TEXT_FRAME_TYPES.items()}",
+                        "sorted(awslambdaric.lambda_runtime_log_utils._RESERVED_FIELDS)",
+                        "awslambdaric.lambda_runtime_client.LambdaRuntimeClientError('/e', 500, b'b')",
+                        "str(awslambdaric.lambda_runtime_client.LambdaRuntimeClientError('/e', 500, b'b'))",
+                        "awslambdaric.lambda_runtime_client.InvocationRequest(a=1) == "
+                        "awslambdaric.lambda_runtime_client.InvocationRequest(a=1)",
+                        "[getattr(awslambdaric.lambda_runtime_client, name) for name in ('ERROR_TYPE_HEADER', "
+                        "'DEFAULT_RETRY_MAX_ATTEMPTS', 'DEFAULT_RETRY_INITIAL_DELAY', 'DEFAULT_RETRY_BACKOFF_FACTOR')]",
+                        "awslambdaric.lambda_runtime_client._user_agent()",
+                        "awslambdaric.lambda_context.make_obj_from_dict(awslambdaric.lambda_context.Client, None)",
+                        "str(awslambdaric.lambda_context.make_obj_from_dict("
+                        "awslambdaric.lambda_context.Client, {'app_title': 1}))",
+                        "[name.__name__ for name in (awslambdaric.lambda_context.os, awslambdaric.lambda_context.logging)]",
+                        "__import__('awslambdaric.lambda_multi_concurrent_utils') and "
+                        "awslambdaric.lambda_multi_concurrent_utils.WORKER_POOL_INITIALIZING_EVENT",
+                        "__import__('awslambdaric.lambda_runtime_hooks_runner') and "
+                        "awslambdaric.lambda_runtime_hooks_runner.run_after_restore()",
+                    ),
+                ),
+                Case(
+                    name="submodules without an import of their own",
+                    files={
+                        "app.py": """
+                            import awslambdaric
+                            def handler(event, context):
+                                return [getattr(getattr(awslambdaric, name, None), "__name__", None) for name in event]
+                        """
+                    },
+                    events=[
+                        ["__main__", "bootstrap", "lambda_config", "lambda_context", "lambda_runtime_client"],
+                        ["lambda_runtime_exception", "lambda_runtime_log_utils", "lambda_runtime_marshaller"],
+                        ["lambda_literals", "lambda_multi_concurrent_utils", "lambda_runtime_hooks_runner"],
+                    ],
+                    shows={"rid-3": {"body": '["awslambdaric.lambda_literals", null, null]'}},
+                ),
+                Case(
+                    name="the arguments of the exceptions that it makes",
+                    files={
+                        "app.py": """
+                            from awslambdaric import bootstrap, lambda_context
+                            from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+                            def raised(function, *args):
+                                try:
+                                    function(*args)
+                                except bootstrap.FaultException as error:
+                                    return [list(error.args), list(vars(error))]
+                            def handler(event, context):
+                                return [
+                                    *map(lambda name: raised(bootstrap._get_handler, name),
+                                         ["nope", "sys.x", "no_such_module.x", "app.nope", "broken.x"]),
+                                    raised(LambdaMarshaller().unmarshal_request, "["),
+                                    raised(LambdaMarshaller().marshal_response, {1}),
+                                    raised(bootstrap.parse_json_header, "[", "Client Context"),
+                                    list(bootstrap.FaultException("t", "m").args),
+                                ]
+                        """,
+                        "broken.py": "def x(:",
+                    },
+                    events=[{}],
+                    shows={"rid-1": {"body": lambda body: body.endswith(', ["t", "m"]]')}},
+                ),
+                *[
+                    Case(
+                        name=f"the classes of the root logger's handler, {name}",
+                        files={
+                            "app.py": """
+                                import logging
+                                def classes(value):
+                                    return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(value).__mro__]
+                                def handler(event, context):
+                                    [handler] = logging.getLogger().handlers
+                                    found = [handler, handler.formatter, *handler.filters, handler.log_sink]
+                                    from awslambdaric import bootstrap, lambda_runtime_log_utils
+                                    known = [*vars(bootstrap).values()]
+                                    is_known = [any(type(value) is each for each in known) for value in found]
+                                    return [*map(classes, found), is_known]
+                            """
+                        },
+                        environment=environment,
+                        script=script,
+                        events=[{}],
+                        shows={"rid-1": {"body": lambda body: "awslambdaric.bootstrap." in body}},
+                    )
+                    for name, environment, script in (
+                        ("of text", {}, {}),
+                        ("of text with levels", {"AWS_LAMBDA_LOG_LEVEL": "INFO"}, {}),
+                        ("of JSON", {"AWS_LAMBDA_LOG_FORMAT": "JSON"}, {}),
+                        ("in frames", {}, {"pipes": ["_LAMBDA_TELEMETRY_LOG_FD"]}),
+                    )
+                ],
             ],
+        ),
+        Behaviour(
+            "N7",
+            "A name that the managed runtime looks up when it is called is looked up where a function has replaced it.",
+            REPLACED,
         ),
     ],
 )

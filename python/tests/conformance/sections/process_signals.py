@@ -27,6 +27,24 @@ ASKS_ABOUT_SIGNALS: Files = {
     """
 }
 
+ASKS_FOR_THE_DESCRIPTOR = """
+    import signal
+    at_import = signal.set_wakeup_fd(-1)
+    def handler(event, context):
+        return [at_import, signal.set_wakeup_fd(-1)]
+"""
+
+WAKE_UP: Files = {
+    "app.py": """
+        import os, signal
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        def handler(event, context):
+            return signal.set_wakeup_fd(writer) == writer
+    """
+}
+
 AT_EXIT_WHEN_BUSY: Files = {
     "app.py": """
         import atexit, threading
@@ -112,7 +130,7 @@ def handled_when_idle(name: str) -> Case:
     return Case(
         name=f"while idle: a handler {name}",
         files=idle_function(reaction),
-        events=[1, IDLE_SIGTERM, 2],
+        events=[{"key1": 1}, IDLE_SIGTERM, {"key1": 2}],
         shows={"ending": ending, "stdout": f"handled 15\n{last}"},
     )
 
@@ -161,6 +179,13 @@ SIGNAL_BEHAVIOURS = [
         "G3",
         "Signals are as Python leaves them; SIGTERM ends the process.",
         [
+            Case(
+                name="signal.set_wakeup_fd",
+                files={"app.py": ASKS_FOR_THE_DESCRIPTOR},
+                events=[1, 2],
+                shows={"rid-1": {"body": "[-1, -1]"}, "rid-2": {"body": "[-1, -1]"}},
+            ),
+            Case(name="a wake-up descriptor of its own", files=WAKE_UP, events=[1, 2, 3], shows={"rid-3": {"body": "true"}}),
             Case(name="signal.getsignal", files=ASKS_ABOUT_SIGNALS, events=SIGNALS, shows={"calls": no_failures}),
             Case(
                 name="SIGTERM while the function runs",

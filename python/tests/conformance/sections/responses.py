@@ -202,8 +202,13 @@ SECTION = Section(
         ),
         Behaviour(
             "R14",
-            "Subclasses of Python's basic types are written as these, whatever methods they have; so are their enumerations.",
-            [encoded("subclasses", values.SUBCLASSES, "5"), encoded("enumerations", values.ENUMERATIONS, '[1, "red"]')],
+            "Subclasses of Python's basic types are written as these, however they print themselves. So are enumerations. "
+            "Of numbers it is what `int()` and `float()` make of them.",
+            [
+                encoded("subclasses", values.SUBCLASSES, "5"),
+                encoded("enumerations", values.ENUMERATIONS, '[1, "red"]'),
+                refused("what makes no number", values.NOT_CONVERTED, "__int__ returned non-int (type str)"),
+            ],
         ),
         Behaviour(
             "R15",

@@ -1,5 +1,6 @@
 """sys.stdout and sys.stderr."""
 
+import json
 import re
 
 from conformance.case import Behaviour, Case, Section
@@ -221,6 +222,164 @@ def lost_and_failed(way: str) -> Case:
     )
 
 
+IN_ONE_PIECE = {
+    "1, True, None, 2.5, sep='-'": "1-True-None-2.5\n",
+    "[1, 'a', (b'x', {'k': [None]})], {}": "[1, 'a', (b'x', {'k': [None]})] {}\n",
+    "'a\\nb\\nc\\nd\\ne'": "a\nb\nc\nd\ne\n",
+    "'é' * 40, 'x'": f"{'é' * 40} x\n",
+    "'a', 'b', end='', flush=True": "a b",
+}
+
+
+def in_one_piece(values: str, written: str) -> Case:
+    return Case(
+        name=f"print({values})",
+        files=PIECES,
+        events=[f"print({values})"],
+        better=Better(
+            "the managed runtime writes it in pieces",
+            {"rid-1": {"body": json.dumps([written], ensure_ascii=False)}},
+        ),
+    )
+
+
+HALF = "print('half a line', end='')"
+
+# What ends a process without a word, by name.
+DEATHS = {
+    "SIGKILL": "os.kill(os.getpid(), 9)",
+    "os._exit": "os._exit(7)",
+    "os.abort": "os.abort()",
+    "a null pointer": "ctypes.string_at(0)",
+}
+
+# How the text gets there, by name.
+WRITES = {
+    "print": HALF,
+    "print of several values": "print('half', 'a line', 1, None, end='')",
+    "print of an object": "print('half', pathlib.Path('a line'), end='')",
+    "sys.stdout.write": "sys.stdout.write('half a line')",
+    "sys.stdout.writelines": "sys.stdout.writelines(['half ', 'a line'])",
+    "standard error": "print('half a line', end='', file=sys.stderr)",
+    "sys.stderr.write": "sys.stderr.write('half a line')",
+    "write_through": "sys.stdout.reconfigure(write_through=True); print('half a line', end='')",
+    "line_buffering": "sys.stdout.reconfigure(line_buffering=True); print('half a line', end='')",
+    "a carriage return": "print('half', end='\\r'); print('a line', end='\\r')",
+    "many": "[print('.', end='') for _ in range(20_000)]",
+    "a text beyond all buffers": "print('x' * 100_000, end='')",
+    "logging": "logging.getLogger().handlers[0].terminator = ''; logging.warning('half a line')",
+    "another thread": "t = threading.Thread(target=print, args=['half a line'], kwargs={'end': ''}); t.start(); t.join()",
+}
+
+# What else writes, by name: it comes behind the half line.
+OTHERS = {
+    "os.write": "os.write(1, b'!')",
+    "a subprocess": "subprocess.run(['echo', '!'])",
+    "the C library": "libc.puts(b'C'); libc.fflush(None)",
+    "sys.stdout.buffer": "sys.stdout.buffer.write(b'!'); sys.stdout.flush()",
+    "sys.__stdout__": "sys.__stdout__.write('!'); sys.__stdout__.flush()",
+    "another thread": "t = threading.Thread(target=os.write, args=[1, b'!']); t.start(); t.join()",
+    "a forked child that exits": "os.fork() or sys.exit(); os.wait()",
+    "a forked child that prints": "os.fork() or (print('child'), os._exit(0)); os.wait()",
+    "an exit function": "atexit.register(os.write, 1, b'!'); sys.exit(3)",
+    "a writelines whose texts write": "sys.stdout.writelines(str(os.write(1, b'!')) for _ in range(3))",
+    "a __str__ that writes": "print('a', type('Own', (), {'__str__': lambda self: str(os.write(1, b'!'))})(), 'b')",
+    "a value in a list that writes": "print('a', [type('Own', (), {'__repr__': lambda self: str(os.write(1, b'!'))})()], 'b')",
+    "a __str__ that dies": "print('a', type('Own', (), {'__str__': lambda self: os._exit(4)})(), 'b')",
+    "a __str__ that raises": "print('a', type('Own', (), {'__str__': lambda self: 1 / 0})(), 'b')",
+    "a signal handler": "signal.signal(signal.SIGUSR1, lambda *_: print('handled')); signal.raise_signal(signal.SIGUSR1)",
+    "a write that is replaced": "sys.stdout.write = lambda text: os.write(1, text.upper().encode()); print('a', 'b')",
+    "a value that cannot be encoded": "print('a', '\\ud800', 'b')",
+    "a number that is too long for a text": "print('a', 10 ** 5000, 'b')",
+}
+
+WRITING = """
+    import atexit, ctypes, logging, os, pathlib, signal, subprocess, sys, threading
+    libc = ctypes.CDLL(None)
+"""
+
+
+def at_import(*lines: str) -> Files:
+    return {"app.py": WRITING + "".join(f"    {line}\n" for line in lines) + "    def handler(event, context): pass\n"}
+
+
+def in_handler(*lines: str, kind: str = "def") -> Files:
+    body = "".join(f"        {line}\n" for line in lines)
+    return {"app.py": f"{WRITING}    {kind} handler(event, context):\n{body}"}
+
+
+UNFINISHED_LINES = [
+    *(Case(name=f"then {name}", files=in_handler(HALF, death), events=[{}]) for name, death in DEATHS.items()),
+    *(
+        Case(name=f"by {name}, then os._exit", files=in_handler(write, DEATHS["os._exit"]), events=[{}])
+        for name, write in WRITES.items()
+    ),
+    *(
+        Case(name=f"then {name}", files=in_handler(HALF, other), events=[{}], shows={"stdout": re.compile("^half a line")})
+        for name, other in OTHERS.items()
+    ),
+    Case(name="at import, then SIGKILL", files=at_import(HALF, DEATHS["SIGKILL"])),
+    Case(name="at import, which fails", files=at_import(HALF, "1 / 0")),
+    Case(
+        name="while the handler waits",
+        files=in_handler(
+            "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
+            HALF,
+            "return signal.sigtimedwait([signal.SIGUSR1], 10) is not None",
+        ),
+        events=[event({}, signal={"name": "SIGUSR1", "until_output": "half a line"})],
+        shows={"rid-1": {"body": "true"}},
+    ),
+    Case(
+        name="in an async handler, then SIGKILL",
+        files=in_handler(HALF, DEATHS["SIGKILL"], kind="async def"),
+        events=[{}],
+        better=Better(
+            "an async handler runs",
+            {"calls": ["GET next"], "ending": "signal 9", "stdout": "half a line", "stderr": "", "rid-1": None},
+        ),
+    ),
+]
+
+PRINTS = [
+    Case(
+        name="what is returned and raised",
+        files=EVALUATES,
+        events=[
+            "print()",
+            "print('a', sep=None, end=None, file=None, flush=None)",
+            "print('a', 'b', sep='')",
+            "print('a', file=sys.stderr, flush=1)",
+            "print('a', 'b', sep=1)",
+            "print('a', end=b'x')",
+            "print('a', none='x')",
+            "print('a', file='x')",
+            "print('a', file=io.BytesIO())",
+            "print(*range(50), sep=', ')",
+            "print(*[type('Text', (str,), {'__str__': lambda self: 'own'})('given')] * 2)",
+            "[print(i, end=',') for i in range(5)]",
+            "sys.stdout.write(1)",
+            "sys.stdout.writelines(1)",
+            "sys.stdout.writelines(['a', 1])",
+        ],
+        free={f"rid-{number}": "the names of streams' classes are in the text" for number in (13,)},
+    ),
+    Case(
+        name="what it says about itself",
+        files=EVALUATES,
+        events=[
+            "print",
+            "print.__name__, print.__qualname__, print.__module__, print.__text_signature__, print.__self__.__name__",
+            "print.__doc__",
+            "type(print)",
+            "print is __import__('builtins').print",
+            "__import__('pickle').loads(__import__('pickle').dumps(print)) is print",
+            "str(__import__('inspect').signature(print))",
+        ],
+        shows={"calls": no_failures},
+    ),
+]
+
 SECTION = Section(
     "Standard output and error",
     [
@@ -307,7 +466,17 @@ SECTION = Section(
                     name="a line in two prints",
                     files=PIECES,
                     events=["print('a', end=''); print('b')"],
-                    better=Better("the managed runtime writes it in pieces", {"rid-1": {"body": '["ab\\n"]'}}),
+                    better=Better("the managed runtime writes it in three", {"rid-1": {"body": '["a", "b\\n"]'}}),
+                ),
+                *(in_one_piece(values, written) for values, written in IN_ONE_PIECE.items()),
+                Case(
+                    name="what comes before a value whose str() runs code is out when it runs",
+                    files=PIECES,
+                    events=["class Own:\n def __str__(self): return str(os.write(1, b'!'))\nprint(1, 2, Own(), 3, Own(), 4)"],
+                    better=Better(
+                        "the managed runtime writes it in more pieces, in the same order",
+                        {"rid-1": {"body": '["1 2 ", "!", "1 3 ", "!", "1 4\\n"]'}},
+                    ),
                 ),
             ],
         ),
@@ -418,6 +587,17 @@ SECTION = Section(
             "S7",
             "A function that closes or loses its standard output is still served.",
             [case(way) for case in (lost, lost_and_failed) for way in WAYS_TO_LOSE_IT],
+        ),
+        Behaviour(
+            "S8",
+            "What is written is out when the call returns, also without a line end: it is in the log of a process that is "
+            "killed, and before what anything else writes afterwards.",
+            UNFINISHED_LINES,
+        ),
+        Behaviour(
+            "S9",
+            "`print` is CPython's, in all that it accepts and refuses.",
+            PRINTS,
         ),
     ],
 )

@@ -14,6 +14,8 @@ class MyInt(int):
 class MyFloat(float):
     def __repr__(self): return "never"
     __str__ = __repr__
+def as_int(value): return type("AsInt", (int,), {"__int__": lambda self: value, "__index__": lambda self: 9})
+def as_float(value): return type("AsFloat", (float,), {"__float__": lambda self: value})
 class MyStr(str):
     def __str__(self): return "never"
 class MyList(list): pass
@@ -153,11 +155,14 @@ NAMED_TUPLES = [
 ]
 NO_DICTS = ["AsDict(1)", "AsDict(None)", "AsDict([1])"]
 RAISING = ["AsDictRaises()", "[AsDictRaises()]"]
+NOT_CONVERTED = ["as_int('x')(1)", "as_int(None)(1)", "{as_int('x')(1): 1}", "as_float('x')(1)", "[1, as_float(None)(1)]"]
 INNER_BYTES = ["{'a': b'x\\xc3\\xa9'}", "[b'']", "[b'abc', MyBytes(b'd')]", "{b'key': 1}", "(b'\"',)"]
 SUBCLASSES = [
     "MyInt(5)", "MyFloat(1.5)", "MyStr('s')", "MyList([1])", "MyDict(a=1)", "MyTuple((1, 2))",
     "collections.OrderedDict(b=1, a=2)", "collections.defaultdict(list, a=[1])", "collections.Counter('aab')",
-    "DictWithItems(a=1)", "ListWithIter([1, 2])",
+    "DictWithItems(a=1)", "ListWithIter([1, 2])", "as_int(7)(3)", "as_int(-10**30)(3)", "as_int(3)(10**30)", "as_int(True)(3)",
+    "as_float(7.5)(1)", "as_float(1e300)(1)", "as_float(float('nan'))(1)", "as_float(-float('inf'))(1)",
+    "as_float(1)(float('nan'))", "as_float(1)(-float('inf'))", "as_float(as_float(2)(3))(1)",
 ]
 ENUMERATIONS = [
     "[IntColor.RED, StrColor.RED]", "IntColor.RED", "Flag.A | Flag.B", "StrColor.RED", "StrEnumColor.RED", "FloatColor.RED",
@@ -181,7 +186,7 @@ KEYS = [
     "{1: 2}", "{1.5: 2}", "{False: 1, True: 2}", "{None: 1}", "{float('nan'): 1}", "{1e20: 1}", "{float('inf'): 1}",
     "{-0.0: 1}", "{10**30: 1}", "{StrColor.RED: 1}", "{IntColor.RED: 1}", "{FloatColor.RED: 1}", "{MyInt(3): 1}",
     "{MyStr('k'): 1}", "{1: 'a', '1': 'b'}", "{'é': 1, '\\n': 2}", "{'': 1}", "{MyFloat(2.5): 1}", "{StrEnumColor.RED: 1}",
-    "{b'key': 1}",
+    "{b'key': 1}", "{as_int(7)(3): 1}", "{as_float(7.5)(1): 1}", "{as_float(float('inf'))(1): 1}",
 ]
 NO_KEYS = [
     "{(1, 2): 1}", "{datetime.date(2026, 1, 1): 1}", "{Color.RED: 1}", "{frozenset(): 1}", "{object: 1}", "{Point(1, 2): 1}",

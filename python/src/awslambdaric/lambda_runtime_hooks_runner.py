@@ -1,18 +1,18 @@
 """Runs the hooks of `snapshot_restore_py`. Imported when a snapshot is taken, and not before."""
 
-import whipsnake
+import whipsnake as _whipsnake
 from snapshot_restore_py import get_after_restore, get_before_snapshot
 
 
-def run_before_snapshot() -> None:
+def run_before_snapshot():
     """The last that was registered comes first."""
     hooks = get_before_snapshot()
     while hooks:
         function, arguments, keywords = hooks.pop()
-        whipsnake.running().outcome_of(function(*arguments, **keywords))
+        _whipsnake.running().outcome_of(function(*arguments, **keywords))
 
 
-def run_after_restore() -> None:
+def run_after_restore():
     """The first that was registered comes first."""
     for function, arguments, keywords in get_after_restore():
-        whipsnake.running().outcome_of(function(*arguments, **keywords))
+        _whipsnake.running().outcome_of(function(*arguments, **keywords))

@@ -1,0 +1,106 @@
+//! A hidden verb for the test suites: becomes a bootstrap that continues from a checkpoint, made just now from this process's own
+//! environment. So every test of the bootstrap is a test of checkpoints as well.
+
+use std::{
+    env, fs,
+    fs::OpenOptions,
+    io::Write,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use whipsnake_checkpoint::{
+    compose::{Dump, Options},
+    process::Kind,
+};
+use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER};
+
+use super::{DUMP_ONLY, RESTORER, Wanted, restorer};
+use crate::failure::Failure;
+
+/// Where a line goes for each start: `restored`, or why not.
+const LOG: &str = "WHIPSNAKE_CHECKPOINT_LOG";
+
+/// Starts a bootstrap from a checkpoint that is made for it
+#[derive(clap::Args)]
+#[command(hide = true)]
+pub struct FromNow {
+    #[arg(value_enum)]
+    kind: Wanted,
+    bootstrap: PathBuf,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<std::ffi::OsString>,
+}
+
+impl FromNow {
+    /// Comes back only if that fails.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let log = env::var_os(LOG);
+        let program = match self.arguments.is_empty().then(|| self.make()) {
+            Some(Ok(program)) => {
+                note(log.as_deref(), "restored");
+                program
+            }
+            Some(Err(reason)) => {
+                note(log.as_deref(), &reason);
+                self.bootstrap.clone()
+            }
+            None => self.bootstrap.clone(),
+        };
+        let error = Command::new(&program).args(&self.arguments).env_remove(LOG).exec();
+        Err(Failure::new(format!("starting {}: {error}", program.display())))
+    }
+
+    /// The restorer, with a checkpoint beside it.
+    fn make(&self) -> Result<PathBuf, String> {
+        let folder =
+            tempfile::Builder::new().prefix("whipsnake-now-").tempdir().map_err(|error| error.to_string())?.keep();
+        let dump_folder = folder.join("dump");
+        let kind = if self.kind.kind() == Kind::Init { "init" } else { "imports" };
+        let output = Command::new(&self.bootstrap)
+            .args(["--checkpoint", kind])
+            .arg(&dump_folder)
+            .env_remove("AWS_LAMBDA_RUNTIME_API")
+            .env_remove(LOG)
+            .envs(DUMP_ONLY.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | "));
+        }
+        // What the function prints when it is imported, a test expects once.
+        let _ = std::io::stdout().write_all(&output.stdout);
+        let _ = std::io::stderr().write_all(&output.stderr);
+        let ours = folder.join(FOLDER);
+        fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
+        let options = Options {
+            root: "/".into(),
+            referenced: vec!["/".into()],
+            dump_only: DUMP_ONLY.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            ..Options::default()
+        };
+        let dump = Dump::read(&dump_folder).map_err(|error| error.to_string())?;
+        dump.compose(&options, &ours.join(FILE)).map_err(|error| error.to_string())?;
+        let _ = fs::remove_dir_all(&dump_folder);
+        let program = folder.join(RESTORER);
+        fs::write(&program, restorer().map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+        let bootstrap = fs::canonicalize(&self.bootstrap).map_err(|error| error.to_string())?;
+        fs::write(ours.join(BOOTSTRAP), bootstrap.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
+        executable(&program).map_err(|error| error.to_string())?;
+        Ok(program)
+    }
+}
+
+fn executable(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+}
+
+fn note(log: Option<&std::ffi::OsStr>, line: &str) {
+    let opened = log.and_then(|log| OpenOptions::new().create(true).append(true).open(log).ok());
+    if let Some(mut log) = opened {
+        let _ = log.write_all(format!("{line}\n").as_bytes());
+    }
+}
