@@ -19,7 +19,7 @@ PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "u
 
 
 @pytest.fixture
-def run(cli: Path, bootstrap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+def run(cli: Path, bootstrap: Path, tmp_path: Path) -> Callable[[str], str]:
     """Runs a command of the guide in the folder above the functions, and returns what the terminal shows."""
     programs, folder = tmp_path / "bin", tmp_path / "work"
     programs.mkdir()

@@ -16,6 +16,8 @@ from command.captures import Session, check
 from command.watching import save
 
 WATCH = "whipsnake watch "
+
+
 @pytest.fixture
 def run(cli: Path, bootstrap: Path, tmp_path: Path) -> Callable[[str], str]:
     """Runs a command of the guide, and returns what the terminal shows."""
