@@ -239,7 +239,7 @@ clean: ## Removes what was built here
 	cargo clean
 
 cli: $(UV)
-	@cargo build $(QUIETLY) --release -p whipsnake
+	@cargo build $(QUIETLY) --release -p whipsnake -p whipsnake-restorer
 
 # Rewrites its file only when another CPython was found, so that nothing is built anew without need.
 python: cli

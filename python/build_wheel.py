@@ -1,4 +1,4 @@
-"""Builds what the wheel brings beside Python: the command, and the bootstrap for the Python that builds. hatchling runs it."""
+"""Builds the programs in the wheel: the command, the restorer, and the bootstrap for the Python that builds. hatchling runs it."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class BuildHook(BuildHookInterface[Any]):
         repository, targets = find_repository(Path(self.root))
         tag = next(sys_tags())
         target = targets / "wheel"
-        command, bootstrap = build(repository, target)
+        command, restorer, bootstrap = build(repository, target)
         licences = target / "LICENCES.txt"
         licences.write_text(licences_of_crates(repository))
         glibc = max(newest_glibc(command), newest_glibc(bootstrap))
@@ -37,6 +37,7 @@ class BuildHook(BuildHookInterface[Any]):
         build_data["tag"] = f"{tag.interpreter}-{tag.abi}-manylinux_2_{glibc}_{platform.machine()}"
         build_data["force_include"] = {
             str(command): "whipsnake/_bin/whipsnake",
+            str(restorer): "whipsnake/_bin/restorer",
             str(bootstrap): "whipsnake/_bin/bootstrap",
             str(licences): "whipsnake/_bin/LICENCES.txt",
             str(repository / "LICENSE"): "whipsnake/_bin/LICENSE",
@@ -55,8 +56,8 @@ def find_repository(root: Path) -> tuple[Path, Path]:
     return root, root / "target"
 
 
-def build(repository: Path, target: Path) -> tuple[Path, Path]:
-    """Builds both, in a folder of their own: they are others than those of `make build`."""
+def build(repository: Path, target: Path) -> tuple[Path, Path, Path]:
+    """Builds the three in a folder of their own: they differ from those of `make build`."""
     cargo = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
     flags = [*os.environ.get("RUSTFLAGS", "").split(), f"--remap-path-prefix={cargo}=/cargo"]
     flags.append(f"--remap-path-prefix={target}=/whipsnake")
@@ -73,14 +74,14 @@ def build(repository: Path, target: Path) -> tuple[Path, Path]:
         subprocess.run(command, cwd=repository, env=environment, check=True)
 
     release = ["cargo", "build", "--quiet", "--locked", "--release", "--package"]
-    run(*release, "whipsnake")
+    run(*release, "whipsnake", "--package", "whipsnake-restorer")
     command = target / "release" / "whipsnake"
     # The interpreter itself, and not that of the environment it builds in.
     interpreter = ("--python", sys._base_executable)  # type: ignore[attr-defined]
     # The library is that of the Python which the wheel is installed in.
     run(command, "python", *interpreter, "--libpython", "shared", "--config", configuration)
     run(*release, "whipsnake-bootstrap")
-    return command, target / "release" / "bootstrap"
+    return command, target / "release" / "restorer", target / "release" / "bootstrap"
 
 
 def newest_glibc(program: Path) -> int:
@@ -110,7 +111,7 @@ def licences_of_crates(repository: Path) -> str:
         return subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, check=True, text=True).stdout
 
     options = ["--edges", "normal", "--prefix", "none", "--format", "{p}"]
-    tree = told("tree", "--package", "whipsnake", "--package", "whipsnake-bootstrap", *options)
+    tree = told("tree", "--package", "whipsnake", "--package", "whipsnake-bootstrap", "--package", "whipsnake-restorer", *options)
     parts = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     texts = []
     for package in json.loads(told("metadata", "--format-version", "1"))["packages"]:

@@ -11,6 +11,7 @@
 
 mod descriptors;
 mod fork_point;
+mod loaded_libraries;
 mod modules;
 mod restored;
 mod thread;

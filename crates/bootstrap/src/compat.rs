@@ -32,13 +32,17 @@ pub fn serve_in_this_thread(server: &Arc<Server>) {
     OF_THIS_THREAD.set(Some(Arc::downgrade(server)));
 }
 
-/// Lets Python reach the server: `whipsnake.running()`, and `__main__.awslambdaricmain` by way of the module's `__getattr__`.
+/// Lets Python reach the server as `whipsnake.running()`.
 pub fn set_up(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
     let server = Arc::downgrade(server);
     let running = PyCFunction::new_closure(py, Some(c"running"), None, move |_, _| {
         Runtime(OF_THIS_THREAD.with_borrow(|own| own.as_ref().map_or_else(|| Weak::clone(&server), Weak::clone)))
     })?;
-    py.import("whipsnake")?.setattr("running", running)?;
+    py.import("whipsnake")?.setattr("running", running)
+}
+
+/// Lets the function find `__main__.awslambdaricmain`, by way of the module's `__getattr__`.
+pub fn provide_main(py: Python<'_>) -> PyResult<()> {
     // Not a Python function: it would be in the stack of whoever asks for a name that is not there.
     let attribute =
         PyCFunction::new_closure(py, Some(c"__getattr__"), None, |arguments, _| attribute_of_main(arguments))?;

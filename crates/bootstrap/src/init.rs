@@ -34,6 +34,7 @@ impl Prepared {
         compiling::set_up(py)?;
         archive::set_up(py, environment)?;
         set_up_paths(py, environment, &places)?;
+        compat::provide_main(py)?;
         let contexts = Contexts::new(&log)?;
         collections.resume(py)?;
         Ok(Self { log: log.unbind(), contexts, handler: None })

@@ -27,7 +27,7 @@ const LINE_JOINT: &str = "\r";
 #[pyclass(frozen, module = "whipsnake")]
 pub struct Log {
     /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
-    frames: OnceLock<Frames>,
+    frames: Option<Frames>,
     json: bool,
     /// Whether the timestamps of JSON records have milliseconds.
     milliseconds: bool,
@@ -50,21 +50,19 @@ impl Log {
     /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
-        if !self.framed() {
+        let Some(frames) = &self.frames else {
             sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
-        }
+        };
         let kind =
             frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
-        let text = traceback::text(&msg.str()?);
-        let Some(frames) = self.frames.get() else { return Ok(()) };
-        Ok(frames.write(py, kind, &text)?)
+        Ok(frames.write(py, kind, &traceback::text(&msg.str()?))?)
     }
 
     /// Whether records go out in frames, which say themselves where each ends.
     #[getter]
     fn framed(&self) -> bool {
-        self.frames.get().is_some()
+        self.frames.is_some()
     }
 
     /// Of the current invocation; empty during the init phase.
@@ -89,19 +87,12 @@ impl Log {
     /// Opens the log that the environment asks for.
     pub fn open(environment: &Environment) -> Self {
         Self {
-            frames: open_frames(environment).map_or_else(OnceLock::new, OnceLock::from),
+            frames: environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Frames),
             json: environment.logs_json(),
             milliseconds: environment.logs_milliseconds(),
             level: environment.log_level.clone().unwrap_or_default(),
             current: Mutex::default(),
             followed: OnceLock::new(),
-        }
-    }
-
-    /// Opens Lambda's descriptor in a process that was restored. The rest of what the environment asks for is as it was.
-    pub fn reopen(&self, environment: &Environment) {
-        if let Some(frames) = open_frames(environment) {
-            let _ = self.frames.set(frames);
         }
     }
 
@@ -138,7 +129,7 @@ impl Log {
             fault.log_lines(story.as_deref()).join(joint)
         };
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
-        let is_framed = self.frames.get().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
+        let is_framed = self.frames.as_ref().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
         if !is_framed {
             standard_streams::write_out(py, &(record + "\n"));
         }
@@ -193,10 +184,6 @@ struct JsonRecord<'a> {
 
 /// Lambda's descriptor for records in frames.
 struct Frames(File);
-
-fn open_frames(environment: &Environment) -> Option<Frames> {
-    environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Frames)
-}
 
 /// Whoever writes a frame. Not in `Frames`: a forked child needs a lock of its own, as the thread that had this one is not there.
 static WRITING: ForkSafeLock = ForkSafeLock::new();

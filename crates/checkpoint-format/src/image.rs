@@ -176,7 +176,7 @@ pub struct Segment {
     pub protection: u32,
     /// A [`SegmentKind`].
     pub kind: u32,
-    /// The file that a [`SegmentKind::Reference`] refers to: an index of [`Image::files`].
+    /// For a [`SegmentKind::Reference`]: the file, an index of [`Image::files`]. For a [`SegmentKind::Stack`]: how many bytes are read.
     pub file: u64,
 }
 
@@ -192,6 +192,9 @@ pub enum SegmentKind {
     Reference = 2,
     /// Pages of this file: the vDSO of the dumped process, whose functions lead to the running kernel's.
     Vdso = 3,
+    /// Zeros, and at the end bytes that are read from this file: the main stack. The C library finds its limits in the list of mappings, so it
+    /// has to be one mapping.
+    Stack = 4,
 }
 
 impl SegmentKind {
@@ -201,6 +204,7 @@ impl SegmentKind {
             1 => Self::Value,
             2 => Self::Reference,
             3 => Self::Vdso,
+            4 => Self::Stack,
             _ => return None,
         })
     }
@@ -238,7 +242,7 @@ pub struct Variable {
 pub enum Expectation {
     /// It is not set.
     Absent = 0,
-    /// It has the value it had.
+    /// It has the value it had. Where several rows have the name, the value of one of them.
     Equal = 1,
     /// Anything: only the dumped process had it.
     Any = 2,
@@ -535,6 +539,9 @@ impl<'a> Image<'a> {
                 Some(SegmentKind::Zero) => true,
                 Some(SegmentKind::Value | SegmentKind::Vdso) => {
                     offset.checked_add(mapping.length).is_some_and(|end| end <= self.header.file_length)
+                }
+                Some(SegmentKind::Stack) => {
+                    file <= mapping.length && offset.checked_add(file).is_some_and(|end| end <= self.header.file_length)
                 }
                 Some(SegmentKind::Reference) => usize::try_from(file).is_ok_and(|file| file < self.files().len()),
                 None => false,

@@ -23,8 +23,8 @@ pub struct Options {
     pub referenced: Vec<PathBuf>,
     /// Pages that every start touches, by address. They come first in the file.
     pub touched: BTreeSet<u64>,
-    /// Variables that only the dumped process had.
-    pub dump_only: Vec<String>,
+    /// Pages that every start writes to, by address. The restorer copies them in one go.
+    pub written: BTreeSet<u64>,
     /// Features that no code was chosen by, because they were hidden from the dumped process.
     pub hidden: Features,
 }

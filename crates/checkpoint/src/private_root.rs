@@ -20,7 +20,6 @@ const OF_THIS_MACHINE: &[&str] = &[
     "bin",
     "etc/alternatives",
     "etc/ssl",
-    "etc/pki",
     "etc/ld.so.cache",
     "etc/ld.so.conf",
     "etc/ld.so.conf.d",
@@ -34,6 +33,10 @@ const OF_LAMBDA: &[(&str, &str)] = &[
     ("etc/group", "root:x:0:\nsbx_user1051:x:990:\n"),
     ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 ];
+
+/// Where Amazon Linux has the certificates it trusts, and where other systems have theirs.
+const CERTIFICATES: (&str, &[&str]) =
+    ("etc/pki/tls/certs/ca-bundle.crt", &["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"]);
 
 /// Kernel interfaces.
 const KERNELS: &[&str] = &["proc", "dev"];
@@ -146,6 +149,11 @@ pub fn prepare(root: &Path) -> io::Result<PathBuf> {
     }
     for (file, contents) in OF_LAMBDA {
         fs::write(root.join(file), contents)?;
+    }
+    let (file, candidates) = CERTIFICATES;
+    if let Some(certificates) = candidates.iter().find_map(|candidate| fs::read(candidate).ok()) {
+        fs::create_dir_all(root.join(file).parent().unwrap_or(root))?;
+        fs::write(root.join(file), certificates)?;
     }
     fs::canonicalize(root)
 }

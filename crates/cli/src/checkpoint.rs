@@ -14,10 +14,10 @@ pub use now::FromNow;
 pub use package::add;
 
 use std::{
-    collections::BTreeSet,
     env,
     ffi::OsString,
     fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
@@ -25,7 +25,7 @@ use std::{
 
 use whipsnake_checkpoint::{
     compose::{Dump, Options, Summary},
-    process::Kind,
+    process::{DUMP_ONLY, Kind},
 };
 use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
@@ -33,11 +33,10 @@ use whipsnake_emulator::Function;
 use crate::failure::Failure;
 use place::Place;
 use report::Report;
-use start::Start;
+use start::{Pages, Start};
 
-/// Variables that only the dumped process has. The loader resolves every symbol at once: what it would resolve later depends on the
-/// processor's registers.
-const DUMP_ONLY: &[(&str, &str)] = &[("LD_BIND_NOW", "1")];
+/// Where the Runtime API is on Lambda. The dumped process does not ask it for anything.
+const RUNTIME_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 
 /// The name of the restorer in a package. Lambda starts a `bootstrap` of the function's own before the layer's.
 const RESTORER: &str = "bootstrap";
@@ -74,14 +73,11 @@ impl Maker<'_> {
         self.refuse_secrets(&dump)?;
         self.install(&files)?;
         let checkpoint = self.place.staged().join(FOLDER).join(FILE);
-        let mut options = Options {
-            root: self.place.root().to_owned(),
-            referenced: self.place.referenced(),
-            dump_only: DUMP_ONLY.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            ..Options::default()
-        };
+        let mut options =
+            Options { root: self.place.root().to_owned(), referenced: self.place.referenced(), ..Options::default() };
         compose(&dump, &options, &checkpoint)?;
-        options.touched = self.train()?;
+        let Pages { touched, written } = self.train()?;
+        (options.touched, options.written) = (touched, written);
         let summary = compose(&dump, &options, &checkpoint)?;
         let (restored, ordinary) = self.measure()?;
         let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
@@ -97,7 +93,8 @@ impl Maker<'_> {
             Kind::Init => "init",
         };
         let mut environment = self.environment();
-        environment.extend(DUMP_ONLY.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        // The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
+        environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
         let arguments = ["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
         let Output { status, stdout, stderr } = self
             .place
@@ -130,7 +127,7 @@ impl Maker<'_> {
 
     /// The function's variables, as at a cold start, with credentials that are none.
     fn environment(&self) -> Vec<(OsString, OsString)> {
-        let variables = self.function.environment_of_process(None);
+        let variables = self.function.environment_of_process(Some(RUNTIME_API));
         variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
@@ -183,7 +180,7 @@ impl Maker<'_> {
     }
 
     /// The pages that a start touches, from one in which the kernel maps each page by itself.
-    fn train(&self) -> Result<BTreeSet<u64>, Failure> {
+    fn train(&self) -> Result<Pages, Failure> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
         if !start.is_restored() {

@@ -34,7 +34,8 @@ fn environment(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refu
         let agrees = match variable.expectation {
             expected if expected == Expectation::Absent as u64 => value.is_none(),
             expected if expected == Expectation::Equal as u64 => {
-                value.is_some_and(|value| hash(value) == variable.hash)
+                let had = |value| image.variables().iter().any(|row| row.name == variable.name && row.hash == value);
+                value.is_some_and(|value| had(hash(value)))
             }
             _ => true,
         };

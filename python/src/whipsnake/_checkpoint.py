@@ -27,6 +27,9 @@ _READERS_OF_ALL = {
 # The names of the variables that were read. `*` stands for all of them.
 _read: set[str] = set()
 
+# Runs the function's hooks, where it can have registered any.
+_run_after_restore = None
+
 # Where code has looked at every variable: file and line.
 _looked_at_all: list[str] = []
 
@@ -99,8 +102,12 @@ def module_files() -> list[str]:
 
 def before() -> None:
     """Prepares the process for the dump."""
+    global _run_after_restore  # noqa: PLW0603
     snapshots = sys.modules.get("snapshot_restore_py")
     if snapshots is not None:
+        from whipsnake import _snapshot
+
+        _run_after_restore = _snapshot.run_after_restore
         hooks = snapshots.get_before_snapshot()
         while hooks:
             function, arguments, keywords = hooks.pop()
@@ -130,7 +137,5 @@ def after() -> None:
         os.environ._data.update(of_posix)
     time.tzset()
     _checkpoint_adapters.after()
-    if "snapshot_restore_py" in sys.modules:
-        from whipsnake import _snapshot
-
-        _snapshot.run_after_restore()
+    if _run_after_restore is not None:
+        _run_after_restore()

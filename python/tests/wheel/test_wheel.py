@@ -65,7 +65,7 @@ def test_it_has_the_command_the_bootstrap_the_types_and_the_plugin(wheel: Path) 
         metadata = email.message_from_bytes(archive.read("whipsnake-0.1.0.dist-info/METADATA"))
         licences = archive.read("whipsnake/_bin/LICENCES.txt").decode()
     assert {name.partition("/")[0] for name in files} == {"whipsnake", "whipsnake-0.1.0.dist-info"}
-    for program in ("whipsnake", "bootstrap"):
+    for program in ("whipsnake", "bootstrap", "restorer"):
         assert (files[f"whipsnake/_bin/{program}"].external_attr >> 16) & 0o111 == 0o111
     assert {"whipsnake/py.typed", "whipsnake/types.py", "whipsnake/testing/plugin.py"} <= files.keys()
     assert metadata["Requires-Python"] == ">=3.12"

@@ -4,6 +4,7 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+use super::loaded_libraries::FileId;
 use super::restored::{self, Started};
 use super::{Refused, descriptors, thread, variables};
 use pyo3::ffi;
@@ -67,6 +68,7 @@ pub fn register() {
 pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Refused> {
     let files = Files::create(folder).map_err(Refused::doing("creating the files of the dump"))?;
     let changes = variables::changes();
+    let file_id = FileId::find().map_err(Refused::because)?;
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(process));
     // SAFETY: attached, on the main thread; the three calls belong together.
     let child = unsafe {
@@ -74,7 +76,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
         IS_ARMED.store(true, Ordering::SeqCst);
         let child = libc::fork();
         if child == 0 {
-            return Ok(Side::Restored(Box::new(go_on(py, &changes))));
+            return Ok(Side::Restored(Box::new(go_on(py, &changes, file_id))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);
         ffi::PyOS_AfterFork_Parent();
@@ -96,8 +98,9 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
 }
 
 /// The first steps of a restored process, in which CPython does not know yet that it is another one.
-fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)]) -> Started {
+fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: FileId) -> Started {
     draw_canary();
+    file_id.renew();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
     let started = restored::take_over_environment(py, &handover, changes);

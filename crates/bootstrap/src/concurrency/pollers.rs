@@ -102,7 +102,7 @@ impl Pollers {
                 ended: self.ended.clone(),
             };
             let options = PyDict::new(py);
-            let target = caller::framed(py, Caller::HandleEventRequest, body.into_function(py)?)?;
+            let target = caller::framed(py, Caller::of_handlers(server.modules(py)), body.into_function(py)?)?;
             options.set_item("target", target)?;
             options.set_item("name", format!("invocations-{position}"))?;
             let thread = threading.call_method("Thread", (), Some(&options))?;

@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, mem};
 use whipsnake_checkpoint_format::image::{
-    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, SegmentKind, SignalAction,
-    Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
+    self, Descriptor, DescriptorKind, Entry, Expectation, File, Header, MACHINE, MAGIC, Mapping, SegmentKind,
+    SignalAction, Table, Tables, Thread, VERSION, Variable, VdsoSymbol, Watch,
 };
 use whipsnake_checkpoint_format::vdso::{FUNCTIONS, Vdso};
-use whipsnake_checkpoint_format::{PAGE_SIZE, hash};
+use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE, hash};
 
 /// A file, complete.
 pub struct Assembled {
@@ -65,11 +65,11 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
     let action = |of: &crate::process::SignalAction| SignalAction { signal: of.signal, action: of.action };
     let mut tables = Tables {
         files: builder.add(&files.rows),
-        variables: builder.add(&variables(dump, options, &mut strings)),
+        variables: builder.add(&variables(dump, &mut strings)),
         watches: builder.add(&watches),
         signal_actions: builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>()),
         vdso_symbols: builder.add(&vdso_symbols(process.vdso)),
-        written: builder.add::<image::Mapping>(&[]),
+        written: builder.add(&written(options, space)),
         strings: builder.add(&strings.bytes),
         ..Tables::default()
     };
@@ -171,21 +171,27 @@ fn describe(options: &Options, path: &Path, strings: &mut Strings) -> Result<Fil
     })
 }
 
+/// Folders that only the managed runtimes' images have. Descriptions of Lambda's environment differ in whether these variables name them.
+const OF_MANAGED_RUNTIMES: &[(&str, &str)] = &[("LD_LIBRARY_PATH", "/var/lang/lib:"), ("PATH", "/var/lang/bin:")];
+
 /// What each variable has to be, by name, and the patterns at the end.
-fn variables(dump: &Dump, options: &Options, strings: &mut Strings) -> Vec<Variable> {
+fn variables(dump: &Dump, strings: &mut Strings) -> Vec<Variable> {
     let read = &dump.process.variables;
     let mut rows = Vec::new();
     let mut add = |name: &str, hash, expectation: Expectation| {
         rows.push(Variable { name: strings.add(name), hash, expectation: expectation as u64 });
     };
-    for (name, value) in read.iter().filter(|(name, _)| *name != EVERY && !options.dump_only.contains(*name)) {
+    for (name, value) in read.iter().filter(|(name, _)| *name != EVERY) {
         match value {
-            Some(value) => add(name, hash(value.as_bytes()), Expectation::Equal),
+            Some(value) => {
+                add(name, hash(value.as_bytes()), Expectation::Equal);
+                for (_, folder) in OF_MANAGED_RUNTIMES.iter().filter(|(variable, _)| variable == name) {
+                    let other = value.strip_prefix(folder).map_or_else(|| format!("{folder}{value}"), str::to_owned);
+                    add(name, hash(other.as_bytes()), Expectation::Equal);
+                }
+            }
             None => add(name, 0, Expectation::Absent),
         }
-    }
-    for name in &options.dump_only {
-        add(name, 0, Expectation::Absent);
     }
     for pattern in COMPARED_PATTERNS {
         add(pattern, 0, Expectation::Any);
@@ -197,6 +203,21 @@ fn variables(dump: &Dump, options: &Options, strings: &mut Strings) -> Vec<Varia
         add(EVERY, 0, Expectation::Any);
     }
     rows
+}
+
+/// Ranges of the pages that every start writes to, as far as they have contents.
+fn written(options: &Options, space: &AddressSpace) -> Vec<Mapping> {
+    let mut ranges: Vec<Mapping> = Vec::new();
+    for segment in space.segments.iter().filter(|segment| segment.kind == SegmentKind::Value as u32) {
+        let Mapping { start, .. } = segment.mapping;
+        for page in options.written.range(start..segment.mapping.end()) {
+            match ranges.last_mut() {
+                Some(last) if last.end() == *page => last.length += PAGE,
+                _ => ranges.push(Mapping { start: *page, length: PAGE }),
+            }
+        }
+    }
+    ranges
 }
 
 /// The functions of the running kernel's vDSO. The dumped process ran on the same kernel and had the same functions at another address.

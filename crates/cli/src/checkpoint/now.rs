@@ -12,11 +12,11 @@ use std::{
 
 use whipsnake_checkpoint::{
     compose::{Dump, Options},
-    process::Kind,
+    process::{DUMP_ONLY, Kind},
 };
 use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER};
 
-use super::{DUMP_ONLY, RESTORER, Wanted, restorer};
+use super::{RESTORER, Wanted, restorer};
 use crate::failure::Failure;
 
 /// Where a line goes for each start: `restored`, or why not.
@@ -61,9 +61,10 @@ impl FromNow {
         let output = Command::new(&self.bootstrap)
             .args(["--checkpoint", kind])
             .arg(&dump_folder)
-            .env_remove("AWS_LAMBDA_RUNTIME_API")
             .env_remove(LOG)
-            .envs(DUMP_ONLY.iter().copied())
+            // Its descriptors are this process's own.
+            .env_remove("_LAMBDA_TELEMETRY_LOG_FD")
+            .envs(DUMP_ONLY.iter().map(|name| (*name, "1")))
             .stdin(Stdio::null())
             .output()
             .map_err(|error| error.to_string())?;
@@ -75,12 +76,7 @@ impl FromNow {
         let _ = std::io::stderr().write_all(&output.stderr);
         let ours = folder.join(FOLDER);
         fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
-        let options = Options {
-            root: "/".into(),
-            referenced: vec!["/".into()],
-            dump_only: DUMP_ONLY.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            ..Options::default()
-        };
+        let options = Options { root: "/".into(), referenced: vec!["/".into()], ..Options::default() };
         let dump = Dump::read(&dump_folder).map_err(|error| error.to_string())?;
         dump.compose(&options, &ours.join(FILE)).map_err(|error| error.to_string())?;
         let _ = fs::remove_dir_all(&dump_folder);

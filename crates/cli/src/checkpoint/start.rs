@@ -24,6 +24,15 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How often a process is looked at that has not asked for anything yet.
 const PAUSE: Duration = Duration::from_micros(50);
 
+/// Pages that a process has used, by address.
+#[derive(Default)]
+pub struct Pages {
+    /// Read or written.
+    pub touched: BTreeSet<u64>,
+    /// Written.
+    pub written: BTreeSet<u64>,
+}
+
 /// A process that waits for its first invocation. It ends with this.
 pub struct Start {
     child: Child,
@@ -102,13 +111,15 @@ impl Start {
         text.trim().to_owned()
     }
 
-    /// The addresses of the pages that the process has used.
-    pub fn pages(&self) -> io::Result<BTreeSet<u64>> {
+    /// The pages that the process has used.
+    pub fn pages(&self) -> io::Result<Pages> {
         /// Set in an entry for a page that is in memory.
         const PRESENT: u64 = 1 << 63;
+        /// Set in an entry for a page of a file. The process has a copy of its own of those that it has written to.
+        const OF_FILE: u64 = 1 << 61;
         let process = format!("/proc/{}", self.child.id());
         let table = File::open(format!("{process}/pagemap"))?;
-        let mut pages = BTreeSet::new();
+        let mut pages = Pages::default();
         for line in std::fs::read_to_string(format!("{process}/maps"))?.lines() {
             let range = line.split(' ').next().and_then(|range| range.split_once('-'));
             let Some((Ok(start), Ok(end))) = range.map(|(start, end)| (address(start), address(end))) else { continue };
@@ -118,10 +129,16 @@ impl Start {
             if table.read_exact_at(&mut entries, start / PAGE * 8).is_err() {
                 continue;
             }
-            let is_present =
-                |entry: &[u8]| entry.try_into().is_ok_and(|entry| u64::from_ne_bytes(entry) & PRESENT != 0);
-            let present = entries.chunks_exact(8).enumerate().filter(|(_, entry)| is_present(entry));
-            pages.extend(present.map(|(index, _)| start + index as u64 * PAGE));
+            for (index, entry) in entries.chunks_exact(8).enumerate() {
+                let entry = entry.try_into().map_or(0, u64::from_ne_bytes);
+                let page = start + index as u64 * PAGE;
+                if entry & PRESENT != 0 {
+                    pages.touched.insert(page);
+                }
+                if entry & (PRESENT | OF_FILE) == PRESENT {
+                    pages.written.insert(page);
+                }
+            }
         }
         Ok(pages)
     }

@@ -1,0 +1,76 @@
+"""Functions that are packed with a checkpoint on this machine, and start from it where only the layer and an old C library are."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from playing import Files, Run, write_files
+
+from .sandbox import unpack
+
+INSTALLED: Files = {
+    "greetings/__init__.py": "import json, logging, ssl, sqlite3\nimported = True\ndef hello(name): return f'hello {name}'\n",
+    "greetings-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greetings\nVersion: 1.0\n",
+    "greetings-1.0.dist-info/RECORD": "greetings/__init__.py,,\ngreetings-1.0.dist-info/METADATA,,\ngreetings-1.0.dist-info/RECORD,,\n",
+}
+"""A package as an installer leaves it: what makes it third-party is its RECORD."""
+
+APP = """
+    import logging, os, subprocess, sys, threading
+    import greetings
+
+    def handler(event, context):
+        logging.warning("served")
+        threads = []
+        thread = threading.Thread(target=lambda: threads.append(1))
+        thread.start()
+        thread.join()
+        # A library that is loaded after the restore, a child process, and what the environment says.
+        import _lzma
+        child = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True)
+        return [greetings.hello(event["name"]), len(threads), child.stdout.strip(), os.environ["AWS_REGION"], os.environ["GREETING"]]
+"""
+
+
+@pytest.fixture
+def packed(cli: Path, layer_zip: Path, layer_python: Path, tmp_path: Path) -> Callable[..., Path]:
+    """The folder that Lambda would make of a function's zip with a checkpoint."""
+
+    def pack(*options: str | Path) -> Path:
+        write_files(tmp_path / "function", {"app.py": APP, **INSTALLED})
+        output = tmp_path / "function.zip"
+        command = [cli, "pack", tmp_path / "function", "--python", layer_python, "--handler", "app.handler"]
+        command += ["--layer", layer_zip, "--output", output, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "start here" in done.stdout
+        unpack(output, tmp_path / "task")
+        return tmp_path / "task"
+
+    return pack
+
+
+@pytest.mark.parametrize("kind", ["imports", "init"])
+def test_a_function_starts_from_its_checkpoint(kind: str, packed: Callable[..., Path], on_lambda: Callable[..., Run]) -> None:
+    task = packed(f"--checkpoint={kind}")
+    environment = {"GREETING": "hi", "AWS_REGION": "eu-west-1"}
+    run = on_lambda(task_root=task, events=[{"name": "one"}, {"name": "two"}], environment=environment, command=["/var/task/bootstrap"])
+    assert run.responses == [[f"hello {name}", 1, "42", "eu-west-1", "hi"] for name in ("one", "two")], run.stderr
+    assert str(run.requests[0].header("user-agent")).endswith("(restored)"), run.stderr
+    assert run.stdout.count("served") == 2
+
+
+def test_without_its_layer_a_function_says_what_is_missing(packed: Callable[..., Path]) -> None:
+    """Here is no /opt/bootstrap, and the layer's files are not where the checkpoint was made for."""
+    if Path("/opt/bootstrap").exists():
+        pytest.skip("this machine has an /opt/bootstrap")
+    task = packed("--checkpoint")
+    done = subprocess.run([task / "bootstrap"], capture_output=True, text=True, check=False, timeout=20, env={})
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith("whipsnake: starting without the checkpoint: ")
+    assert "there is no /opt/bootstrap" in second
+    assert sys.platform == "linux"
