@@ -236,8 +236,8 @@ order: build cli ## Writes anew where the linker puts what a start runs (needs v
 	@python3 python/benchmarks/order.py --cli $(WHIPSNAKE) --bootstrap $(TARGET)/release/bootstrap --map $(TARGET)/bootstrap.map > $(TARGET)/start.ld
 	@mv $(TARGET)/start.ld crates/bootstrap/start.ld
 
-# The floor in Rust, the JSON comparison, and the packages of two of the functions.
-bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt extension_modules.txt)
+# The floor in Rust, the JSON comparison, and the packages of most functions.
+bench bench-report: PINS = $(addprefix $(ECOSYSTEM)/requirements/,boto3.txt extension_modules.txt httpx.txt scikit_learn.txt)
 bench-tools: build venv packages
 	@$(WITH_PYTHON) cargo build --quiet --release --examples -p whipsnake-runtime-api -p whipsnake-marshal
 	@$(VENV)/bin/python -m compileall -q $(VENV)/lib

@@ -17,6 +17,7 @@ mod progress;
 mod report;
 mod results;
 mod rotation;
+mod size;
 mod stage;
 mod start;
 mod statistics;
@@ -111,8 +112,10 @@ enum What {
     Warm,
     /// Where a start's time goes
     Phases,
-    /// What processes weigh
+    /// How much memory processes have
     Memory,
+    /// What checkpoints add to a zip
+    Sizes,
     /// Instructions, system calls and opened files of a start
     Counts,
     /// JSON, beside Python's libraries
@@ -140,6 +143,7 @@ impl Bench {
             counts: Vec::new(),
             phases: Vec::new(),
             memory: Vec::new(),
+            sizes: Vec::new(),
             marshalling: Vec::new(),
             skipped: plan.skipped.clone(),
         };

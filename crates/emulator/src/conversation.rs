@@ -163,6 +163,7 @@ fn answer_next(stage: &Arc<Stage>, connection: Connection) -> Option<Connection>
         stage.notify();
         match turn {
             Turn::Step(step, _) if step.idle_signal.is_some() => signal_while_idle(stage, step),
+            Turn::Step(step, _) if step.measure_memory => stage.measure_memory(),
             Turn::Step(step, number) => return answer_step(stage, connection, step, number),
             Turn::End => {
                 if stage.script.end != End::Close {
@@ -198,7 +199,7 @@ fn take_turn(stage: &Stage) -> Turn<'_> {
             continue;
         }
         state.step.1 += 1;
-        if step.idle_signal.is_none() {
+        if step.idle_signal.is_none() && !step.measure_memory {
             state.events += 1;
             if let Some(id) = expected_id(step, state.events) {
                 state.unanswered.insert(id, Instant::now());

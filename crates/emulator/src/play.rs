@@ -147,6 +147,7 @@ fn recording(stage: &Stage, timed_out: bool) -> Recording {
         spawn_to_first_next_us: state.first_next_us,
         end_signal_sent: state.end_signal_sent,
         latencies_us: std::mem::take(&mut state.latencies_us),
+        pss_kb: std::mem::take(&mut state.pss_kb),
     }
 }
 

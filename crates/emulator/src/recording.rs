@@ -35,6 +35,9 @@ pub struct Recording {
     pub end_signal_sent: bool,
     /// Microseconds from before an event's first byte was written to /next until the whole POST for it was received, in order.
     pub latencies_us: Vec<f64>,
+    /// Proportional set size in kilobytes, at each step with `measure_memory`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pss_kb: Vec<u64>,
 }
 
 /// One request, its bytes as they came.

@@ -103,6 +103,9 @@ pub struct Answer {
     pub signal: Option<HandlerSignal>,
     /// A step without an answer: a signal while the runtime waits for an event.
     pub idle_signal: Option<IdleSignal>,
+    /// A step without an answer: reads how much memory the process has while it waits for an event.
+    #[serde(default)]
+    pub measure_memory: bool,
     /// Serves the step this many times.
     pub repeat: Option<usize>,
     /// Serves it only when so many requests wait for an event: all of those that serve at once are there.
@@ -324,6 +327,7 @@ impl Answer {
             ("set_headers", !self.set_headers.is_empty()),
             ("signal", self.signal.is_some()),
             ("idle_signal", self.idle_signal.is_some()),
+            ("measure_memory", self.measure_memory),
             ("repeat", self.repeat.is_some()),
             ("pollers", self.pollers.is_some()),
         ]

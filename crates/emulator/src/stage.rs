@@ -41,6 +41,7 @@ pub(crate) struct State {
     pub(crate) request_count: usize,
     pub(crate) first_next_us: Option<u64>,
     pub(crate) latencies_us: Vec<f64>,
+    pub(crate) pss_kb: Vec<u64>,
     /// Position in `next`, and how often the step there was served.
     pub(crate) step: (usize, usize),
     /// Events given out so far.
@@ -75,6 +76,7 @@ impl Stage {
                 request_count: 0,
                 first_next_us: None,
                 latencies_us: Vec::new(),
+                pss_kb: Vec::new(),
                 step: (0, 0),
                 events: 0,
                 pollers: 0,
@@ -126,6 +128,15 @@ impl Stage {
                 process.wait_until_stopped();
             }
         }
+    }
+
+    /// Notes the process's proportional set size: its own pages, and its part of those that others map too.
+    pub(crate) fn measure_memory(&self) {
+        let Some(process) = self.state().process.clone() else { return };
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", process.id())).unwrap_or_default();
+        let pss: Option<u64> =
+            rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok());
+        self.state().pss_kb.extend(pss);
     }
 
     /// Copies what comes out of a descriptor until its end.

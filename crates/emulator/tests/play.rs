@@ -280,6 +280,20 @@ fn a_long_run_keeps_only_counts_and_latencies() {
 }
 
 #[test]
+fn memory_is_measured_while_the_runtime_waits() {
+    let measure = json!({"measure_memory": true});
+    let script = json!({"next": [measure, {"event": 1}, measure]});
+    let recording = record(script, |mut runtime| {
+        runtime.next();
+        runtime.respond("rid-1", b"1");
+        runtime.poll();
+    });
+    let kilobytes = recording["pss_kb"].as_array().expect("a list");
+    assert_eq!(kilobytes.len(), 2);
+    assert!(kilobytes.iter().all(|pss| pss.as_u64().is_some_and(|pss| pss > 0)), "{kilobytes:?}");
+}
+
+#[test]
 fn the_end_waits_for_answers_when_told() {
     let script = json!({"end_after_answers": true, "next": [{"event": 1}]});
     let recording = record(script, |mut runtime| {

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RUNTIMES = ("Whipsnake", "Managed")
+MANAGED = "Managed"
+RUNTIMES = ("Whipsnake", "Checkpoint", MANAGED)
 REPORT = re.compile(
     r"^REPORT RequestId: \S+\tDuration: (?P<duration>[\d.]+) ms\tBilled Duration: \d+ ms\t"
     r"Memory Size: (?P<memory_size>\d+) MB\tMax Memory Used: (?P<memory_used>\d+) MB\t"
@@ -120,15 +121,17 @@ def table(measured: list[Measured]) -> str:
         for runtime in RUNTIMES:
             if figures.name.startswith(runtime):
                 cases[figures.name.removeprefix(runtime)][runtime] = figures
-    lines = [f"{'':12} {'init duration':>30} {'warm duration':>30} {'memory used':>22}"]
+    lines = [f"{'':22} {'init duration':>30} {'warm duration':>30} {'memory used':>22}"]
     for case, by_runtime in cases.items():
-        ours, theirs = (by_runtime[runtime] for runtime in RUNTIMES)
-        cells = [
-            compare([ours.starts, theirs.starts], "ms"),
-            compare([[report.duration for report in side.warm] for side in (ours, theirs)], "ms"),
-            compare([[report.memory_used for report in side.cold] for side in (ours, theirs)], "MB"),
-        ]
-        lines.append(f"{case:12} {cells[0]:>30} {cells[1]:>30} {cells[2]:>22}")
+        theirs = by_runtime.pop(MANAGED)
+        for runtime, ours in sorted(by_runtime.items(), reverse=True):
+            cells = [
+                compare([ours.starts, theirs.starts], "ms"),
+                compare([[report.duration for report in side.warm] for side in (ours, theirs)], "ms"),
+                compare([[report.memory_used for report in side.cold] for side in (ours, theirs)], "MB"),
+            ]
+            label = f"{case}, {runtime.lower()}"
+            lines.append(f"{label:22} {cells[0]:>30} {cells[1]:>30} {cells[2]:>22}")
     return "\n".join(lines)
 
 

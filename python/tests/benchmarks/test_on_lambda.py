@@ -24,8 +24,12 @@ def script(repository: Path) -> ModuleType:
     return module
 
 
+# In the order in which they are measured.
+RUNTIMES = ("Checkpoint", "Managed", "Whipsnake")
+
+
 class Account:
-    """Whipsnake starts in 10 ms here, the managed runtime in 40."""
+    """Whipsnake starts in 10 ms here, in 2 from a checkpoint, and the managed runtime in 40."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -36,7 +40,7 @@ class Account:
 
     def paginate(self, **_arguments: str) -> Iterator[dict[str, Any]]:
         function = "AWS::Lambda::Function"
-        kinds = {"Runtime": "AWS::Lambda::LayerVersion", "WhipsnakeEmpty": function, "ManagedEmpty": function}
+        kinds = {"Runtime": "AWS::Lambda::LayerVersion", **dict.fromkeys((f"{runtime}Empty" for runtime in RUNTIMES), function)}
         for name, kind in kinds.items():
             resource = {"LogicalResourceId": name, "PhysicalResourceId": f"stack-{name}", "ResourceType": kind}
             yield {"StackResourceSummaries": [resource]}
@@ -56,8 +60,9 @@ class Account:
     def invoke(self, **arguments: Any) -> dict[str, Any]:
         name = arguments["FunctionName"]
         self.calls.append(("invoke", name))
-        ours = "Whipsnake" in name
-        report = (COLD.format(10 if ours else 40)) if name in self.new else WARM.format("0.50" if ours else "2.00")
+        is_managed = "Managed" in name
+        start = 40 if is_managed else 2 if "Checkpoint" in name else 10
+        report = COLD.format(start) if name in self.new else WARM.format("2.00" if is_managed else "0.50")
         self.new.discard(name)
         return {"LogResult": base64.b64encode(f"START RequestId: a\n{report}\n".encode()), "Payload": io.BytesIO(b"{}")}
 
@@ -66,13 +71,16 @@ def test_starts_are_forced_in_turn_and_compared(script: ModuleType) -> None:
     account = Account()
     functions = script.Functions("stack", account, account)
     measured = script.measure(functions, starts=2, warm=3)
-    cold = [(call, name.removeprefix("stack-")) for call, name in account.calls[:6]]
-    assert cold == [(call, name) for name in ("ManagedEmpty", "WhipsnakeEmpty") for call in ("update", "wait", "invoke")]
-    assert account.calls[6:12] == account.calls[:6]
-    assert [call for call, _ in account.calls[12:]] == ["invoke"] * 6
-    told = " ".join(script.table(measured).splitlines()[1].split())
-    assert told == "Empty 10 / 40 ms = 0.25 0.5 / 2 ms = 0.25 40 / 40 MB = 1.00"
-    record = measured[1].record()
+    cold = [(call, name.removeprefix("stack-")) for call, name in account.calls[:9]]
+    assert cold == [(call, name) for name in map("{}Empty".format, RUNTIMES) for call in ("update", "wait", "invoke")]
+    assert account.calls[9:18] == account.calls[:9]
+    assert [call for call, _ in account.calls[18:]] == ["invoke"] * 9
+    told = [" ".join(line.split()) for line in script.table(measured).splitlines()[1:]]
+    assert told == [
+        "Empty, whipsnake 10 / 40 ms = 0.25 0.5 / 2 ms = 0.25 40 / 40 MB = 1.00",
+        "Empty, checkpoint 2 / 40 ms = 0.05 0.5 / 2 ms = 0.25 40 / 40 MB = 1.00",
+    ]
+    record = measured[2].record()
     assert (record["r"], record["i"], record["acd"]) == ("lambda-perf-whipsnakeempty-zip-1024-x86_64", [10.0, 10.0], 10)
 
 
@@ -85,5 +93,5 @@ def test_a_failed_invocation_ends_the_measurement(script: ModuleType, monkeypatc
     account = Account()
     failed = {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "KeyError"}')}
     monkeypatch.setattr(account, "invoke", lambda **_: failed)
-    with pytest.raises(RuntimeError, match=r"ManagedEmpty failed: .*KeyError"):
+    with pytest.raises(RuntimeError, match=r"CheckpointEmpty failed: .*KeyError"):
         script.measure(script.Functions("stack", account, account), starts=1, warm=0)

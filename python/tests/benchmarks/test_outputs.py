@@ -13,7 +13,7 @@ from conftest import reference_python
 from reference import HOW_TO_GET_IT
 
 FEW = ["--case", "empty", "--starts", "2", "--invocations", "1", "--soak", "20"]
-KINDS = [option for kind in ("cold", "warm", "phases", "memory") for option in ("--only", kind)]
+KINDS = [option for kind in ("cold", "warm", "phases", "memory", "sizes") for option in ("--only", kind)]
 
 
 class Benched:
@@ -87,6 +87,10 @@ def test_everything_is_measured_in_turn(benched: Benched) -> None:
         assert turns["first_invocation", "empty", contender] == [1, 1]
         assert turns["warm", "100 B", contender] == [4] * 5
     assert turns["cold_start", "empty", "python -I -S -c pass"] == [1, 1]
+    for contender in ("checkpoint of imports", "checkpoint of init", "checkpoint off", "no restorer"):
+        assert turns["cold_start", "empty", f"whipsnake, {contender}"] == [1, 1]
+        assert turns["first_response", "empty", f"whipsnake, {contender}"] == [1, 1]
+        assert ("warm", "100 B", f"whipsnake, {contender}") not in turns
     assert ("warm", "5.9 MB", "whipsnake") not in turns
     assert any("5.9 MB" in skipped for skipped in benched.results["skipped"])
 
@@ -110,11 +114,20 @@ def test_memory_is_told_as_invocations_grow(benched: Benched) -> None:
         assert all(1000 < kilobytes < 100_000 for _, kilobytes in memory["pss_kb"])
 
 
+def test_what_a_checkpoint_adds_to_the_zip_is_measured(benched: Benched) -> None:
+    assert [(size["case"], size["contender"]) for size in benched.results["sizes"]] == [
+        ("empty", "whipsnake, checkpoint of imports"),
+        ("empty", "whipsnake, checkpoint of init"),
+    ]
+    assert all(100_000 < size["zipped"] < size["bytes"] < 20_000_000 for size in benched.results["sizes"])
+
+
 def test_the_table_has_medians_ratios_and_noise(benched: Benched) -> None:
     assert re.search(r"^    whipsnake +\d[\d.]* ms +- +\d\.\d{3}   \d\.\d{3} to \d\.\d{3}$", benched.table, re.MULTILINE)
     assert re.search(
         r"^  cold start of an empty handler.* +0\.170 +\d\.\d{3} .*(reached|REACHED)$", benched.table, re.MULTILINE
     )
+    assert re.search(r"^  checkpoint: an empty handler +0\.060 +\d\.\d{3} ", benched.table, re.MULTILINE)
     assert "whipsnake beside itself, cold start, empty" in benched.table
 
 

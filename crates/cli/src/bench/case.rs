@@ -40,6 +40,8 @@ pub struct Packages {
     pub folder: &'static str,
     /// What of it the function needs; empty for all.
     pub only: &'static [&'static str],
+    /// Whether the function is started without bytecode as well. With the largest packages that takes seconds and shows nothing new.
+    pub bare: bool,
 }
 
 /// Those that come with the harness.
@@ -52,7 +54,8 @@ pub fn known() -> Vec<Case> {
         handler: HANDLER.to_owned(),
         event: event.to_owned(),
     };
-    let packages = |folder, only| Some(Packages { folder, only });
+    let packages = |folder, only| Some(Packages { folder, only, bare: true });
+    let large = |folder, only| Some(Packages { folder, only, bare: false });
     vec![
         case("empty", "a handler and nothing else", Code::Module(include_str!("functions/empty.py"), None), "{}"),
         case("imports", "imports json, logging and os", Code::Module(include_str!("functions/imports.py"), None), "{}"),
@@ -86,6 +89,33 @@ pub fn known() -> Vec<Case> {
             Code::Module(include_str!("functions/numpy_array.py"), packages("extension_modules", &["numpy"])),
             "{}",
         ),
+        case(
+            "fastapi",
+            "a FastAPI application",
+            Code::Module(include_str!("functions/fastapi_app.py"), large("httpx", &[])),
+            api_gateway,
+        ),
+        case(
+            "trio",
+            "FastAPI, Pydantic and httpx",
+            Code::Module(include_str!("functions/fastapi_httpx_app.py"), large("httpx", &[])),
+            api_gateway,
+        ),
+        case(
+            "pandas",
+            "a pandas frame",
+            Code::Module(
+                include_str!("functions/pandas_frame.py"),
+                large("extension_modules", &["pandas", "numpy", "dateutil", "python_dateutil", "six", "tzdata"]),
+            ),
+            "{}",
+        ),
+        case(
+            "scikit-learn",
+            "a fitted scikit-learn model",
+            Code::Module(include_str!("functions/scikit_learn_model.py"), large("scikit_learn", &[])),
+            "{}",
+        ),
     ]
 }
 
@@ -101,9 +131,14 @@ impl Case {
         include_str!("functions/measured.py").replace("MODULE", &module.replace('/', ".")).replace("FUNCTION", function)
     }
 
-    /// Whether packages come with the code: only then does it matter what form they are deployed in.
+    /// Whether packages come with the code.
     pub fn has_packages(&self) -> bool {
         matches!(self.code, Code::Module(_, Some(_)) | Code::Folder(_))
+    }
+
+    /// Whether the function is started without bytecode as well, which only matters where packages come with the code.
+    pub fn is_started_bare(&self) -> bool {
+        matches!(self.code, Code::Module(_, Some(Packages { bare: true, .. })) | Code::Folder(_))
     }
 }
 
@@ -123,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_package_comes_with_its_metadata_and_its_libraries() {
-        let packages = Packages { folder: "f", only: &["numpy", "six"] };
+        let packages = Packages { folder: "f", only: &["numpy", "six"], bare: true };
         for entry in ["numpy", "numpy.libs", "numpy-2.5.5.dist-info", "six.py"] {
             assert!(packages.includes(entry), "{entry}");
         }

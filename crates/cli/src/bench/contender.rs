@@ -16,6 +16,12 @@ pub const AGAIN: &str = "whipsnake again";
 pub const PACKED: &str = "whipsnake, packed";
 pub const BARE: &str = "whipsnake, no .pyc";
 pub const MANAGED_BARE: &str = "awslambdaric, no .pyc";
+/// From a memory image: of the third-party modules, and of the whole init phase.
+pub const IMPORTS: &str = "whipsnake, checkpoint of imports";
+pub const INIT: &str = "whipsnake, checkpoint of init";
+/// An ordinary start of a function that has a checkpoint: through the restorer, and by the bootstrap itself.
+pub const OFF: &str = "whipsnake, checkpoint off";
+pub const UNRESTORED: &str = "whipsnake, no restorer";
 /// The floors: nothing that embeds CPython, nothing that speaks to Lambda, and nothing that answers at all, is expected below.
 pub const PYTHON: &str = "python -I -S -c pass";
 pub const RUST: &str = "Rust, lambda_runtime";
@@ -29,7 +35,7 @@ pub struct Contender {
     /// On top of what Lambda sets.
     pub environment: Vec<(String, String)>,
     pub form: Form,
-    /// Whether it runs Python functions at all.
+    /// Whether it runs no Python functions.
     pub is_floor: bool,
 }
 
@@ -87,11 +93,13 @@ impl Bootstrap {
 }
 
 /// Everybody who takes part, in the order of the table. `bootstraps` begins with the plain one; `floors` are programs and their names.
+/// `packs` and `checkpoints` say which forms of a function's folder can be made.
 pub fn all(
     bootstraps: &[Bootstrap],
     reference: Option<(&Path, &Interpreter)>,
     floors: &[(&str, PathBuf)],
     packs: bool,
+    checkpoints: bool,
 ) -> Vec<Contender> {
     let mut contenders: Vec<Contender> = bootstraps.iter().map(Bootstrap::contender).collect();
     let Some(plain) = contenders.first().cloned() else { return contenders };
@@ -101,6 +109,15 @@ pub fn all(
         contenders.insert(1, renamed(PACKED, Form::Packed));
     }
     contenders.push(renamed(BARE, Form::Bare));
+    if checkpoints {
+        let restorer = || vec![super::folder::RESTORER.to_owned()];
+        let off = [(String::from("WHIPSNAKE_CHECKPOINT"), String::from("off"))];
+        let off = [plain.environment.as_slice(), off.as_slice()].concat();
+        contenders.push(Contender { command: restorer(), ..renamed(IMPORTS, Form::Imports) });
+        contenders.push(Contender { command: restorer(), ..renamed(INIT, Form::Init) });
+        contenders.push(Contender { command: restorer(), environment: off, ..renamed(OFF, Form::Imports) });
+        contenders.push(renamed(UNRESTORED, Form::Imports));
+    }
     if let Some((python, interpreter)) = reference {
         let managed = Contender {
             name: MANAGED.to_owned(),
@@ -139,6 +156,16 @@ impl Contender {
     /// Whether it is the managed runtime, which is told its handler by an argument.
     pub fn is_managed(&self) -> bool {
         self.name.starts_with(MANAGED)
+    }
+
+    /// Whether it is to start from a checkpoint.
+    pub fn is_restored(&self) -> bool {
+        self.name == IMPORTS || self.name == INIT
+    }
+
+    /// Whether it starts the empty function only.
+    pub fn is_for_empty(&self) -> bool {
+        self.is_floor || self.name == OFF || self.name == UNRESTORED
     }
 
     /// Whether it asks a Runtime API for events.

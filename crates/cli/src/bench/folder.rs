@@ -6,8 +6,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::case::{Case, Code, MODULE};
-use crate::{cleanup::TemporaryFolder, failure::Failure};
+use super::{
+    case::{Case, Code, MODULE},
+    stage,
+};
+use crate::{cleanup::TemporaryFolder, failure::Failure, function};
 
 /// How a function's folder was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +21,24 @@ pub enum Form {
     Bare,
     /// By `whipsnake pack`.
     Packed,
+    /// The same with a checkpoint of the third-party modules.
+    Imports,
+    /// The same with a checkpoint of the whole init phase.
+    Init,
+}
+
+/// The name of the restorer in a packed folder.
+pub const RESTORER: &str = "bootstrap";
+
+impl Form {
+    /// How `whipsnake pack` is asked for the checkpoint in it.
+    pub fn checkpoint(self) -> Option<&'static str> {
+        match self {
+            Self::Imports => Some("--checkpoint=imports"),
+            Self::Init => Some("--checkpoint=init"),
+            Self::Compiled | Self::Bare | Self::Packed => None,
+        }
+    }
 }
 
 /// The folders of one run, removed at its end.
@@ -48,12 +69,20 @@ impl Folders {
         let failed = |error: io::Error| {
             Failure::new(format!("making the function {} in {}: {error}", case.name, folder.display()))
         };
-        if form == Form::Packed {
+        if form == Form::Packed || form.checkpoint().is_some() {
             let plain = self.make(case, Form::Bare, packages, pythons)?;
             let mut pack = Command::new(this_command()?);
             pack.arg("pack").arg(&plain).arg("--unpacked").arg(&folder).arg("--task-root").arg(&folder);
             if let Some(python) = pythons.first() {
                 pack.arg("--python").arg(python);
+            }
+            if let Some(checkpoint) = form.checkpoint() {
+                pack.args([checkpoint, "--here", "--handler", &case.handler]);
+                for (name, value) in stage::environment(&folder, &case.handler, form) {
+                    if !name.starts_with("AWS_SESSION_") && !name.contains("_KEY") {
+                        pack.arg("--env").arg(format!("{name}={value}"));
+                    }
+                }
             }
             run(&mut pack)?;
             return Ok(folder);
@@ -93,6 +122,12 @@ pub fn can_pack() -> bool {
     this_command().is_ok_and(|command| {
         Command::new(command).args(["pack", "--help"]).output().is_ok_and(|output| output.status.success())
     })
+}
+
+/// Whether functions can be packed with checkpoints for this bootstrap.
+pub fn can_restore(bootstrap: &Path) -> bool {
+    let ours = function::find_bootstrap(None).is_ok_and(|ours| ours == bootstrap);
+    ours && bootstrap.with_file_name("restorer").is_file()
 }
 
 fn this_command() -> Result<PathBuf, Failure> {

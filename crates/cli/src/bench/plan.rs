@@ -15,6 +15,7 @@ use super::{
     marshalling, memory, phases,
     results::Results,
     rotation::Rotation,
+    size,
     stage::Stage,
     start, warm,
 };
@@ -64,10 +65,18 @@ impl<'a> Plan<'a> {
         if !packs {
             skipped.push("packed functions: this command has no `pack`".to_owned());
         }
+        // The checkpoint's bootstrap is the one beside this command.
+        let checkpoints = packs && folder::can_restore(&bootstraps[0].path);
+        if !checkpoints {
+            skipped.push(
+                "starts from checkpoints: the bootstrap beside this command is not measured, or has no restorer"
+                    .to_owned(),
+            );
+        }
         let with = reference.as_ref().map(|(python, interpreter)| (python.as_path(), interpreter));
         Ok(Self {
             bench,
-            contenders: contender::all(&bootstraps, with, &floors, packs),
+            contenders: contender::all(&bootstraps, with, &floors, packs, checkpoints),
             cases: cases(bench, &mut skipped)?,
             reference,
             pythons,
@@ -79,9 +88,14 @@ impl<'a> Plan<'a> {
     /// Measures what is wanted.
     pub fn measure(&self, rotation: &Rotation<'_>, results: &mut Results) -> Result<(), Failure> {
         for case in &self.cases {
-            let folders = self.folders_of(case)?;
+            let folders = self.folders_of(case, rotation, results)?;
             let stages = self.stages(case, &folders);
             self.start(case, &stages, rotation, results)?;
+            if self.wants(What::Sizes) {
+                for (form, folder) in folders.iter().filter(|(form, _)| form.checkpoint().is_some()) {
+                    results.sizes.push(size::measure(case, *form, folder)?);
+                }
+            }
             if case.name == EMPTY {
                 self.count(case, &stages, rotation, results)?;
                 self.invoke(&stages, rotation, results)?;
@@ -107,16 +121,19 @@ impl<'a> Plan<'a> {
         }
         let inside: Vec<Stage<'_>> = stages
             .iter()
-            .filter(|stage| !stage.contender.is_floor && stage.contender.name != contender::AGAIN)
-            .map(phases::stage)
+            .filter(|stage| !stage.contender.is_for_empty() && stage.contender.name != contender::AGAIN)
+            .copied()
             .collect();
         if self.wants(What::Phases) {
-            results.phases.extend(phases::measure(case, &inside, starts.div_ceil(4), rotation)?);
+            // A restored process has no phases.
+            let ordinary = inside.iter().filter(|stage| !stage.contender.is_restored());
+            let ordinary: Vec<Stage<'_>> = ordinary.map(phases::stage).collect();
+            results.phases.extend(phases::measure(case, &ordinary, starts.div_ceil(4), rotation)?);
         }
         if self.wants(What::Memory) {
             for stage in inside.iter().filter(|stage| stage.contender.form != Form::Bare) {
                 rotation.0.show(&format!("memory, {}: {}", case.name, stage.contender.name), 0, 1);
-                let (step, times) = if case.name == EMPTY { (self.bench.soak / 10, 10) } else { (10, 1) };
+                let (step, times) = if case.name == EMPTY { (self.bench.soak / 10, 10) } else { (1, 1) };
                 results.memory.push(memory::measure(case, stage, step, times)?);
             }
         }
@@ -136,7 +153,11 @@ impl<'a> Plan<'a> {
         for program in ["valgrind", "strace"].into_iter().filter(|program| !counts::has(program)) {
             results.skipped.push(format!("what {program} counts: it is not installed"));
         }
-        for stage in stages.iter().filter(|stage| stage.contender.name != contender::AGAIN) {
+        // Valgrind brings its own processor, which no checkpoint is made for.
+        let counted = |stage: &&Stage<'_>| {
+            stage.contender.name != contender::AGAIN && stage.contender.form.checkpoint().is_none()
+        };
+        for stage in stages.iter().filter(counted) {
             rotation.0.show(&format!("counting, {}: {}", case.name, stage.contender.name), 0, 1);
             results.counts.push(counts::measure(case, stage, &self.folders)?);
         }
@@ -180,12 +201,27 @@ impl<'a> Plan<'a> {
         self.bench.only.is_empty() || self.bench.only.contains(&what)
     }
 
-    /// The folders of a function, one for each form it is needed in.
-    fn folders_of(&self, case: &Case) -> Result<Vec<(Form, PathBuf)>, Failure> {
+    /// The folders of a function, one for each form it is needed in. A function that no checkpoint can be made of is measured without.
+    fn folders_of(
+        &self,
+        case: &Case,
+        rotation: &Rotation<'_>,
+        results: &mut Results,
+    ) -> Result<Vec<(Form, PathBuf)>, Failure> {
         let packages = self.bench.packages.as_deref();
-        let make = |form| Ok((form, self.folders.make(case, form, packages, &self.pythons)?));
         let forms: BTreeSet<Form> = self.contenders.iter().map(|contender| contender.form).collect();
-        forms.into_iter().filter(|&form| case.has_packages() || form != Form::Bare).map(make).collect()
+        let mut folders = Vec::new();
+        for form in forms.into_iter().filter(|&form| case.is_started_bare() || form != Form::Bare) {
+            rotation.0.show(&format!("packing {}", case.name), 0, 1);
+            match self.folders.make(case, form, packages, &self.pythons) {
+                Ok(folder) => folders.push((form, folder)),
+                Err(failure) if form.checkpoint().is_some() => {
+                    results.skipped.push(format!("{} from a checkpoint: {failure}", case.name));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(folders)
     }
 
     /// Who starts a function, and from where. The floors know one function only.
@@ -193,7 +229,7 @@ impl<'a> Plan<'a> {
         let folder = |form| folders.iter().find(|(made, _)| *made == form).map(|(_, folder)| folder.as_path());
         self.contenders
             .iter()
-            .filter(|contender| !contender.is_floor || case.name == EMPTY)
+            .filter(|contender| !contender.is_for_empty() || case.name == EMPTY)
             .filter_map(|contender| Some(Stage { contender, folder: folder(contender.form)?, handler: &case.handler }))
             .collect()
     }

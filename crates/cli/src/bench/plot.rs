@@ -9,7 +9,7 @@ mod waterfall;
 pub use canvas::STYLE;
 
 use super::{
-    contender::{AGAIN, MANAGED, MANAGED_BARE, PYTHON, RUST, SOCKET},
+    contender::{AGAIN, INIT, MANAGED, MANAGED_BARE, PYTHON, RUST, SOCKET},
     results::{Measure, Results},
 };
 
@@ -34,6 +34,7 @@ impl Look {
             MANAGED_BARE => ("managed", true),
             PYTHON | RUST | SOCKET => ("floor", contender != PYTHON),
             AGAIN => ("ours", true),
+            INIT => ("other", true),
             name if name.ends_with("packed") => ("packed", false),
             name if name.ends_with("no .pyc") => ("ours", true),
             name if name.contains(',') => ("other", false),

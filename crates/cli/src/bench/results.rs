@@ -17,6 +17,10 @@ pub enum Measure {
     ColdDisk,
     /// From the first event to its response.
     FirstInvocation,
+    /// The same of the events after it, in the same process.
+    LaterInvocation,
+    /// From before the process is spawned to the response to its first event.
+    FirstResponse,
     /// From an event to its response, in a process that has served some.
     Warm,
 }
@@ -88,6 +92,17 @@ pub struct Memory {
     pub pss_kb: Vec<(usize, u64)>,
 }
 
+/// What a checkpoint adds to a function's package.
+#[derive(Serialize)]
+pub struct Size {
+    pub case: String,
+    /// Who starts from it.
+    pub contender: &'static str,
+    pub bytes: u64,
+    /// In the zip.
+    pub zipped: u64,
+}
+
 /// Nanoseconds to read and to write one event, by who does it.
 #[derive(Serialize)]
 pub struct Marshalling {
@@ -108,6 +123,7 @@ pub struct Results {
     pub counts: Vec<Counts>,
     pub phases: Vec<Phases>,
     pub memory: Vec<Memory>,
+    pub sizes: Vec<Size>,
     pub marshalling: Vec<Marshalling>,
     /// What was not measured, and why.
     pub skipped: Vec<String>,

@@ -9,7 +9,10 @@ use std::{
 use serde_json::{Map, Value, json};
 use whipsnake_emulator::{Recording, Scripts, play};
 
-use super::contender::{Contender, text};
+use super::{
+    contender::{Contender, text},
+    folder::Form,
+};
 use crate::failure::Failure;
 
 /// Longer than anything that is measured takes.
@@ -38,6 +41,8 @@ impl Stage<'_> {
         script: Value,
     ) -> Result<Recording, Failure> {
         let mut command = [prefix, &self.contender.command].concat();
+        // The restorer is in the function's folder; every other program has its whole path.
+        command[prefix.len()] = text(&self.folder.join(&command[prefix.len()]));
         if self.contender.is_managed() {
             command.push(self.handler.to_owned());
         }
@@ -78,40 +83,54 @@ impl Stage<'_> {
 
     /// Why a recording is not what was to be measured.
     pub fn unusable(&self, recording: &Recording) -> Failure {
+        self.failed(recording, "it stopped asking for events")
+    }
+
+    /// The same, with the reason and the end of its log.
+    pub fn failed(&self, recording: &Recording, reason: &str) -> Failure {
         let said = String::from_utf8_lossy(&recording.stderr.0);
         let said: Vec<&str> = said.trim().lines().collect();
         let last = said[said.len().saturating_sub(5)..].join(" | ");
-        Failure::new(format!("measuring {}: it stopped asking for events: {last}", self.contender.name))
+        Failure::new(format!("measuring {}: {reason}: {last}", self.contender.name))
     }
 
-    /// What Lambda sets.
+    /// What Lambda sets, and the contender's own variables.
     fn environment(&self) -> Map<String, Value> {
-        let folder = text(self.folder);
-        let set = [
-            ("_HANDLER", self.handler),
-            ("LAMBDA_TASK_ROOT", folder.as_str()),
-            ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
-            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_SESSION_TOKEN", "token"),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_LAMBDA_FUNCTION_NAME", "function"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/function"),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef"),
-            ("LANG", "en_US.UTF-8"),
-            ("LC_CTYPE", "C.UTF-8"),
-            ("TZ", ":UTC"),
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            // On Lambda nothing can be written beside a function either.
-            ("PYTHONDONTWRITEBYTECODE", "1"),
-        ];
-        set.into_iter()
-            .map(|(name, value)| (name.to_owned(), json!(value)))
-            .chain(self.contender.environment.iter().map(|(name, value)| (name.clone(), json!(value))))
+        environment(self.folder, self.handler, self.contender.form)
+            .into_iter()
+            .chain(self.contender.environment.iter().cloned())
+            .map(|(name, value)| (name, json!(value)))
             .collect()
     }
+}
+
+/// What Lambda sets.
+pub fn environment(folder: &Path, handler: &str, form: Form) -> Vec<(String, String)> {
+    let folder = text(folder);
+    let set = [
+        ("_HANDLER", handler),
+        ("LAMBDA_TASK_ROOT", folder.as_str()),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_SESSION_TOKEN", "token"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "function"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/function"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef"),
+        ("LANG", "en_US.UTF-8"),
+        ("LC_CTYPE", "C.UTF-8"),
+        ("TZ", ":UTC"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        // On Lambda nothing can be written beside a function either.
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ];
+    // A checkpoint is made with these: a start without them would not use it.
+    let of_checkpoints = [("LD_LIBRARY_PATH", "/opt/lib"), ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR")];
+    let further = of_checkpoints.into_iter().filter(|_| form.checkpoint().is_some());
+    set.into_iter().chain(further).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -19,6 +19,8 @@ pub fn of(results: &Results) -> String {
         (Measure::ColdStart, "cold start: spawn to the first request for an event"),
         (Measure::ColdDisk, "cold start, nothing of any file in memory"),
         (Measure::FirstInvocation, "first invocation: event to response"),
+        (Measure::LaterInvocation, "the invocations after it: event to response"),
+        (Measure::FirstResponse, "cold start and first invocation: spawn to response"),
         (Measure::Warm, "warm invocation: event to response"),
     ];
     for (measure, title) in measures {
@@ -26,6 +28,7 @@ pub fn of(results: &Results) -> String {
     }
     phases(&mut text, results);
     memory(&mut text, results);
+    sizes(&mut text, results);
     counts(&mut text, results);
     marshalling(&mut text, results);
     aims(&mut text, results);
@@ -106,7 +109,19 @@ fn memory(text: &mut String, results: &Results) {
     for memory in &results.memory {
         let told: Vec<String> = memory.pss_kb.iter().map(|(_, kb)| format!("{:.1}", *kb as f64 / 1024.0)).collect();
         let last = memory.pss_kb.last().map_or(0, |&(served, _)| served);
-        let _ = writeln!(text, "  {:<10} {:<24} {} (after {last})", memory.case, memory.contender, told.join(" "));
+        let _ = writeln!(text, "  {:<14} {:<36} {} (after {last})", memory.case, memory.contender, told.join(" "));
+    }
+}
+
+fn sizes(text: &mut String, results: &Results) {
+    if results.sizes.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nwhat a checkpoint adds to the zip, and to the unpacked function");
+    for size in &results.sizes {
+        let megabytes = |bytes| format!("{:.1} MB", bytes as f64 / 1e6);
+        let (zipped, unpacked) = (megabytes(size.zipped), megabytes(size.bytes));
+        let _ = writeln!(text, "  {:<14} {:<36} {zipped:>9} {unpacked:>9}", size.case, size.contender);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What whipsnake aims at, each with the measurement that shows it.
 
+mod checkpoint;
+
 use serde::Serialize;
 
 use super::{
@@ -84,8 +86,9 @@ pub fn of(results: &Results) -> Vec<Target> {
     targets.push(Target {
         what: format!("memory after {} invocations, to that after a tenth of them", soaked(results)),
         bound: 1.02,
-        measured: flatness(results),
+        measured: flatness(results, WHIPSNAKE),
     });
+    targets.extend(checkpoint::of(results));
     targets
 }
 
@@ -121,8 +124,8 @@ fn soaked(results: &Results) -> usize {
     results.memory.iter().filter_map(|memory| Some(memory.pss_kb.last()?.0)).max().unwrap_or(0)
 }
 
-fn flatness(results: &Results) -> Option<Ratio> {
-    let ours = results.memory.iter().find(|memory| memory.case == "empty" && memory.contender == WHIPSNAKE)?;
+fn flatness(results: &Results, contender: &str) -> Option<Ratio> {
+    let ours = results.memory.iter().find(|memory| memory.case == "empty" && memory.contender == contender)?;
     Some(exactly(ours.pss_kb.last()?.1 as f64 / ours.pss_kb.get(1)?.1 as f64))
 }
 
