@@ -13,6 +13,12 @@ use whipsnake_checkpoint_format::{PAGE, RESTORER, hash};
 const BYTES: usize = 4096;
 const _: () = assert!(BYTES as u64 == PAGE);
 
+/// The last address of a page.
+const LAST_PAGE: u64 = !(PAGE - 1);
+
+/// A change, and what it is.
+type Change<T> = (&'static str, fn(&mut T));
+
 /// Readable and writable; readable and executable.
 const READ_WRITE: u32 = 3;
 const READ_EXECUTE: u32 = 5;
@@ -222,7 +228,7 @@ fn another_machine_is_refused() {
 
 #[test]
 fn a_header_length_that_cannot_be_is_refused() {
-    for length in [0, 1, PAGE - 1, PAGE + 1, 5 * PAGE, MAX_HEADER + PAGE, u64::MAX & !(PAGE - 1), u64::MAX] {
+    for length in [0, 1, PAGE - 1, PAGE + 1, 5 * PAGE, MAX_HEADER + PAGE, LAST_PAGE, u64::MAX] {
         let parsed = example().parsed_with(|header| header.header_length = length);
         assert_eq!(parsed, Some(Invalid::NotACheckpoint), "{length}");
     }
@@ -277,7 +283,7 @@ fn a_table_outside_the_header_is_refused() {
 
 #[test]
 fn segments_that_a_restore_could_not_map_are_refused() {
-    let changes: [(&str, fn(&mut Segment)); 13] = [
+    let changes: [Change<Segment>; 13] = [
         ("start is not a page's", |segment| segment.mapping.start += 1),
         ("length is not a page's", |segment| segment.mapping.length -= 1),
         ("offset is not a page's", |segment| segment.offset += 1),
@@ -314,7 +320,7 @@ fn a_segment_behind_the_end_of_its_file_is_refused() {
     assert_eq!(refused(|example| example.segments[2].offset = PAGE), None);
     assert_eq!(refused(|example| example.segments[2].offset = 2 * PAGE), table("segments"));
     assert_eq!(refused(|example| example.segments[2].mapping.length = 3 * PAGE), table("segments"));
-    assert_eq!(refused(|example| example.segments[2].offset = u64::MAX & !(PAGE - 1)), table("segments"));
+    assert_eq!(refused(|example| example.segments[2].offset = LAST_PAGE), table("segments"));
 }
 
 #[test]
@@ -349,11 +355,11 @@ fn a_bootstrap_that_is_not_listed_is_refused() {
 
 #[test]
 fn descriptors_that_cannot_be_made_are_refused() {
-    let changes: [(&str, fn(&mut Vec<Descriptor>)); 6] = [
+    let changes: [Change<Vec<Descriptor>>; 6] = [
         ("standard error", |all| all[0].number = 2),
         ("above the highest", |all| all[0].number = MAX_DESCRIPTOR + 1),
         ("of no kind", |all| all[0].kind = 8),
-        ("a pipe without its other end", |all| drop(all.remove(2))),
+        ("a pipe without its other end", |all| all.truncate(2)),
         ("a pipe whose other end is a socket pair", |all| all[2].kind = DescriptorKind::Pair as u32),
         ("a pipe whose other end has another other end", |all| all[2].first = 6),
     ];

@@ -35,7 +35,7 @@ pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
     };
     for number in found.iter().map(|one| one.number) {
         if other_of(number).is_some_and(|other| other_of(other) != Some(number)) {
-            let target = open.get(&number.cast_signed()).map(PathBuf::as_path).unwrap_or_else(|| Path::new(""));
+            let target = open.get(&number.cast_signed()).map_or(Path::new(""), PathBuf::as_path);
             refused
                 .push(format!("descriptor {number} ({}) is a second one of the same end of a pair", target.display()));
         }
