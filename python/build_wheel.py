@@ -1,4 +1,4 @@
-"""Builds the programs in the wheel: the command, the restorer, and the bootstrap for the Python that builds. hatchling runs it."""
+"""Builds the wheel's programs: command, restorer, and the bootstrap for the Python that builds. hatchling runs it."""
 
 import json
 import os
@@ -111,7 +111,8 @@ def licences_of_crates(repository: Path) -> str:
         return subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, check=True, text=True).stdout
 
     options = ["--edges", "normal", "--prefix", "none", "--format", "{p}"]
-    tree = told("tree", "--package", "whipsnake", "--package", "whipsnake-bootstrap", "--package", "whipsnake-restorer", *options)
+    packages = ("whipsnake", "whipsnake-bootstrap", "whipsnake-restorer")
+    tree = told("tree", *(option for package in packages for option in ("--package", package)), *options)
     parts = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     texts = []
     for package in json.loads(told("metadata", "--format-version", "1"))["packages"]:

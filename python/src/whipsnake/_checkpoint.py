@@ -1,7 +1,7 @@
 """What is done around a checkpoint: before the process is dumped, and in every process that is restored from it.
 
-The bootstrap imports this module only in a process that is dumped, so it may import what it likes. What it needs after the restore is in
-memory by then.
+The bootstrap imports this module only in a process that is dumped, so it may import what it likes. What it needs after the
+restore is in memory by then.
 """
 
 import gc
@@ -11,7 +11,7 @@ import time
 
 from whipsnake import _checkpoint_adapters
 
-# Read by every client and SDK, and different in each execution environment. What has copied them gets the new ones after the restore.
+# Different in each execution environment. Clients that have copied them get the new ones after the restore.
 _CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
 
 _PROXIES = frozenset(
@@ -120,7 +120,7 @@ def threads_started_again() -> list[int]:
 
 def before() -> None:
     """Prepares the process for the dump."""
-    global _run_after_restore  # noqa: PLW0603
+    global _run_after_restore
     snapshots = sys.modules.get("snapshot_restore_py")
     if snapshots is not None:
         # Here, so that the module is in the memory that is dumped.
@@ -151,9 +151,11 @@ def _finish(result):
 def after() -> None:
     """Renews what a restored process must not share with its copies, then calls the function's hooks."""
     of_posix = sys.modules["posix"].environ
-    if type(os.environ) is os._Environ and os.environ._data is not of_posix:
-        os.environ._data.clear()
-        os.environ._data.update(of_posix)
+    of_os = getattr(os.environ, "_data", None)
+    # A function may have put something of its own in the place of either.
+    if type(os.environ) is os._Environ and of_os is not None and of_os is not of_posix:
+        of_os.clear()
+        of_os.update(of_posix)
     time.tzset()
     log_handlers = sys.modules.get("whipsnake._logging")
     if log_handlers is not None:

@@ -4,11 +4,16 @@ import os
 import sys
 import weakref
 
+# What type checkers take for true, without the import of typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Credentials that botocore has read from the environment, wherever they are kept.
-_credentials: "list[weakref.ref[object]]" = []
+_credentials: "list[weakref.ref[Any]]" = []
 
 # Event loops that were closed for the dump: loop, whether it is the thread's current one, the class of its selector.
-_event_loops: list[tuple[object, bool, type]] = []
+_event_loops: "list[tuple[Any, bool, type]]" = []
 
 
 def record() -> None:
@@ -157,7 +162,7 @@ _RESOURCE_TRACKERS = ("multiprocessing.resource_tracker", "joblib.externals.loky
 
 
 def _stop_resource_trackers():
-    """Such a process holds a pipe to this one. The next user of it starts another. Where it knows of something, that is removed."""
+    """Such a process holds a pipe to this one. It removes what it knows of, and its next user starts another."""
     for name in _RESOURCE_TRACKERS:
         tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
         if tracker is not None:

@@ -1,7 +1,7 @@
 """Finds and imports the third-party modules of a function, for a checkpoint without the function's own modules.
 
-A forked process imports the whole function and says which modules that took. This process then imports those that are not the function's
-own: they come from the standard library, or from a package that an installer has put there.
+A forked process imports the whole function and says which modules that took. This process then imports those that are not the
+function's own: they come from the standard library, or from a package that an installer has put there.
 """
 
 import importlib
@@ -12,8 +12,9 @@ from whipsnake import _checkpoint_adapters
 
 
 def import_third_party(search_paths: list[str], handler: str) -> tuple[list[str], list[str]]:
-    """Imports the modules. `search_paths` are the standard library's. Returns the modules that are installed packages', and what could not
-    be imported, with the reason.
+    """Imports the modules. `search_paths` are the standard library's.
+
+    Returns the modules of installed packages, and what could not be imported, with the reason.
     """
     found, services, failure = _modules_of_function(handler)
     installed = _Installed(search_paths)
@@ -72,14 +73,17 @@ class _Installed:
                 continue
 
     def is_standard(self, origin):
-        return not origin.startswith("/") or origin.startswith(self._standard) and "/site-packages/" not in origin
+        return not origin.startswith("/") or (origin.startswith(self._standard) and "/site-packages/" not in origin)
 
     def has(self, origin):
         return origin is not None and (self.is_standard(origin) or os.path.normpath(origin) in self._files)
 
 
 def _modules_of_function(handler):
-    """The modules that the function's import needs, in order, each with its file; the AWS services it has clients of; why it failed."""
+    """Imports the function in a forked process.
+
+    Returns its modules in order, each with its file; the AWS services that it has clients of; why the import failed.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -75,7 +75,7 @@ def follow_log():
     """Has handlers that were made before a checkpoint write frames, where the restored process has a descriptor for those."""
     if type(_sink) is StandardLogSink and _log.framed:
         _sink.__class__ = FramedTelemetryLogSink
-        _sink._log = _log
+        _sink._log = _log  # type: ignore[attr-defined]
 
 
 def is_sink_replaced():

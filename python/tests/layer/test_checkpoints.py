@@ -1,4 +1,4 @@
-"""Functions that are packed with a checkpoint on this machine, and start from it where only the layer and an old C library are."""
+"""Functions that are packed with a checkpoint on this machine, and start from it with only the layer and an old C library."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from .sandbox import unpack
 INSTALLED: Files = {
     "greetings/__init__.py": "import json, logging, ssl, sqlite3\nimported = True\ndef hello(name): return f'hello {name}'\n",
     "greetings-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greetings\nVersion: 1.0\n",
-    "greetings-1.0.dist-info/RECORD": "greetings/__init__.py,,\ngreetings-1.0.dist-info/METADATA,,\ngreetings-1.0.dist-info/RECORD,,\n",
+    "greetings-1.0.dist-info/RECORD": "greetings/__init__.py,,\ngreetings-1.0.dist-info/METADATA,,\n",
 }
 """A package as an installer leaves it: what makes it third-party is its RECORD."""
 
@@ -31,7 +31,8 @@ APP = """
         # A library that is loaded after the restore, a child process, and what the environment says.
         import _lzma
         child = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True)
-        return [greetings.hello(event["name"]), len(threads), child.stdout.strip(), os.environ["AWS_REGION"], os.environ["GREETING"]]
+        variables = [os.environ["AWS_REGION"], os.environ["GREETING"]]
+        return [greetings.hello(event["name"]), len(threads), child.stdout.strip(), *variables]
 """
 
 
@@ -42,7 +43,7 @@ def packed(cli: Path, layer_zip: Path, layer_python: Path, tmp_path: Path) -> Ca
     def pack(*options: str | Path) -> Path:
         write_files(tmp_path / "function", {"app.py": APP, **INSTALLED})
         output = tmp_path / "function.zip"
-        command = [cli, "pack", tmp_path / "function", "--python", layer_python, "--handler", "app.handler"]
+        command: list[str | Path] = [cli, "pack", tmp_path / "function", "--python", layer_python, "--handler", "app.handler"]
         command += ["--layer", layer_zip, "--output", output, *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
@@ -57,7 +58,8 @@ def packed(cli: Path, layer_zip: Path, layer_python: Path, tmp_path: Path) -> Ca
 def test_a_function_starts_from_its_checkpoint(kind: str, packed: Callable[..., Path], on_lambda: Callable[..., Run]) -> None:
     task = packed(f"--checkpoint={kind}")
     environment = {"GREETING": "hi", "AWS_REGION": "eu-west-1"}
-    run = on_lambda(task_root=task, events=[{"name": "one"}, {"name": "two"}], environment=environment, command=["/var/task/bootstrap"])
+    events = [{"name": "one"}, {"name": "two"}]
+    run = on_lambda(task_root=task, events=events, environment=environment, command=["/var/task/bootstrap"])
     assert run.responses == [[f"hello {name}", 1, "42", "eu-west-1", "hi"] for name in ("one", "two")], run.stderr
     assert str(run.requests[0].header("user-agent")).endswith("(restored)"), run.stderr
     assert run.stdout.count("served") == 2
