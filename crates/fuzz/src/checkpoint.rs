@@ -55,6 +55,9 @@ fn check(image: &Image<'_>, bytes: &[u8], file_length: u64) {
         assert!(next <= RESTORER.start || start >= RESTORER.end, "{segment:?}");
         match image.kind(segment) {
             SegmentKind::Zero => {}
+            SegmentKind::Stack => {
+                assert!(segment.file <= length && segment.offset + segment.file <= file_length, "{segment:?}");
+            }
             SegmentKind::Value | SegmentKind::Vdso => assert!(segment.offset + length <= file_length, "{segment:?}"),
             SegmentKind::Reference => {
                 let file = image.files()[usize::try_from(segment.file).expect("an index")];
