@@ -298,13 +298,27 @@ fn segments_that_a_restore_could_not_map_are_refused() {
             segment.kind = SegmentKind::Zero as u32;
         }),
         ("contents behind the end of the file", |segment| segment.offset = 3 * PAGE),
-        ("of no kind", |segment| segment.kind = 4),
+        ("of no kind", |segment| segment.kind = 5),
         ("with a protection that mmap does not have", |segment| segment.protection = 8),
     ];
     for (what, change) in changes {
         assert_eq!(refused(|example| change(&mut example.segments[0])), table("segments"), "{what}");
     }
     assert_eq!(refused(|example| example.segments.swap(0, 1)), table("segments"), "not in order");
+}
+
+#[test]
+fn the_contents_of_a_stack_lie_in_the_file_and_in_the_stack() {
+    let stack = |offset, filled| {
+        refused(|example| {
+            example.segments[0] = Segment { offset, file: filled, ..segment(DATA, 2, READ_WRITE, SegmentKind::Stack) };
+        })
+    };
+    assert_eq!(stack(PAGE, PAGE), None);
+    assert_eq!(stack(3 * PAGE, PAGE), None);
+    assert_eq!(stack(PAGE, 3 * PAGE), table("segments"));
+    assert_eq!(stack(3 * PAGE, 2 * PAGE), table("segments"));
+    assert_eq!(stack(LAST_PAGE, 2 * PAGE), table("segments"));
 }
 
 #[test]
