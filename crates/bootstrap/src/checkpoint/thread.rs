@@ -47,7 +47,8 @@ fn others() -> Vec<String> {
     let own = u64::from(unsafe { libc::gettid() }.cast_unsigned());
     let started_again = STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let numbered = threads.filter_map(|thread| Some((thread.file_name().to_str()?.parse::<u64>().ok()?, thread.path())));
+    let numbered =
+        threads.filter_map(|thread| Some((thread.file_name().to_str()?.parse::<u64>().ok()?, thread.path())));
     let others = numbered.filter(|(id, _)| *id != own && !started_again.contains(id));
     let named = others.map(|(id, folder)| (id, fs::read_to_string(folder.join("comm")).unwrap_or_default()));
     let lost = named.filter(|(_, name)| !NOT_NEEDED.contains(&name.trim_end()));
