@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem checkpoint-packages pins soak \
 	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
-	site-venv packages bench-tools layer-test-here layer-test-arm64 test-concurrency
+	site-venv packages bench-tools checkpoint-restores layer-test-here layer-test-arm64 test-concurrency
 
 # Which CPython: an interpreter's path, or a version such as 3.14. Empty: the newest to be found, else one installed by uv.
 PYTHON ?=
@@ -129,6 +129,12 @@ FREEZE ?=
 
 faults: build venv ## Runs what docs/specification.md promises where the platform or the function misbehaves (FREEZE=seconds)
 	WHIPSNAKE_FREEZE_SECONDS=$(FREEZE) $(PYTEST) python/tests/faults
+
+# How often each kind of checkpoint is restored, at other addresses each time.
+RESTORES ?= 10000
+
+checkpoint-restores: build venv ## Restores a checkpoint of each kind RESTORES times, none of which may fail
+	WHIPSNAKE_RESTORES=$(RESTORES) $(PYTEST) python/tests/checkpoint/test_many_restores.py
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance

@@ -40,9 +40,8 @@ def stand_in_for_site():
 
 
 # Where a module's code says that it is from, if not from a frozen module: where the managed runtime has the frames that it stands for.
-FILES = {
-    "whipsnake._caller": "/var/lang/lib/python%d.%d/site-packages/awslambdaric/bootstrap.py" % sys.version_info[:2],
-}
+BOOTSTRAP = "/var/lang/lib/python%d.%d/site-packages/awslambdaric/bootstrap.py" % sys.version_info[:2]
+FILES = {"awslambdaric.bootstrap": BOOTSTRAP, "whipsnake._caller": BOOTSTRAP}
 
 
 def freeze(name, source):

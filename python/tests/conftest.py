@@ -6,8 +6,10 @@ awslambdaric [the one that runs pytest].
 """
 
 import importlib.util
+import json
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,12 +168,33 @@ class EmbeddedPython:
     version: str
     """Such as 3.14.10."""
     standard_library: str
+    executable: str
 
 
 @pytest.fixture(scope="session")
 def embedded_python(play: PlayFunction) -> EmbeddedPython:
-    app = "import os, sys\ndef handler(*_): return ['%d.%d.%d' % sys.version_info[:3], os.path.dirname(os.__file__)]"
+    app = """
+        import os, sys
+        def handler(*_): return ["%d.%d.%d" % sys.version_info[:3], os.path.dirname(os.__file__), sys.executable]
+    """
     return EmbeddedPython(*play({"app.py": app}, events=[{}]).response)
+
+
+@pytest.fixture(scope="session")
+def files_for_site(embedded_python: EmbeddedPython) -> list[str]:
+    """The files for which CPython has to import `site`: none on a CPython as it is installed."""
+    program = "import json, site, sys; print(json.dumps([sys.path, site.getsitepackages(), site.getusersitepackages()]))"
+    # Without HOME, as functions run here and on Lambda.
+    ran = subprocess.run([embedded_python.executable, "-E", "-c", program], capture_output=True, text=True, check=True, env={})
+    search_paths, folders, of_user = json.loads(ran.stdout)
+    customized = [
+        found
+        for folder in {*search_paths, *folders, embedded_python.standard_library}
+        for name in ("sitecustomize", "usercustomize")
+        for found in Path(folder).glob(f"{name}*")
+    ]
+    path_files = [file for folder in folders for file in Path(folder).glob("*.pth")]
+    return sorted(map(str, [*customized, *path_files, *filter(Path.exists, [Path(of_user)])]))
 
 
 def reference_python() -> Path | None:

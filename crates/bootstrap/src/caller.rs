@@ -3,6 +3,7 @@
 //!
 //! Exceptions are caught above these frames, so that no traceback has them.
 
+use crate::compat;
 use crate::frozen;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -14,10 +15,19 @@ use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who calls the function.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     GetHandler,
     HandleEventRequest,
+    /// The loop, and nothing below it: `handle_event_request` is that of the names which the function has imported.
+    Run,
+}
+
+impl Caller {
+    /// Who calls handlers, by what the function has imported.
+    pub fn of_handlers(modules: &Bound<'_, PyDict>) -> Self {
+        if compat::is_imported(modules) { Self::Run } else { Self::HandleEventRequest }
+    }
 }
 
 /// Calls `body` below the frames of `caller`. An error is one of these frames' own, such as that of a signal handler that ran in one.
@@ -60,11 +70,13 @@ pub fn framed<'py>(
 fn run(py: Python<'_>, caller: Caller, body: &Bound<'_, PyCFunction>) -> PyResult<()> {
     let names = names(py)?;
     let get = |name| names.get_item(name)?.ok_or_else(|| PyRuntimeError::new_err("a name of _caller.py is missing"));
-    let frame = match caller {
-        Caller::GetHandler => get(intern!(py, "_get_handler"))?,
-        Caller::HandleEventRequest => get(intern!(py, "handle_event_request"))?,
+    let run = get(intern!(py, "run"))?;
+    let called = match caller {
+        Caller::GetHandler => run.call1((get(intern!(py, "_get_handler"))?, body)),
+        Caller::HandleEventRequest => run.call1((get(intern!(py, "handle_event_request"))?, body)),
+        Caller::Run => run.call1((body, py.None())),
     };
-    get(intern!(py, "run"))?.call1((frame, body)).map(drop)
+    called.map(drop)
 }
 
 /// What the code of _caller.py has made. Run here, because an import costs five times as much.

@@ -28,7 +28,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 use scoreboard::Line;
 use sharing::Descriptors;
-use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
@@ -109,7 +108,7 @@ impl Concurrency {
         if self.kind == Some(Kind::Isolated) {
             let worker = workers.fork(py, &server)?;
             let handler = import(&worker)?;
-            return Ok(serve_alone(py, &worker, &handler));
+            return serve_alone(py, &worker, &handler);
         }
         let descriptors = Descriptors::now();
         let handler = import(&server)?;
@@ -124,7 +123,7 @@ impl Concurrency {
                     return Err(sharing::start_again(py, &descriptors, &self.variables));
                 }
                 let worker = workers.fork(py, &server)?;
-                Ok(serve_alone(py, &worker, &handler))
+                serve_alone(py, &worker, &handler)
             }
         }
     }
@@ -143,17 +142,13 @@ fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Serves one invocation after the other in a worker process, until something ends it.
-fn serve_alone(py: Python<'_>, server: &Server, handler: &Handler) -> Ending {
-    let serve = || -> Result<Infallible, Ending> {
-        let context = ContextAtImport::copy(py)?;
-        loop {
-            let _copy = context.enter_copy(py)?;
-            server.serve_one(py, handler)?;
-        }
-    };
-    let Err(ending) = serve();
-    server.close(py);
-    ending
+fn serve_alone(py: Python<'_>, server: &Arc<Server>, handler: &Handler) -> Result<Ending, Ending> {
+    let (worker, handler) = (Arc::clone(server), handler.clone_ref(py));
+    let context = ContextAtImport::copy(py)?;
+    Ok(server.serve_by(py, move |py| {
+        let _copy = context.enter_copy(py)?;
+        worker.serve_one(py, &handler)
+    }))
 }
 
 impl Kind {

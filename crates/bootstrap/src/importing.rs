@@ -35,8 +35,14 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
 
 /// Submodules that the managed runtime has imported, so that they are attributes of a parent that does not import them itself. On
 /// some versions of CPython it has only some of them; to have one more does no harm.
-const SUBMODULES: &[(&str, &[&str])] =
-    &[("concurrent", &["futures"]), ("concurrent.futures", &["thread"]), ("importlib", &["_abc", "machinery", "util"])];
+const SUBMODULES: &[(&str, &[&str])] = &[
+    // CPython 3.14 imports it itself.
+    #[cfg(not(Py_3_14))]
+    ("collections", &["abc"]),
+    ("concurrent", &["futures"]),
+    ("concurrent.futures", &["thread"]),
+    ("importlib", &["_abc", "machinery", "util"]),
+];
 
 /// The submodules of one parent that are to be attributes of it.
 fn submodules(parent: &str) -> Option<&'static [&'static str]> {

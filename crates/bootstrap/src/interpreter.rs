@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fmt, fs, ptr};
 
 /// The CPython this executable was built against. The places are empty where it is part of a wheel: `WHIPSNAKE_PYTHON` names
@@ -44,11 +45,22 @@ pub struct Build {
 /// What the build script found out.
 pub const BUILD: Build = include!(concat!(env!("OUT_DIR"), "/build.rs"));
 
-/// Tells Lambda which runtime this is.
-pub const USER_AGENT: &str = concat!("whipsnake/", env!("CARGO_PKG_VERSION"));
+/// Whether this process was restored from a checkpoint.
+static IS_RESTORED: AtomicBool = AtomicBool::new(false);
 
-/// The same from a process that was restored from a checkpoint.
-pub const USER_AGENT_RESTORED: &str = concat!("whipsnake/", env!("CARGO_PKG_VERSION"), " (restored)");
+/// Says that this process was restored from a checkpoint.
+pub fn note_restore() {
+    IS_RESTORED.store(true, Ordering::Relaxed);
+}
+
+/// Tells Lambda which runtime this is, and whether it was restored from a checkpoint.
+pub fn user_agent() -> &'static str {
+    if IS_RESTORED.load(Ordering::Relaxed) {
+        concat!("whipsnake/", env!("CARGO_PKG_VERSION"), " (restored)")
+    } else {
+        concat!("whipsnake/", env!("CARGO_PKG_VERSION"))
+    }
+}
 
 /// Where the managed runtime's own files are, for functions that look at `sys.argv`.
 const RUNTIME_DIR: &str = "/var/runtime";

@@ -91,7 +91,7 @@ impl Server {
             let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
             let server = Arc::new(Self {
                 client,
-                waiter: Waiter::new(py)?,
+                waiter: if is_restored { signals::keeping_own_action(|| Waiter::new(py))? } else { Waiter::new(py)? },
                 contexts,
                 log,
                 modules,
@@ -165,12 +165,32 @@ impl Server {
     /// Serves one invocation after the other until something ends the process.
     pub fn serve(self: &Arc<Self>, py: Python<'_>, handler: &Handler) -> Ending {
         let (server, handler) = (Arc::clone(self), handler.clone_ref(py));
-        let serve = move |py: Python<'_>| loop {
-            if let Err(ending) = server.serve_one(py, &handler) {
-                return ending;
+        self.serve_by(py, move |py| server.serve_one(py, &handler))
+    }
+
+    /// Serves by `serve_one`, below the frames that a handler has behind its own, until something ends the process.
+    pub fn serve_by(
+        &self,
+        py: Python<'_>,
+        serve_one: impl Fn(Python<'_>) -> Result<(), Ending> + Send + Sync + 'static,
+    ) -> Ending {
+        let serve_one = Arc::new(serve_one);
+        let ending = loop {
+            let caller = Caller::of_handlers(self.modules.bind(py));
+            let (serve_one, modules) = (Arc::clone(&serve_one), self.modules.clone_ref(py));
+            // None: the handler has another caller from now on.
+            let serve = move |py: Python<'_>| loop {
+                if let Err(ending) = serve_one(py) {
+                    return Some(ending);
+                }
+                if Caller::of_handlers(modules.bind(py)) != caller {
+                    return None;
+                }
+            };
+            if let Some(ending) = caller::call(py, caller, serve).unwrap_or_else(|error| Some(Ending::Raised(error))) {
+                break ending;
             }
         };
-        let ending = caller::call(py, Caller::HandleEventRequest, serve).unwrap_or_else(Ending::Raised);
         self.close(py);
         ending
     }

@@ -50,15 +50,13 @@ impl Log {
     /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
-        if !self.framed() {
+        let Some(frames) = self.frames.get() else {
             sys(py).getattr(intern!(py, "stdout"))?.call_method1(intern!(py, "write"), (msg,))?;
             return Ok(());
-        }
+        };
         let kind =
             frame_type.and_then(|kind| kind.as_bytes().try_into().ok()).map_or(log_frame::TEXT, u32::from_be_bytes);
-        let text = traceback::text(&msg.str()?);
-        let Some(frames) = self.frames.get() else { return Ok(()) };
-        Ok(frames.write(py, kind, &text)?)
+        Ok(frames.write(py, kind, &traceback::text(&msg.str()?))?)
     }
 
     /// Whether records go out in frames, which say themselves where each ends.

@@ -94,7 +94,7 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
                     is installed in: run functions with the command `whipsnake` of that package"
             .into());
     }
-    let client = Client::new(endpoint, interpreter::USER_AGENT)?;
+    let client = Client::new(endpoint, interpreter::user_agent())?;
     let interpreter = Interpreter::start(environment, role)?;
     serve_in(interpreter, environment, concurrency, client, Start::Ordinary)
 }
@@ -132,9 +132,10 @@ fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
 fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infallible, Box<dyn Error>> {
     let Restored { prepared, started: Started { environment, concurrency, mapping } } = restored;
     trace_if_asked(&environment);
+    interpreter::note_restore();
     tracing::info!(milliseconds = mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
     let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
-    let client = Client::new(endpoint, interpreter::USER_AGENT_RESTORED)?;
+    let client = Client::new(endpoint, interpreter::user_agent())?;
     serve_in(interpreter, &environment, concurrency?, client, Start::Restored(prepared))
 }
 

@@ -263,6 +263,17 @@ impl Waiter {
         let _idle = self.idle();
         let mut ends_at = None;
         loop {
+            // Also before the first wait: nothing wakes us for what came while the descriptor was not ours.
+            if let Err(error) = py.check_signals() {
+                // Whoever asks twice does not want to wait.
+                if self.raised().replace(error).is_some() {
+                    self.is_to_end()?;
+                }
+                ends_at = Some(Instant::now() + shutdown::LIMIT);
+            }
+            if ends_at.is_some_and(|end| end <= Instant::now()) {
+                self.is_to_end()?;
+            }
             let outcome = py.detach(|| {
                 self.tokio.block_on(async {
                     tokio::select! {
@@ -277,16 +288,6 @@ impl Waiter {
                 return Ok(output);
             }
             self.drain();
-            if let Err(error) = py.check_signals() {
-                // Whoever asks twice does not want to wait.
-                if self.raised().replace(error).is_some() {
-                    self.is_to_end()?;
-                }
-                ends_at = Some(Instant::now() + shutdown::LIMIT);
-            }
-            if ends_at.is_some_and(|end| end <= Instant::now()) {
-                self.is_to_end()?;
-            }
         }
     }
 
@@ -377,6 +378,21 @@ impl Drop for Woken<'_> {
                 PySignal_SetWakeupFd(now);
             }
         }
+    }
+}
+
+/// Runs `body`, which registers handlers, and puts what the process does about SIGTERM back if that is not the default: a process that was
+/// restored has imported the function already, and the function's own handler comes first.
+pub fn keeping_own_action<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: asks for the action and sets the same again; zeros are a valid action to be overwritten.
+    unsafe {
+        let mut own: libc::sigaction = mem::zeroed();
+        libc::sigaction(SIGTERM, ptr::null(), &raw mut own);
+        let made = body();
+        if own.sa_sigaction != libc::SIG_DFL {
+            libc::sigaction(SIGTERM, &raw const own, ptr::null_mut());
+        }
+        made
     }
 }
 

@@ -14,6 +14,9 @@ use whipsnake_runtime_api::{Fault, Frame};
 const OWN_CODE: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake."];
 const OWN_CODE_AND_IMPORTS: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake.", "<frozen importlib."];
 
+/// The file of our `awslambdaric.bootstrap`, without the folder that has Python's version in its name: see crates/bootstrap/freeze.py.
+const OWN_BOOTSTRAP: (&str, &str) = ("/var/lang/lib/python", "/site-packages/awslambdaric/bootstrap.py");
+
 /// How a piece of the function's code failed.
 pub enum Failure {
     /// To be reported; the loop goes on. With the exception behind it, where there is one.
@@ -256,7 +259,8 @@ fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> 
     while let Some(entry) = rest.take() {
         let code = entry.getattr("tb_frame")?.getattr("f_code")?;
         let file = text(&code.getattr("co_filename")?.str()?);
-        if !origins.iter().any(|origin| file.starts_with(origin)) {
+        let is_bootstrap = file.starts_with(OWN_BOOTSTRAP.0) && file.ends_with(OWN_BOOTSTRAP.1);
+        if !is_bootstrap && !origins.iter().any(|origin| file.starts_with(origin)) {
             return Ok(Some(entry));
         }
         rest = entry.getattr("tb_next")?.extract()?;

@@ -176,7 +176,7 @@ pub struct Segment {
     pub protection: u32,
     /// A [`SegmentKind`].
     pub kind: u32,
-    /// The file that a [`SegmentKind::Reference`] refers to: an index of [`Image::files`].
+    /// For a [`SegmentKind::Reference`]: the file, an index of [`Image::files`]. For a [`SegmentKind::Stack`]: how many bytes are read.
     pub file: u64,
 }
 
@@ -192,6 +192,9 @@ pub enum SegmentKind {
     Reference = 2,
     /// Pages of this file: the vDSO of the dumped process, whose functions lead to the running kernel's.
     Vdso = 3,
+    /// Zeros, and at the end bytes that are read from this file: the main stack. The C library finds its limits in the list of mappings, so it
+    /// has to be one mapping.
+    Stack = 4,
 }
 
 impl SegmentKind {
@@ -201,6 +204,7 @@ impl SegmentKind {
             1 => Self::Value,
             2 => Self::Reference,
             3 => Self::Vdso,
+            4 => Self::Stack,
             _ => return None,
         })
     }
@@ -238,7 +242,7 @@ pub struct Variable {
 pub enum Expectation {
     /// It is not set.
     Absent = 0,
-    /// It has the value it had.
+    /// It has the value it had. Where several rows have the name, the value of one of them.
     Equal = 1,
     /// Anything: only the dumped process had it.
     Any = 2,
@@ -254,9 +258,9 @@ pub struct Descriptor {
     pub kind: u32,
     /// Flags of `open`, of which `O_CLOEXEC` and `O_NONBLOCK` matter for all kinds.
     pub flags: u32,
-    /// For a pair or a pipe: the number of its other end. For a socket: the address family.
+    /// For a pair or a pipe: the number of its other end. For a socket: the address family. For a memory file: the position.
     pub first: u32,
-    /// For a socket: its type. For a pipe: 1 if this is the end that is written to.
+    /// For a socket or a pair: its type. For a pipe: 1 if this is the end that is written to.
     pub second: u32,
     /// For a socket: the protocol.
     pub third: u32,
@@ -509,18 +513,24 @@ impl<'a> Image<'a> {
         let is_signal = |action: &SignalAction| (1..=64).contains(&action.signal);
         within("signal actions", self.signal_actions().iter().all(is_signal))?;
         let vdso = self.header.vdso;
+        let is_vdso = |segment: &Segment| segment.kind == SegmentKind::Vdso as u32;
+        // The restorer makes the range writable, and writes into it.
+        within("vDSO", vdso.length == 0 || self.is_covered(vdso, is_vdso))?;
         let is_inside = |symbol: &VdsoSymbol| {
             vdso.start <= symbol.address && symbol.address.saturating_add(symbol.room) <= vdso.end()
         };
         within("vDSO symbols", self.vdso_symbols().iter().all(is_inside))?;
-        within("written pages", self.written().iter().all(|range| self.is_mapped(*range)))?;
+        within("written pages", self.written().iter().all(|range| self.is_covered(*range, is_writable)))?;
         let entry = self.header.entry;
         let handover = Mapping { start: entry.handover, length: mem::size_of::<Handover>() as u64 };
-        within("entry", self.is_mapped(handover) && handover.start.is_multiple_of(8))?;
-        within("entry", self.is_mapped(Mapping { start: entry.stack, length: 8 }))?;
-        within("entry", self.is_mapped(Mapping { start: entry.instruction, length: 1 }))?;
-        let thread_id = Mapping { start: self.header.thread.id_address, length: 4 };
-        within("thread", self.is_mapped(thread_id) && thread_id.start.is_multiple_of(4))
+        within("entry", self.is_covered(handover, is_writable) && handover.start.is_multiple_of(8))?;
+        within("entry", self.is_covered(Mapping { start: entry.stack, length: 8 }, is_writable))?;
+        within("entry", self.is_covered(Mapping { start: entry.instruction, length: 1 }, is_executable))?;
+        let thread = &self.header.thread;
+        let thread_id = Mapping { start: thread.id_address, length: 4 };
+        within("thread", self.is_covered(thread_id, is_writable) && thread_id.start.is_multiple_of(4))?;
+        let sequence = Mapping { start: thread.restartable_sequence, length: RESTARTABLE_SEQUENCE };
+        within("thread", sequence.start == 0 || self.is_covered(sequence, is_writable))
     }
 
     /// Page-aligned, in order, without overlap, below the kernel and outside the restorer's place; contents inside their file.
@@ -536,7 +546,16 @@ impl<'a> Image<'a> {
                 Some(SegmentKind::Value | SegmentKind::Vdso) => {
                     offset.checked_add(mapping.length).is_some_and(|end| end <= self.header.file_length)
                 }
-                Some(SegmentKind::Reference) => usize::try_from(file).is_ok_and(|file| file < self.files().len()),
+                Some(SegmentKind::Stack) => {
+                    file <= mapping.length && offset.checked_add(file).is_some_and(|end| end <= self.header.file_length)
+                }
+                Some(SegmentKind::Reference) => {
+                    let file = usize::try_from(file).ok().and_then(|file| self.files().get(file));
+                    let end = offset.checked_add(mapping.length);
+                    // The last page of a file may be a part of one.
+                    let pages = |file: &File| file.size.checked_next_multiple_of(PAGE);
+                    file.and_then(pages).zip(end).is_some_and(|(pages, end)| end <= pages)
+                }
                 None => false,
             };
             if !(aligned && placed && inside && protection <= 7) || mapping.overlaps(&restorer) {
@@ -565,18 +584,19 @@ impl<'a> Image<'a> {
             }
     }
 
-    /// Whether segments that can be written, or at least read, cover the whole range.
-    fn is_mapped(&self, range: Mapping) -> bool {
+    /// Whether segments of which `is_suitable` is true cover the whole range.
+    fn is_covered(&self, range: Mapping, is_suitable: impl Fn(&Segment) -> bool) -> bool {
+        let Some(end) = range.start.checked_add(range.length) else { return false };
         let mut from = range.start;
         for segment in self.segments() {
-            if from >= range.end() {
+            if from >= end {
                 break;
             }
-            if segment.mapping.start <= from && from < segment.mapping.end() && segment.protection != 0 {
+            if segment.mapping.start <= from && from < segment.mapping.end() && is_suitable(segment) {
                 from = segment.mapping.end();
             }
         }
-        range.length > 0 && from >= range.end()
+        range.length > 0 && from >= end
     }
 
     fn fits<T>(&self, table: Table) -> bool {
@@ -674,6 +694,17 @@ impl<'a> Image<'a> {
         usize::try_from(self.header.bootstrap).ok().and_then(|index| self.files().get(index))
     }
 }
+
+const fn is_writable(segment: &Segment) -> bool {
+    segment.protection & 2 != 0
+}
+
+const fn is_executable(segment: &Segment) -> bool {
+    segment.protection & 4 != 0
+}
+
+/// How much of the area for restartable sequences the restorer may write, in bytes: up to the processor's number.
+const RESTARTABLE_SEQUENCE: u64 = 8;
 
 /// The highest descriptor that is made again. Higher numbers are free for the restorer's own use.
 pub const MAX_DESCRIPTOR: u32 = 900;

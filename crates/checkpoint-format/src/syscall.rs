@@ -49,6 +49,7 @@ pub mod number {
     pub const MUNMAP: u64 = 11;
     pub const RT_SIGACTION: u64 = 13;
     pub const RT_SIGPROCMASK: u64 = 14;
+    pub const PREAD64: u64 = 17;
     pub const MADVISE: u64 = 28;
     pub const GETPID: u64 = 39;
     pub const SOCKET: u64 = 41;
@@ -87,6 +88,7 @@ pub mod number {
     pub const LSEEK: u64 = 62;
     pub const READ: u64 = 63;
     pub const WRITE: u64 = 64;
+    pub const PREAD64: u64 = 67;
     pub const NEWFSTATAT: u64 = 79;
     pub const FSTAT: u64 = 80;
     pub const EXIT_GROUP: u64 = 94;

@@ -25,8 +25,6 @@ pub struct Options {
     pub touched: BTreeSet<u64>,
     /// Pages that every start writes to, by address. The restorer copies them in one go.
     pub written: BTreeSet<u64>,
-    /// Variables that only the dumped process had.
-    pub dump_only: Vec<String>,
     /// Features that no code was chosen by, because they were hidden from the dumped process.
     pub hidden: Features,
 }

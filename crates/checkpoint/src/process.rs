@@ -20,6 +20,9 @@ pub const COMPARED_PATTERNS: &[&str] =
 /// Stands for every variable, in [`Process::variables`] and in the file.
 pub const EVERY: &str = "*";
 
+/// Variables for the loader of the process that is dumped. The function does not see them.
+pub const DUMP_ONLY: &[&str] = &["LD_BIND_NOW"];
+
 /// Variables that differ between the execution environments of one function. A look at the whole environment does not depend on them.
 pub const DIFFERENT_EVERYWHERE: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
@@ -27,6 +30,8 @@ pub const DIFFERENT_EVERYWHERE: &[&str] = &[
     "AWS_SESSION_TOKEN",
     "AWS_LAMBDA_LOG_STREAM_NAME",
     "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_METADATA_API",
+    "AWS_LAMBDA_METADATA_TOKEN",
     "AWS_LAMBDA_INITIALIZATION_TYPE",
     "AWS_XRAY_DAEMON_ADDRESS",
     "_AWS_XRAY_DAEMON_ADDRESS",
@@ -160,6 +165,8 @@ pub enum What {
     Pair {
         /// The number of the other end.
         other: u32,
+        /// The type.
+        kind: u32,
     },
     /// One end of a pipe.
     Pipe {
@@ -174,6 +181,8 @@ pub enum What {
         name: String,
         /// Its contents.
         contents: Vec<u8>,
+        /// In bytes from the beginning.
+        position: u64,
     },
 }
 

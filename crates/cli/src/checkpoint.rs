@@ -17,6 +17,7 @@ use std::{
     env,
     ffi::OsString,
     fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
@@ -24,7 +25,7 @@ use std::{
 
 use whipsnake_checkpoint::{
     compose::{Dump, Options, Summary},
-    process::Kind,
+    process::{DUMP_ONLY, Kind},
 };
 use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
@@ -34,9 +35,8 @@ use place::Place;
 use report::Report;
 use start::{Pages, Start};
 
-/// Variables that only the dumped process has. The loader resolves every symbol at once: what it would resolve later depends on the
-/// processor's registers.
-const DUMP_ONLY: &[(&str, &str)] = &[("LD_BIND_NOW", "1")];
+/// Where the Runtime API is on Lambda. The dumped process does not ask it for anything.
+const RUNTIME_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 
 /// The name of the restorer in a package. Lambda starts a `bootstrap` of the function's own before the layer's.
 const RESTORER: &str = "bootstrap";
@@ -73,12 +73,8 @@ impl Maker<'_> {
         self.refuse_secrets(&dump)?;
         self.install(&files)?;
         let checkpoint = self.place.staged().join(FOLDER).join(FILE);
-        let mut options = Options {
-            root: self.place.root().to_owned(),
-            referenced: self.place.referenced(),
-            dump_only: DUMP_ONLY.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            ..Options::default()
-        };
+        let mut options =
+            Options { root: self.place.root().to_owned(), referenced: self.place.referenced(), ..Options::default() };
         compose(&dump, &options, &checkpoint)?;
         let Pages { touched, written } = self.train()?;
         (options.touched, options.written) = (touched, written);
@@ -97,7 +93,8 @@ impl Maker<'_> {
             Kind::Init => "init",
         };
         let mut environment = self.environment();
-        environment.extend(DUMP_ONLY.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        // The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
+        environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
         let arguments = ["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
         let Output { status, stdout, stderr } = self
             .place
@@ -130,7 +127,7 @@ impl Maker<'_> {
 
     /// The function's variables, as at a cold start, with credentials that are none.
     fn environment(&self) -> Vec<(OsString, OsString)> {
-        let variables = self.function.environment_of_process(None);
+        let variables = self.function.environment_of_process(Some(RUNTIME_API));
         variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
@@ -186,6 +183,10 @@ impl Maker<'_> {
     fn train(&self) -> Result<Pages, Failure> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
+        // The function's own code has run already in a checkpoint of `init`. Where its import fails in this environment, it may not on Lambda.
+        if self.kind == Kind::Init && !start.has_succeeded() {
+            return Err(Failure::new(format!("the function failed in its init phase: {}", start.output())));
+        }
         if !start.is_restored() {
             return Err(Failure::new(format!(
                 "the checkpoint could not be restored on this machine: {}",

@@ -177,6 +177,8 @@ fn answer_next(stage: &Arc<Stage>, connection: Connection) -> Option<Connection>
     }
 }
 
+/// Records the event as unanswered before it releases the lock. Otherwise another poll could find the script at its end, and every event
+/// answered.
 fn take_turn(stage: &Stage) -> Turn<'_> {
     let mut state = stage.state();
     loop {
@@ -198,6 +200,9 @@ fn take_turn(stage: &Stage) -> Turn<'_> {
         state.step.1 += 1;
         if step.idle_signal.is_none() {
             state.events += 1;
+            if let Some(id) = expected_id(step, state.events) {
+                state.unanswered.insert(id, Instant::now());
+            }
         }
         return Turn::Step(step, state.events);
     }
@@ -216,16 +221,10 @@ fn signal_while_idle(stage: &Stage, step: &Answer) {
 
 fn answer_step(stage: &Arc<Stage>, connection: Connection, step: &Answer, number: usize) -> Option<Connection> {
     let response = described(event(step, number), step);
-    let id = http::find(&response.headers, "lambda-runtime-aws-request-id")
-        .filter(|_| response.status == 200 && step.arrives())
-        .map(<[u8]>::to_vec);
-    if let Some(id) = id.clone() {
-        stage.state().unanswered.insert(id, Instant::now());
-    }
     // Timed from before the first byte, not after the last: where both ends share a processor, the answer to a small event is often
     // there before this thread runs again.
     let begins = || {
-        if let Some(id) = id
+        if let Some(id) = expected_id(step, number)
             && let Some(begun) = stage.state().unanswered.get_mut(&id)
         {
             *begun = Instant::now();
@@ -234,8 +233,27 @@ fn answer_step(stage: &Arc<Stage>, connection: Connection, step: &Answer, number
     deliver(stage, connection, &response, step, begins, || signal_the_handler(stage, step))
 }
 
+/// The request id that a response is expected for, if any.
+fn expected_id(step: &Answer, number: usize) -> Option<Vec<u8>> {
+    const NAME: &str = "lambda-runtime-aws-request-id";
+    if step.status.is_some_and(|status| status != 200) || !step.arrives() {
+        return None;
+    }
+    match &step.headers {
+        Some(headers) => {
+            headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME)).map(|(_, value)| value.0.clone())
+        }
+        None => http::find(&event_headers(step, number), NAME).map(<[u8]>::to_vec),
+    }
+}
+
 /// The deterministic event: request id, deadline, ARN and content type, and the step's changes to them.
 fn event(step: &Answer, number: usize) -> Response {
+    let body = step.event.as_ref().map(|event| compact(event.get())).unwrap_or_default();
+    Response { status: 200, reason: None, headers: event_headers(step, number), body: body.into_bytes() }
+}
+
+fn event_headers(step: &Answer, number: usize) -> Vec<Header> {
     let deadline = SystemTime::now() + Duration::from_secs(30);
     let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut headers: Vec<Header> = vec![
@@ -256,8 +274,7 @@ fn event(step: &Answer, number: usize) -> Response {
             (None, None) => {}
         }
     }
-    let body = step.event.as_ref().map(|event| compact(event.get())).unwrap_or_default();
-    Response { status: 200, reason: None, headers, body: body.into_bytes() }
+    headers
 }
 
 /// JSON without the spaces between its tokens; everything else as written, numbers above all.

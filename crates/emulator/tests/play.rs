@@ -294,6 +294,22 @@ fn the_end_waits_for_answers_when_told() {
 }
 
 #[test]
+fn the_end_waits_for_an_event_that_is_still_being_sent() {
+    // A poll that comes meanwhile finds the script at its end.
+    let script = json!({"end_after_answers": true, "next": [{"event": vec!["long"; 1 << 20]}]});
+    let recording = record(script, |mut runtime| {
+        let (mut early, mut idle) = (runtime.again(), runtime.again());
+        early.poll();
+        idle.poll();
+        thread::sleep(Duration::from_secs(1));
+        runtime.respond("rid-1", b"done");
+    });
+    let bodies: Vec<_> =
+        recording["requests"].as_array().into_iter().flatten().map(|request| &request["body"]).collect();
+    assert!(bodies.contains(&&json!("done")), "{bodies:?}");
+}
+
+#[test]
 fn output_exit_code_and_pipes_are_recorded() {
     let mut script = shell("printf 'out\\377'; echo err >&2; echo framed > /proc/self/fd/$FRAMES; exit 7");
     script["pipes"] = json!(["FRAMES"]);

@@ -5,6 +5,7 @@
 
 mod answer;
 mod archive;
+mod checkpoint;
 mod frame;
 mod headers;
 mod marshal;
@@ -13,6 +14,7 @@ mod python;
 
 pub use answer::answer;
 pub use archive::archive;
+pub use checkpoint::{checkpoint, is_checkpoint};
 pub use frame::frame;
 pub use headers::headers;
 pub use marshal::{decode, encode, nested};

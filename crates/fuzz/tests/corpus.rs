@@ -61,3 +61,19 @@ fn any_records_come_out_of_their_frames() {
 fn any_bytes_for_an_archive_are_refused_or_stay_within_it() {
     replay("archive", whipsnake_fuzz::archive);
 }
+
+#[test]
+fn any_bytes_for_a_checkpoint_are_refused_or_can_be_restored() {
+    replay("checkpoint", whipsnake_fuzz::checkpoint);
+}
+
+#[test]
+fn the_corpus_has_checkpoints_that_are_accepted() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/checkpoint");
+    for name in ["whole", "without-vdso", "without-descriptors"] {
+        let bytes = fs::read(folder.join(name)).expect("a readable file");
+        assert!(whipsnake_fuzz::is_checkpoint(&bytes), "{name}");
+    }
+    let refused = fs::read(folder.join("vdso-in-the-restorer")).expect("a readable file");
+    assert!(!whipsnake_fuzz::is_checkpoint(&refused));
+}

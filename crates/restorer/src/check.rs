@@ -1,7 +1,8 @@
 //! What has to be true before anything is mapped.
 
 use crate::program::{Arguments, value_of};
-use crate::{Refusal, files, kernel};
+use crate::{Refusal, files, kernel, ordinary};
+use core::ffi::CStr;
 use whipsnake_checkpoint_format::image::{Expectation, Image, Variable};
 use whipsnake_checkpoint_format::{cpu, hash};
 
@@ -34,7 +35,8 @@ fn environment(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refu
         let agrees = match variable.expectation {
             expected if expected == Expectation::Absent as u64 => value.is_none(),
             expected if expected == Expectation::Equal as u64 => {
-                value.is_some_and(|value| hash(value) == variable.hash)
+                let had = |value| image.variables().iter().any(|row| row.name == variable.name && row.hash == value);
+                value.is_some_and(|value| had(hash(value)))
             }
             _ => true,
         };
@@ -42,8 +44,7 @@ fn environment(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refu
             return Err(Refusal::Check("an environment variable differs", name));
         }
     }
-    for set in arguments.variables() {
-        let set = set.to_bytes();
+    for set in arguments.variables().map(CStr::to_bytes).filter(|set| !ordinary::is_own(set)) {
         if let Some(name) = unexpected(image, set) {
             return Err(Refusal::Check("an environment variable is set that was not", name));
         }

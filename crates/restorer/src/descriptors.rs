@@ -11,7 +11,7 @@ const OWN: u64 = whipsnake_checkpoint_format::image::MAX_DESCRIPTOR as u64 + 1;
 pub fn make(image: &Image<'static>) {
     for descriptor in image.descriptors() {
         match DescriptorKind::of(descriptor.kind) {
-            Some(DescriptorKind::Pair | DescriptorKind::Pipe) => make_pair(descriptor),
+            Some(DescriptorKind::Pair | DescriptorKind::Pipe) => make_pair(image, descriptor),
             Some(kind) => {
                 if let Some(made) = make_one(image, kind, descriptor) {
                     place(made, descriptor.number, descriptor.flags);
@@ -65,7 +65,7 @@ fn open(image: &Image<'static>, descriptor: &Descriptor) -> Option<Fd> {
 
 /// One end of a pair whose other end is closed: reads as an ended connection, so that connection pools connect again.
 fn closed_connection(wait: u64) -> Option<Fd> {
-    let [one, other] = pair(number::SOCKETPAIR, wait)?;
+    let [one, other] = pair(number::SOCKETPAIR, STREAM | wait)?;
     other.close();
     Some(one)
 }
@@ -81,34 +81,43 @@ fn memory(image: &Image<'static>, descriptor: &Descriptor) -> Option<Fd> {
     // SAFETY: the kernel reads the contents.
     let _ = unsafe { call(number::WRITE, [file.number(), contents.as_ptr() as u64, descriptor.length, 0, 0, 0]) };
     // SAFETY: moves the position of a file.
-    let _ = unsafe { call(number::LSEEK, [file.number(), 0, 0, 0, 0, 0]) };
+    let _ = unsafe { call(number::LSEEK, [file.number(), u64::from(descriptor.first), 0, 0, 0, 0]) };
     Some(file)
 }
 
 /// Both ends, when the lower number of the two is reached.
-fn make_pair(descriptor: &Descriptor) {
+fn make_pair(image: &Image<'static>, descriptor: &Descriptor) {
     if descriptor.first < descriptor.number {
         return;
     }
-    let wait = u64::from(descriptor.flags & NONBLOCK);
+    let other = image.descriptors().iter().find(|other| other.number == descriptor.first);
+    let flags_of_other = other.map_or(descriptor.flags, |other| other.flags);
     let is_pipe = descriptor.kind == DescriptorKind::Pipe as u32;
-    let call = if is_pipe { number::PIPE2 } else { number::SOCKETPAIR };
-    let Some([one, other]) = pair(call, wait) else { return };
+    let (make, kind) = if is_pipe { (number::PIPE2, 0) } else { (number::SOCKETPAIR, u64::from(descriptor.second)) };
+    let Some([one, other]) = pair(make, kind) else { return };
     let (mine, others) = if is_pipe && descriptor.second == 1 { (other, one) } else { (one, other) };
     // Away from the numbers that the two are to have.
     let (mine, others) = (moved(mine), moved(others));
-    place(mine, descriptor.number, descriptor.flags);
-    place(others, descriptor.first, descriptor.flags);
+    // Each end has its own flags.
+    for (end, number, flags) in
+        [(mine, descriptor.number, descriptor.flags), (others, descriptor.first, flags_of_other)]
+    {
+        const SET_STATUS: u64 = 4;
+        // SAFETY: sets flags.
+        let _ = unsafe { call(number::FCNTL, [end.number(), SET_STATUS, u64::from(flags & NONBLOCK), 0, 0, 0]) };
+        place(end, number, flags);
+    }
 }
 
-/// The two descriptors that `pipe2` or `socketpair` makes.
-fn pair(call_number: u64, wait: u64) -> Option<[Fd; 2]> {
+/// `SOCK_STREAM`.
+const STREAM: u64 = 1;
+
+/// The two descriptors that `pipe2` makes with these flags, or `socketpair` with this type.
+fn pair(call_number: u64, flags: u64) -> Option<[Fd; 2]> {
     const UNIX: u64 = 1;
-    const STREAM: u64 = 1;
     let mut made = [0_u32; 2];
     let into = made.as_mut_ptr() as u64;
-    let arguments =
-        if call_number == number::PIPE2 { [into, wait, 0, 0, 0, 0] } else { [UNIX, STREAM | wait, 0, into, 0, 0] };
+    let arguments = if call_number == number::PIPE2 { [into, flags, 0, 0, 0, 0] } else { [UNIX, flags, 0, into, 0, 0] };
     // SAFETY: the kernel writes two numbers.
     unsafe { call(call_number, arguments) }.ok()?;
     Some(made.map(|made| Fd::of(u64::from(made))))

@@ -92,6 +92,20 @@ impl Fd {
         read.unwrap_or(0) as usize
     }
 
+    /// Reads from an offset into memory that was mapped for it. Returns whether all of it could be read.
+    pub fn read_into(self, memory: Mapping, offset: u64) -> bool {
+        let mut read = 0;
+        while read < memory.length {
+            let (address, length) = (memory.start + read, memory.length - read);
+            // SAFETY: memory of the restored process, which nobody uses yet.
+            match unsafe { call(number::PREAD64, [self.0, address, length, offset + read, 0, 0]) } {
+                Ok(0) | Err(_) => return false,
+                Ok(count) => read += count,
+            }
+        }
+        true
+    }
+
     /// Closes it.
     pub fn close(self) {
         // SAFETY: nobody else uses the descriptor.

@@ -32,7 +32,7 @@ pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Resu
     let is_training = arguments.variable(TRAINING.as_bytes()).is_some();
     for segment in image.segments() {
         let source = match image.kind(segment) {
-            SegmentKind::Zero => Source::Zero,
+            SegmentKind::Zero | SegmentKind::Stack => Source::Zero,
             SegmentKind::Value | SegmentKind::Vdso => Source::File(file, segment.offset),
             SegmentKind::Reference => {
                 let open = match referenced {
@@ -56,6 +56,12 @@ pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Resu
         kernel::map(segment.mapping, protection, source).map_err(|error| {
             if error.is_taken() { Refusal::Collision } else { Refusal::Check("the kernel refused a mapping", b"") }
         })?;
+        if image.kind(segment) == SegmentKind::Stack {
+            let filled = Mapping { start: segment.mapping.end() - segment.file, length: segment.file };
+            if !file.read_into(filled, segment.offset) {
+                return Err(Refusal::Check("the stack cannot be read", b""));
+            }
+        }
         if is_training && matches!(source, Source::File(..)) {
             kernel::separate_pages(segment.mapping);
         }

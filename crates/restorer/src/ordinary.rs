@@ -60,6 +60,11 @@ fn say(reason: &[&[u8]]) {
     kernel::print(&pieces);
 }
 
+/// Whether it is a variable that only this program sees.
+pub fn is_own(variable: &[u8]) -> bool {
+    [ATTEMPT, TRAINING.as_bytes()].iter().any(|own| value_of(variable, own).is_some())
+}
+
 /// The address of the environment's list, without what only this program sees.
 pub fn environment(arguments: &Arguments) -> u64 {
     list(arguments, None)
@@ -70,8 +75,6 @@ fn list(arguments: &Arguments, more: Option<&'static CStr>) -> u64 {
     unsafe {
         let list = &raw mut VARIABLES;
         let mut count = 0;
-        let is_own =
-            |variable: &[u8]| [ATTEMPT, TRAINING.as_bytes()].iter().any(|own| value_of(variable, own).is_some());
         let passed_on = arguments.variables().filter(|variable| !is_own(variable.to_bytes()));
         for variable in passed_on.take(MAX_VARIABLES).chain(more) {
             (*list)[count] = variable.as_ptr().cast();

@@ -137,7 +137,7 @@ def _frames(tb):
     return frames
 
 
-_OWN_CODE = ("<frozen awslambdaric.", "<frozen whipsnake.")
+_OWN_CODE = ("<frozen awslambdaric.", "<frozen whipsnake.", handle_event_request.__code__.co_filename)
 
 
 def make_error(error_message, error_type, stack_trace, invoke_id=None):

@@ -27,15 +27,27 @@ _READERS_OF_ALL = {
 # The names of the variables that were read. `*` stands for all of them.
 _read: set[str] = set()
 
+# Runs the function's hooks, where it can have registered any.
+_run_after_restore = None
+
 # Where code has looked at every variable: file and line.
 _looked_at_all: list[str] = []
+
+
+# The names that a look at all variables has listed and not looked up yet, the next one last.
+_listed: list[str] = []
 
 
 class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
     """`os.environ` while the function is initialized."""
 
     def __getitem__(self, name):
-        _note(name)
+        # Code that copies all variables looks up each of them, in order.
+        if _listed and _listed[-1] == name:
+            _listed.pop()
+        else:
+            _listed.clear()
+            _note(name)
         return super().__getitem__(name)
 
     def __contains__(self, name):
@@ -43,8 +55,10 @@ class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
         return super().__contains__(name)
 
     def __iter__(self):
-        _note_all(sys._getframe(1))
-        return super().__iter__()
+        names = list(super().__iter__())
+        if _note_all(sys._getframe(1)):
+            _listed[:] = reversed(names)
+        return iter(names)
 
     def copy(self):
         _note_all(sys._getframe(1))
@@ -52,24 +66,25 @@ class _RecordingEnvironment(type(os.environ)):  # type: ignore[misc]
 
 
 def _note(name):
-    # `os.get_exec_path` also asks for a name in bytes, which the environment refuses.
+    # `os.get_exec_path` tries a name in bytes as well, which is no key.
     if isinstance(name, str) and name not in _CREDENTIALS:
         _read.add(name)
 
 
 def _note_all(frame):
-    """Notes every variable, unless the caller is known to use only some."""
+    """Notes every variable, unless the caller is known to use only some. Returns whether every variable was noted."""
     while frame is not None:
         file, function = frame.f_code.co_filename, frame.f_code.co_name
         for (reader, name), used in _READERS_OF_ALL.items():
             if function == name and file.endswith(reader):
                 _read.update(used)
-                return
+                return False
         if "_collections_abc" not in file and not file.endswith("/os.py"):
             _looked_at_all.append(f"{file}:{frame.f_lineno}")
             break
         frame = frame.f_back
     _read.add("*")
+    return True
 
 
 def record() -> None:
@@ -105,8 +120,13 @@ def threads_started_again() -> list[int]:
 
 def before() -> None:
     """Prepares the process for the dump."""
+    global _run_after_restore  # noqa: PLW0603
     snapshots = sys.modules.get("snapshot_restore_py")
     if snapshots is not None:
+        # Here, so that the module is in the memory that is dumped.
+        from awslambdaric.lambda_runtime_hooks_runner import run_after_restore
+
+        _run_after_restore = run_after_restore
         hooks = snapshots.get_before_snapshot()
         while hooks:
             function, arguments, keywords = hooks.pop()
@@ -135,8 +155,9 @@ def after() -> None:
         os.environ._data.clear()
         os.environ._data.update(of_posix)
     time.tzset()
+    log_handlers = sys.modules.get("whipsnake._logging")
+    if log_handlers is not None:
+        log_handlers.follow_log()
     _checkpoint_adapters.after()
-    if "snapshot_restore_py" in sys.modules:
-        from whipsnake import _snapshot
-
-        _snapshot.run_after_restore()
+    if _run_after_restore is not None:
+        _run_after_restore()

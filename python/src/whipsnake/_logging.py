@@ -71,6 +71,13 @@ def sink_of(log):
     return _sink
 
 
+def follow_log():
+    """Has handlers that were made before a checkpoint write frames, where the restored process has a descriptor for those."""
+    if type(_sink) is StandardLogSink and _log.framed:
+        _sink.__class__ = FramedTelemetryLogSink
+        _sink._log = _log
+
+
 def is_sink_replaced():
     """Whether somebody has changed how the process's sink writes."""
     if _sink is None:

@@ -4,7 +4,6 @@ Functions behave the same with and without a shortcut, so no other test notices 
 tests do not skip: where one cannot tell, it fails.
 """
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -42,31 +41,6 @@ def state(play: PlayFunction) -> dict[str, Any]:
     found = play({"app.py": STATE, "without_bytecode.py": "VALUE = 1\n"}, events=[{}]).response
     assert isinstance(found, dict)
     return found
-
-
-@pytest.fixture
-def executable(play: PlayFunction) -> str:
-    """The interpreter of the CPython that the bootstrap embeds."""
-    found = play({"app.py": "import sys\ndef handler(*_): return sys.executable"}, events=[{}]).response
-    assert isinstance(found, str)
-    return found
-
-
-@pytest.fixture
-def files_for_site(embedded_python: EmbeddedPython, executable: str) -> list[str]:
-    """The files for which CPython has to import `site`: none on a CPython as it is installed."""
-    program = "import json, site, sys; print(json.dumps([sys.path, site.getsitepackages(), site.getusersitepackages()]))"
-    # Without HOME, as functions run here and on Lambda.
-    ran = subprocess.run([executable, "-E", "-c", program], capture_output=True, text=True, check=True, env={})
-    search_paths, folders, of_user = json.loads(ran.stdout)
-    customized = [
-        found
-        for folder in {*search_paths, *folders, embedded_python.standard_library}
-        for name in ("sitecustomize", "usercustomize")
-        for found in Path(folder).glob(f"{name}*")
-    ]
-    path_files = [file for folder in folders for file in Path(folder).glob("*.pth")]
-    return sorted(map(str, [*customized, *path_files, *filter(Path.exists, [Path(of_user)])]))
 
 
 def test_site_is_left_out_unless_there_are_files_for_it(files_for_site: list[str], state: dict[str, Any]) -> None:
@@ -114,14 +88,14 @@ IMP = """
 
 
 def test_cpython_starts_without_collections(
-    play: PlayFunction, executable: str, files_for_site: list[str], state: dict[str, Any]
+    play: PlayFunction, embedded_python: EmbeddedPython, files_for_site: list[str], state: dict[str, Any]
 ) -> None:
     assert not files_for_site, (
         "this CPython's `site` has files to read, so that no start is without it: remove them to test this"
     )
     assert play({"app.py": IMP}, events=[{}]).response is False, "`_imp` is made by CPython's own function"
     program = "import gc; print(gc.get_stats()[0]['collections'])"
-    ran = subprocess.run([executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    ran = subprocess.run([embedded_python.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     bare = int(ran.stdout)
     assert bare > 0, "this CPython collects nothing while it starts, so there is nothing to switch off"
     assert state["collections"] < bare

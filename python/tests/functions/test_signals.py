@@ -117,6 +117,24 @@ def test_there_is_a_limit_while_a_response_is_not_acknowledged(
     assert run.stderr.endswith(stderr)
 
 
+def test_a_signal_that_comes_while_the_result_is_encoded_is_not_left_until_the_response_is_acknowledged(
+    play: PlayFunction,
+) -> None:
+    """No code of Python's runs after it, which would look for it, and the runtime does not wait yet."""
+    source = """
+import ctypes, signal
+from functools import partial
+class Interrupts(int):
+    __int__ = staticmethod(partial(ctypes.CDLL(None)["raise"], signal.SIGINT))
+def handler(event, context): return Interrupts()
+"""
+    began = time.monotonic()
+    run = play({"app.py": source}, events=[1], **UNACKNOWLEDGED)
+    assert time.monotonic() - began < LIMIT + 4 * SOON
+    assert (run.responses, run.ending) == ([0], f"signal {signal.SIGINT}")
+    assert run.stderr.endswith("KeyboardInterrupt\n")
+
+
 @pytest.mark.parametrize("kind", ["tasks", "threads", "processes"])
 def test_there_is_a_limit_with_several_invocations_at_once(play: PlayFunction, kind: str) -> None:
     variables = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "WHIPSNAKE_CONCURRENCY": kind}

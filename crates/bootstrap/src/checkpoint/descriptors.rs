@@ -26,6 +26,20 @@ pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
             Err(reason) => refused.push(format!("descriptor {number} ({}) {reason}", target.display())),
         }
     }
+    // The restorer makes each end once.
+    let other_of = |number: u32| {
+        found.iter().find(|one| one.number == number).and_then(|one| match one.what {
+            What::Pair { other, .. } | What::Pipe { other, .. } => Some(other),
+            _ => None,
+        })
+    };
+    for number in found.iter().map(|one| one.number) {
+        if other_of(number).is_some_and(|other| other_of(other) != Some(number)) {
+            let target = open.get(&number.cast_signed()).map(PathBuf::as_path).unwrap_or_else(|| Path::new(""));
+            refused
+                .push(format!("descriptor {number} ({}) is a second one of the same end of a pair", target.display()));
+        }
+    }
     if refused.is_empty() { Ok(found) } else { Err(refused.join("; ")) }
 }
 
@@ -71,7 +85,7 @@ fn describe(number: RawFd, target: &Path, open: &Open) -> Result<What, String> {
     }
     match target.to_string_lossy().as_ref() {
         "anon_inode:[eventfd]" => return Ok(What::Event { count: information(number, "eventfd-count:", 16)? }),
-        "anon_inode:[eventpoll]" => return Ok(What::Epoll { watches: watches(number)? }),
+        "anon_inode:[eventpoll]" => return Ok(What::Epoll { watches: watches(number, open)? }),
         name if name.starts_with("/memfd:") => return memory(number, name),
         name if name.starts_with("anon_inode:") => return Err("cannot be made again".to_owned()),
         _ => {}
@@ -97,9 +111,14 @@ fn describe(number: RawFd, target: &Path, open: &Open) -> Result<What, String> {
     if !is_file && !is_device {
         return Err("cannot be made again".to_owned());
     }
+    let position = if kind.is_file() { position(number) } else { 0 };
+    Ok(What::File { path: target.to_string_lossy().into_owned(), position })
+}
+
+/// Where the next read begins, in bytes from the beginning.
+fn position(number: RawFd) -> u64 {
     // SAFETY: asks for the position.
-    let position = if kind.is_file() { unsafe { libc::lseek(number, 0, libc::SEEK_CUR) } } else { 0 };
-    Ok(What::File { path: target.to_string_lossy().into_owned(), position: position.max(0).cast_unsigned() })
+    unsafe { libc::lseek(number, 0, libc::SEEK_CUR) }.max(0).cast_unsigned()
 }
 
 /// Flags as `open` takes them.
@@ -118,7 +137,7 @@ fn information(number: RawFd, name: &str, radix: u32) -> Result<u64, String> {
 }
 
 /// `tfd:        5 events:       19 data:                5  pos:0 ino:3a sdev:8`
-fn watches(number: RawFd) -> Result<Vec<Watch>, String> {
+fn watches(number: RawFd, open: &Open) -> Result<Vec<Watch>, String> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
     let watch = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -132,8 +151,8 @@ fn watches(number: RawFd) -> Result<Vec<Watch>, String> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("tfd:"));
     let watches: Option<Vec<Watch>> = lines.map(watch).collect();
     let watches = watches.ok_or_else(|| "cannot be read".to_owned())?;
-    // SAFETY: asks about a number.
-    let is_open = |watch: &Watch| unsafe { libc::fcntl(watch.descriptor.cast_signed(), libc::F_GETFD) } != -1;
+    // Not by asking the kernel: the dump's own files may have the number by now.
+    let is_open = |watch: &Watch| watch.descriptor <= 2 || open.contains_key(&watch.descriptor.cast_signed());
     if watches.iter().all(is_open) { Ok(watches) } else { Err("watches a descriptor that is closed".to_owned()) }
 }
 
@@ -145,7 +164,7 @@ fn memory(number: RawFd, name: &str) -> Result<What, String> {
     }
     let contents = fs::read(&file).map_err(|error| format!("cannot be read: {error}"))?;
     let name = name.trim_start_matches("/memfd:").trim_end_matches(" (deleted)");
-    Ok(What::Memory { name: name.to_owned(), contents })
+    Ok(What::Memory { name: name.to_owned(), contents, position: position(number) })
 }
 
 fn socket(number: RawFd, open: &Open) -> Result<What, String> {
@@ -163,7 +182,7 @@ fn socket(number: RawFd, open: &Open) -> Result<What, String> {
     let peer = address(number, libc::getpeername);
     if family == libc::AF_UNIX.cast_unsigned() && peer.is_some() {
         return match pending(number)? {
-            0 => other_end(number, open).map(|other| What::Pair { other }),
+            0 => other_end(number, open).map(|other| What::Pair { other, kind }),
             _ => Err("is a socket pair with unread bytes".to_owned()),
         };
     }

@@ -9,7 +9,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use whipsnake_checkpoint::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, Kind};
+use whipsnake_checkpoint::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, DUMP_ONLY, EVERY, Kind};
 
 /// What this executable reads again in a restored process.
 const READ_AGAIN: &[&str] = &[
@@ -40,6 +40,10 @@ type Variables = BTreeMap<OsString, OsString>;
 
 /// Begins to record what C code asks for. Call this before the environment is changed.
 pub fn record() {
+    for name in DUMP_ONLY {
+        // SAFETY: one thread. The loader has read it.
+        unsafe { env::remove_var(name) };
+    }
     INITIAL.get_or_init(|| env::vars_os().collect());
     IS_RECORDING.store(true, Ordering::Relaxed);
 }

@@ -6,7 +6,7 @@ use crate::compat;
 use crate::environment::Environment;
 use crate::event_loop::EventLoop;
 use crate::handler::Handler;
-use crate::interpreter::USER_AGENT;
+use crate::interpreter::user_agent;
 use crate::invoke::Server;
 use crate::shutdown::Ending;
 use crate::signals::Waiter;
@@ -91,7 +91,7 @@ impl Pollers {
         let begin = concurrency.getattr("begin")?;
         let threading = py.import("threading")?;
         for position in 1..=number {
-            let client = Client::new(environment.runtime_api.as_deref().unwrap_or_default(), USER_AGENT)?;
+            let client = Client::new(environment.runtime_api.as_deref().unwrap_or_default(), user_agent())?;
             let turn = Arc::new(Turn { begin: begin.clone().unbind(), ticket: Mutex::default() });
             let poller = server.beside(py, Place::Thread(Arc::clone(&turn)), client, make_waiter()?);
             let body = Body {
@@ -102,7 +102,7 @@ impl Pollers {
                 ended: self.ended.clone(),
             };
             let options = PyDict::new(py);
-            let target = caller::framed(py, Caller::HandleEventRequest, body.into_function(py)?)?;
+            let target = caller::framed(py, Caller::of_handlers(server.modules(py)), body.into_function(py)?)?;
             options.set_item("target", target)?;
             options.set_item("name", format!("invocations-{position}"))?;
             let thread = threading.call_method("Thread", (), Some(&options))?;

@@ -8,7 +8,7 @@
 use super::Place;
 use super::scoreboard::{Doing, Line, Scoreboard};
 use crate::environment::Environment;
-use crate::interpreter::USER_AGENT;
+use crate::interpreter::user_agent;
 use crate::invoke::Server;
 use crate::notices;
 use crate::shutdown::Ending;
@@ -229,7 +229,7 @@ impl Supervisor<'_, '_> {
 
     /// In a worker: what it serves with. What its supervisor has for that is not shared.
     fn server_of(&self, line: Line) -> Result<Arc<Server>, Ending> {
-        let client = Client::new(&self.workers.endpoint, USER_AGENT)?;
+        let client = Client::new(&self.workers.endpoint, user_agent())?;
         let waiter = self.server.waiter.anew(self.py)?;
         let drain = self.drain.0.try_clone().map_err(|error| Ending::Raised(error.into()))?;
         let server = self.server.beside(self.py, Place::Process(line, Drain::new(drain)), client, waiter);
@@ -336,7 +336,7 @@ impl Supervisor<'_, '_> {
         self.server.log.get().fault_of(self.py, &ticket.request_id, &fault, None);
         let post = || -> Result<(), Box<dyn std::error::Error>> {
             // Made for this alone: a worker that is forked later must find nothing of it.
-            let client = Client::new(&self.workers.endpoint, USER_AGENT)?;
+            let client = Client::new(&self.workers.endpoint, user_agent())?;
             let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let report = fault.report(&ticket.request_id).to_json();
             let xray_cause = fault.xray_cause("");

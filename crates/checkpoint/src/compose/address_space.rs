@@ -80,7 +80,10 @@ impl AddressSpace {
         if region.name == "[stack]" {
             let bottom = region.mapping.end().saturating_sub(STACK);
             let before = self.segments.last().map_or(0, |segment| segment.mapping.end()).max(bottom);
-            self.add(Mapping { start: before, length: start.saturating_sub(before) }, region, SegmentKind::Zero, 0, 0);
+            let bottom = before.min(start);
+            let whole = Mapping { start: bottom, length: region.mapping.end() - bottom };
+            self.add(whole, region, SegmentKind::Stack, 0, length);
+            return Ok(());
         }
         if region.name == "[vdso]" {
             self.vdso = region.mapping;
@@ -136,7 +139,7 @@ impl AddressSpace {
             return;
         }
         let of_kind = match kind {
-            SegmentKind::Zero => &mut self.summary.zeros,
+            SegmentKind::Zero | SegmentKind::Stack => &mut self.summary.zeros,
             SegmentKind::Reference => &mut self.summary.references,
             SegmentKind::Value | SegmentKind::Vdso => &mut self.summary.values,
         };
@@ -155,18 +158,21 @@ impl AddressSpace {
 
     /// Gives values their place in the body: first those that every start touches, in order of address.
     fn order_body(&mut self, dump: &Dump, options: &Options) {
-        let is_value =
-            |segment: &Segment| segment.kind == SegmentKind::Value as u32 || segment.kind == SegmentKind::Vdso as u32;
+        let is = |segment: &Segment, kind: SegmentKind| segment.kind == kind as u32;
+        let is_value = |segment: &Segment| {
+            is(segment, SegmentKind::Value) || is(segment, SegmentKind::Vdso) || is(segment, SegmentKind::Stack)
+        };
         let is_touched = |segment: &Segment| {
             let Mapping { start, .. } = segment.mapping;
-            options.touched.range(start..segment.mapping.end()).next().is_some()
+            is(segment, SegmentKind::Stack) || options.touched.range(start..segment.mapping.end()).next().is_some()
         };
         let (touched, others): (Vec<_>, Vec<_>) =
             self.segments.iter_mut().filter(|segment| is_value(segment)).partition(|segment| is_touched(segment));
         for segment in touched.into_iter().chain(others) {
             segment.offset = self.body.len() as u64;
-            let Mapping { start, length } = segment.mapping;
-            for address in (start..start + length).step_by(PAGE_SIZE) {
+            let end = segment.mapping.end();
+            let stored = if is(segment, SegmentKind::Stack) { segment.file } else { segment.mapping.length };
+            for address in (end - stored..end).step_by(PAGE_SIZE) {
                 match dump.pages.page(address) {
                     Some(page) => self.body.extend_from_slice(page),
                     None => self.body.resize(self.body.len() + PAGE_SIZE, 0),

@@ -65,7 +65,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
     let action = |of: &crate::process::SignalAction| SignalAction { signal: of.signal, action: of.action };
     let mut tables = Tables {
         files: builder.add(&files.rows),
-        variables: builder.add(&variables(dump, options, &mut strings)),
+        variables: builder.add(&variables(dump, &mut strings)),
         watches: builder.add(&watches),
         signal_actions: builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>()),
         vdso_symbols: builder.add(&vdso_symbols(process.vdso)),
@@ -171,21 +171,27 @@ fn describe(options: &Options, path: &Path, strings: &mut Strings) -> Result<Fil
     })
 }
 
+/// Folders that only the managed runtimes' images have. Descriptions of Lambda's environment differ in whether these variables name them.
+const OF_MANAGED_RUNTIMES: &[(&str, &str)] = &[("LD_LIBRARY_PATH", "/var/lang/lib:"), ("PATH", "/var/lang/bin:")];
+
 /// What each variable has to be, by name, and the patterns at the end.
-fn variables(dump: &Dump, options: &Options, strings: &mut Strings) -> Vec<Variable> {
+fn variables(dump: &Dump, strings: &mut Strings) -> Vec<Variable> {
     let read = &dump.process.variables;
     let mut rows = Vec::new();
     let mut add = |name: &str, hash, expectation: Expectation| {
         rows.push(Variable { name: strings.add(name), hash, expectation: expectation as u64 });
     };
-    for (name, value) in read.iter().filter(|(name, _)| *name != EVERY && !options.dump_only.contains(*name)) {
+    for (name, value) in read.iter().filter(|(name, _)| *name != EVERY) {
         match value {
-            Some(value) => add(name, hash(value.as_bytes()), Expectation::Equal),
+            Some(value) => {
+                add(name, hash(value.as_bytes()), Expectation::Equal);
+                for (_, folder) in OF_MANAGED_RUNTIMES.iter().filter(|(variable, _)| variable == name) {
+                    let other = value.strip_prefix(folder).map_or_else(|| format!("{folder}{value}"), str::to_owned);
+                    add(name, hash(other.as_bytes()), Expectation::Equal);
+                }
+            }
             None => add(name, 0, Expectation::Absent),
         }
-    }
-    for name in &options.dump_only {
-        add(name, 0, Expectation::Absent);
     }
     for pattern in COMPARED_PATTERNS {
         add(pattern, 0, Expectation::Any);
@@ -278,15 +284,16 @@ fn descriptors(dump: &Dump, strings: &mut Strings) -> (Vec<Descriptor>, Vec<Watc
                 }));
                 DescriptorKind::Epoll
             }
-            What::Pair { other } => {
-                row.first = *other;
+            What::Pair { other, kind } => {
+                (row.first, row.second) = (*other, *kind);
                 DescriptorKind::Pair
             }
             What::Pipe { other, writes } => {
                 (row.first, row.second) = (*other, u32::from(*writes));
                 DescriptorKind::Pipe
             }
-            What::Memory { name, contents } => {
+            What::Memory { name, contents, position } => {
+                row.first = u32::try_from(*position).unwrap_or(u32::MAX);
                 (row.path, row.value, row.length) = (strings.add(name), memory.len() as u64, contents.len() as u64);
                 memory.extend_from_slice(contents);
                 DescriptorKind::Memory

@@ -12,11 +12,11 @@ use std::{
 
 use whipsnake_checkpoint::{
     compose::{Dump, Options},
-    process::Kind,
+    process::{DUMP_ONLY, Kind},
 };
 use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER};
 
-use super::{DUMP_ONLY, RESTORER, Wanted, restorer};
+use super::{RESTORER, Wanted, restorer};
 use crate::failure::Failure;
 
 /// Where a line goes for each start: `restored`, or why not.
@@ -61,9 +61,8 @@ impl FromNow {
         let output = Command::new(&self.bootstrap)
             .args(["--checkpoint", kind])
             .arg(&dump_folder)
-            .env_remove("AWS_LAMBDA_RUNTIME_API")
             .env_remove(LOG)
-            .envs(DUMP_ONLY.iter().copied())
+            .envs(DUMP_ONLY.iter().map(|name| (*name, "1")))
             .stdin(Stdio::null())
             .output()
             .map_err(|error| error.to_string())?;
@@ -72,17 +71,13 @@ impl FromNow {
         }
         // A test expects once what the function prints when it is imported. With `imports` the restored process imports it again.
         if self.kind.kind() == Kind::Init {
-            let _ = std::io::stdout().write_all(&output.stdout);
+            let mut stdout = std::io::stdout();
+            let _ = stdout.write_all(&output.stdout).and_then(|()| stdout.flush());
             let _ = std::io::stderr().write_all(&output.stderr);
         }
         let ours = folder.join(FOLDER);
         fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
-        let options = Options {
-            root: "/".into(),
-            referenced: vec!["/".into()],
-            dump_only: DUMP_ONLY.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            ..Options::default()
-        };
+        let options = Options { root: "/".into(), referenced: vec!["/".into()], ..Options::default() };
         let dump = Dump::read(&dump_folder).map_err(|error| error.to_string())?;
         dump.compose(&options, &ours.join(FILE)).map_err(|error| error.to_string())?;
         let _ = fs::remove_dir_all(&dump_folder);

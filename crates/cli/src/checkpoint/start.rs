@@ -83,12 +83,15 @@ impl Start {
             }
             std::thread::sleep(PAUSE);
         }
-        if !start.request.contains("/invocation/next") {
-            let what =
-                if start.request.is_empty() { "did not ask for an invocation" } else { "failed in its init phase" };
-            return Err(Failure::new(format!("the function {what}: {}", start.output())));
+        if start.request.is_empty() {
+            return Err(Failure::new(format!("the function did not ask for an invocation: {}", start.output())));
         }
         Ok(start)
+    }
+
+    /// Whether the function has been initialized.
+    pub fn has_succeeded(&self) -> bool {
+        self.request.contains("/invocation/next")
     }
 
     /// From the start of the process to its request, in milliseconds.
