@@ -74,7 +74,7 @@ def sink_of(log):
 def follow_log():
     """Has handlers that were made before a checkpoint write frames, where the restored process has a descriptor for those."""
     if type(_sink) is StandardLogSink and _log.framed:
-        _sink.__class__ = FramedTelemetryLogSink
+        _sink.__class__ = FramedTelemetryLogSink  # type: ignore[assignment]
         _sink._log = _log  # type: ignore[attr-defined]
 
 

@@ -87,7 +87,9 @@ class Image:
         rows = [replace(one, offset=one.offset + PAGE) if one.kind in (VALUE, VDSO, STACK) else one for one in segments]
         length = sum(len(row.packed()) for row in rows)
         pages = -(-length // PAGE)
-        rows = [replace(one, offset=one.offset + (pages - 1) * PAGE) if one.kind in (VALUE, VDSO, STACK) else one for one in rows]
+        rows = [
+            replace(one, offset=one.offset + (pages - 1) * PAGE) if one.kind in (VALUE, VDSO, STACK) else one for one in rows
+        ]
         packed = b"".join(row.packed() for row in rows)
         self.content[table:table] = packed.ljust(pages * PAGE, b"\0")
         self.set_number(HEADER_LENGTH, table + pages * PAGE, 8)
