@@ -26,10 +26,13 @@ fn mapped(file: Fd, at: Mapping) -> Result<&'static [u8], Invalid> {
     Ok(unsafe { program::bytes_at(at.start, at.length) })
 }
 
+/// How many pages get a mapping of their own when the command learns which are touched. The kernel's usual limit is 65,530 mappings.
+const MAX_SEPARATED: u64 = 50_000;
+
 /// Maps every segment. Nothing of this program is overwritten, so the ordinary start can still follow.
 pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Result<(), Refusal<'static>> {
     let mut referenced: Option<(u64, Fd)> = None;
-    let is_training = arguments.variable(TRAINING.as_bytes()).is_some();
+    let mut separable = if arguments.variable(TRAINING.as_bytes()).is_some() { MAX_SEPARATED } else { 0 };
     for segment in image.segments() {
         let source = match image.kind(segment) {
             SegmentKind::Zero | SegmentKind::Stack => Source::Zero,
@@ -62,7 +65,9 @@ pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Resu
                 return Err(Refusal::Check("the stack cannot be read", b""));
             }
         }
-        if is_training && matches!(source, Source::File(..)) {
+        let pages = segment.mapping.length / PAGE;
+        if pages <= separable && matches!(source, Source::File(..)) {
+            separable -= pages;
             kernel::separate_pages(segment.mapping);
         }
     }

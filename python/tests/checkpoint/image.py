@@ -21,6 +21,7 @@ TABLES = 216
 CPU_WORDS = 10
 ZERO, VALUE, REFERENCE, VDSO, STACK = range(5)
 """The kinds of segments."""
+IN_THIS_FILE = (VALUE, VDSO, STACK)
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,10 @@ class Image:
     def segments(self, segments: Sequence[Segment]) -> None:
         """Puts the table behind all others, where it may grow: the header gets one more page, and the body moves."""
         table = self.number(HEADER_LENGTH, 8)
-        rows = [replace(one, offset=one.offset + PAGE) if one.kind in (VALUE, VDSO, STACK) else one for one in segments]
+        rows = [replace(one, offset=one.offset + PAGE) if one.kind in IN_THIS_FILE else one for one in segments]
         length = sum(len(row.packed()) for row in rows)
         pages = -(-length // PAGE)
-        rows = [
-            replace(one, offset=one.offset + (pages - 1) * PAGE) if one.kind in (VALUE, VDSO, STACK) else one for one in rows
-        ]
+        rows = [replace(one, offset=one.offset + (pages - 1) * PAGE) if one.kind in IN_THIS_FILE else one for one in rows]
         packed = b"".join(row.packed() for row in rows)
         self.content[table:table] = packed.ljust(pages * PAGE, b"\0")
         self.set_number(HEADER_LENGTH, table + pages * PAGE, 8)

@@ -119,12 +119,7 @@ ASGI = """
 """
 
 
-NO_LOOP_IN_A_DUMP = "the process that is dumped has no event loop to start the application on"
-
-
-@pytest.mark.parametrize(
-    "kind", ["imports", pytest.param("init", marks=pytest.mark.xfail(strict=True, reason=NO_LOOP_IN_A_DUMP))]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_asgi_application_starts_up_once(from_checkpoint: FromCheckpoint, kind: Kind) -> None:
     run = from_checkpoint(ASGI, kind, handler="app.app", events=[http_api("GET", "/one"), http_api("GET", "/two")])
     assert [response["body"] for response in run.responses] == ["/one 1 True", "/two 1 True"], run.story()
