@@ -157,7 +157,7 @@ _RESOURCE_TRACKERS = ("multiprocessing.resource_tracker", "joblib.externals.loky
 
 
 def _stop_resource_trackers():
-    """Such a process holds a pipe to this one. The next user starts another process. What the process has a note of is removed."""
+    """Such a process holds a pipe to this one. Its next user starts another. It removes what it has a note of."""
     for name in _RESOURCE_TRACKERS:
         tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
         if tracker is not None:
