@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance faults recordings ecosystem checkpoint-packages pins soak \
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance checkpoint-conformance faults recordings ecosystem checkpoint-packages pins soak \
 	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools checkpoint-restores layer-test-here layer-test-arm64 test-concurrency
 
@@ -47,7 +47,7 @@ QUIETLY := $(shell [ -t 2 ] || echo --quiet)
 PYTHON_CONFIG := $(TARGET)/python.cfg
 WITH_PYTHON := PYO3_CONFIG_FILE=$(PYTHON_CONFIG)
 
-PYTEST = $(WITH_UV) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(TARGET)/release/bootstrap \
+PYTEST = $(WITH_UV) WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(or $(FROM),$(TARGET)/release/bootstrap) \
 	$(VENV)/bin/pytest --quiet -rs --numprocesses auto
 
 help: ## Lists these verbs
@@ -123,6 +123,15 @@ EXAMPLES ?= 20000
 conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=recorded: beside its recordings)
 	WHIPSNAKE_REFERENCE=$(REFERENCE) WHIPSNAKE_THROUGH_NAMES=$(THROUGH_NAMES) WHIPSNAKE_EXAMPLES=$(EXAMPLES) \
 	$(PYTEST) python/tests/conformance $(if $(REFERENCE)$(THROUGH_NAMES),,python/tests/properties)
+
+# imports or init: of which kind the checkpoints are.
+KIND ?= imports
+
+checkpoint-conformance: FROM = $(TARGET)/from-checkpoint
+checkpoint-conformance: build venv ## Runs every behaviour with each function started from a checkpoint (KIND=init)
+	@printf '#!/bin/sh\nexec env -u PWD -u OLDPWD -u SHLVL -u _ "%s" from-checkpoint "%s" "%s" "$$@"\n' \
+		$(WHIPSNAKE) $(KIND) $(TARGET)/release/bootstrap > $(TARGET)/from-checkpoint && chmod +x $(TARGET)/from-checkpoint
+	WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_FROM_CHECKPOINT=$(KIND) $(PYTEST) python/tests/conformance/test_conformance.py
 
 # For how many seconds a process is stopped; 0.3 where empty.
 FREEZE ?=

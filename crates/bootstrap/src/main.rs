@@ -118,7 +118,8 @@ fn serve_in(
 fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
     shutdown::end_on_panic();
     checkpoint::prepare();
-    let environment = Environment::read();
+    // The descriptor for log records is a restored process's own.
+    let environment = Environment { telemetry_log_fd: None, ..Environment::read() };
     environment.complete();
     environment.withhold();
     let interpreter = Interpreter::start(&environment, &Role::Runtime)?;

@@ -8,6 +8,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use whipsnake_checkpoint::{
@@ -21,6 +22,12 @@ use crate::failure::Failure;
 
 /// Where a line goes for each start: `restored`, or why not.
 const LOG: &str = "WHIPSNAKE_CHECKPOINT_LOG";
+
+/// How the names of the folders with checkpoints begin.
+const PREFIX: &str = "whipsnake-now-";
+
+/// Checkpoints that are older belong to tests that have ended.
+const LONGEST_TEST: Duration = Duration::from_secs(120);
 
 /// Starts a bootstrap from a checkpoint that is made for it
 #[derive(clap::Args)]
@@ -54,8 +61,8 @@ impl FromNow {
 
     /// The restorer, with a checkpoint beside it.
     fn make(&self) -> Result<PathBuf, String> {
-        let folder =
-            tempfile::Builder::new().prefix("whipsnake-now-").tempdir().map_err(|error| error.to_string())?.keep();
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().map_err(|error| error.to_string())?.keep();
+        remove_old(&folder);
         let dump_folder = folder.join("dump");
         let kind = if self.kind.kind() == Kind::Init { "init" } else { "imports" };
         let output = Command::new(&self.bootstrap)
@@ -87,6 +94,17 @@ impl FromNow {
         fs::write(ours.join(BOOTSTRAP), bootstrap.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
         executable(&program).map_err(|error| error.to_string())?;
         Ok(program)
+    }
+}
+
+/// Removes the checkpoints of earlier tests. A process cannot remove its own: it needs it as long as it lives, and becomes another program.
+fn remove_old(own: &Path) {
+    let siblings = own.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    for sibling in siblings.filter(|sibling| sibling.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let age = sibling.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|made| made.elapsed().ok());
+        if age.is_some_and(|age| age > LONGEST_TEST) {
+            let _ = fs::remove_dir_all(sibling.path());
+        }
     }
 }
 
