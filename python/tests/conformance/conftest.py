@@ -1,4 +1,4 @@
-"""With `WHIPSNAKE_FROM_CHECKPOINT=imports` or `init` every function starts from a checkpoint. Cases that differ then are skipped."""
+"""With `WHIPSNAKE_FROM_CHECKPOINT=imports` or `init` each function starts from a checkpoint. Cases that differ are skipped."""
 
 import os
 import re
