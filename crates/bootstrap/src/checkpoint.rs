@@ -146,7 +146,8 @@ fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(
     }
     adapters.call_method0("before").map_err(raised)?;
     let started_again = adapters.call_method0("threads_started_again").and_then(|threads| threads.extract());
-    thread::expect(started_again.map_err(raised)?);
+    let names = adapters.call_method0("thread_names").and_then(|names| names.extract());
+    thread::expect(started_again.map_err(raised)?, names.map_err(raised)?);
     process.files = modules::files(py).map_err(raised)?;
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;

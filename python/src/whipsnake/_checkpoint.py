@@ -113,6 +113,11 @@ def module_files() -> list[str]:
     return sorted(file for file in files if os.path.isfile(file))
 
 
+def thread_names() -> dict[int, str]:
+    """Python's names of its threads, by their ids."""
+    return _checkpoint_adapters.thread_names()
+
+
 def threads_started_again() -> list[int]:
     """The ids of the threads that their libraries start again in a forked process."""
     return _checkpoint_adapters.threads_started_again()

@@ -191,6 +191,13 @@ def threads_started_again() -> list[int]:
     return [thread.native_id for thread in threads if thread.native_id is not None]
 
 
+def thread_names() -> dict[int, str]:
+    """Python's names of its threads, by their ids."""
+    threading = sys.modules.get("threading")
+    threads = [] if threading is None else threading.enumerate()
+    return {thread.native_id: thread.name for thread in threads if thread.native_id is not None}
+
+
 def _module_of_target(thread):
     module = getattr(getattr(thread, "_target", None), "__module__", None)
     return module if isinstance(module, str) else ""

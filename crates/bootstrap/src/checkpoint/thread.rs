@@ -1,5 +1,6 @@
 //! What the kernel keeps for the main thread, which a restored process has to tell it again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
@@ -20,9 +21,13 @@ const NOT_NEEDED: &[&str] = &["jemalloc_bg_thd", "polars-ooc-clea"];
 /// The ids of threads that their libraries start again in a forked child.
 static STARTED_AGAIN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
-/// Names the threads that their libraries start again in a forked child, by their ids.
-pub fn expect(started_again: Vec<u64>) {
+/// Python's names of its threads, by their ids. CPython before 3.14 does not tell them to the kernel.
+static NAMES: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
+
+/// Names Python's threads by their ids, and says which of them their libraries start again in a forked child.
+pub fn expect(started_again: Vec<u64>, names: BTreeMap<u64, String>) {
     *STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner) = started_again;
+    *NAMES.lock().unwrap_or_else(PoisonError::into_inner) = names;
 }
 
 /// Refuses a process whose other threads would be lost. They are named.
@@ -45,6 +50,7 @@ pub fn refuse_others() -> Result<(), String> {
 fn others() -> Vec<String> {
     // SAFETY: asks for a number.
     let own = u64::from(unsafe { libc::gettid() }.cast_unsigned());
+    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     let started_again = STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let numbered =
@@ -52,7 +58,7 @@ fn others() -> Vec<String> {
     let others = numbered.filter(|(id, _)| *id != own && !started_again.contains(id));
     let named = others.map(|(id, folder)| (id, fs::read_to_string(folder.join("comm")).unwrap_or_default()));
     let lost = named.filter(|(_, name)| !NOT_NEEDED.contains(&name.trim_end()));
-    lost.map(|(id, name)| format!("{} ({id})", name.trim_end())).collect()
+    lost.map(|(id, name)| format!("{} ({id})", names.get(&id).map_or(name.trim_end(), String::as_str))).collect()
 }
 
 /// Reads what the kernel knows of this thread.
