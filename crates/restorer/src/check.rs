@@ -11,14 +11,13 @@ pub fn all(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<
     if u64::from(image.header().process_id) == kernel::process_id() {
         return Err(Refusal::Check("this process has the id of the process that was dumped", b""));
     }
-    processor(image)?;
+    processor(image, arguments)?;
     environment(image, arguments)?;
     files::check(image)
 }
 
-#[cfg(target_arch = "x86_64")]
-fn processor(image: &Image<'static>) -> Result<(), Refusal<'static>> {
-    match cpu::missing(&image.header().cpu, &cpu::features()) {
+fn processor(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<'static>> {
+    match cpu::missing(&image.header().cpu, &arguments.processor_features()) {
         None => Ok(()),
         Some(_) => Err(Refusal::Check("this processor lacks a feature of the one that it was made for", b"")),
     }

@@ -1,5 +1,6 @@
 //! The functions that compiled code calls by itself. A C library and Rust's standard library would bring them.
 
+#[cfg(target_arch = "x86_64")]
 use core::arch::asm;
 
 /// # Safety

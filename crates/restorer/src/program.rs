@@ -4,6 +4,7 @@ use crate::kernel::Fd;
 use core::arch::naked_asm;
 use core::ffi::CStr;
 use core::slice;
+use whipsnake_checkpoint_format::cpu::{self, Features};
 
 /// The size of the stack that this program runs on, in bytes.
 const STACK: usize = 64 * 1024;
@@ -58,6 +59,8 @@ pub struct Arguments {
     environment: *const *const i8,
     program: &'static CStr,
     vdso: u64,
+    #[cfg(target_arch = "aarch64")]
+    hardware_capabilities: [u64; 2],
 }
 
 impl Arguments {
@@ -69,6 +72,10 @@ impl Arguments {
     pub unsafe fn from_initial_stack(initial: *const u64) -> Self {
         const AT_EXECFN: u64 = 31;
         const AT_SYSINFO_EHDR: u64 = 33;
+        #[cfg(target_arch = "aarch64")]
+        const AT_HWCAP: u64 = 16;
+        #[cfg(target_arch = "aarch64")]
+        const AT_HWCAP2: u64 = 26;
         // SAFETY: the count, the arguments, null, the environment, null, pairs of numbers up to a zero; all for as long as the process.
         unsafe {
             let count = *initial as usize;
@@ -80,15 +87,29 @@ impl Arguments {
             }
             let mut pair = end.add(1).cast::<u64>();
             let (mut program, mut vdso) = (c"", 0);
+            #[cfg(target_arch = "aarch64")]
+            let mut hardware_capabilities = [0; 2];
             while *pair != 0 {
                 match *pair {
                     AT_EXECFN => program = CStr::from_ptr((*pair.add(1)) as *const _),
                     AT_SYSINFO_EHDR => vdso = *pair.add(1),
+                    #[cfg(target_arch = "aarch64")]
+                    AT_HWCAP => hardware_capabilities[0] = *pair.add(1),
+                    #[cfg(target_arch = "aarch64")]
+                    AT_HWCAP2 => hardware_capabilities[1] = *pair.add(1),
                     _ => {}
                 }
                 pair = pair.add(2);
             }
-            Self { count, arguments, environment, program, vdso }
+            Self {
+                count,
+                arguments,
+                environment,
+                program,
+                vdso,
+                #[cfg(target_arch = "aarch64")]
+                hardware_capabilities,
+            }
         }
     }
 
@@ -110,6 +131,19 @@ impl Arguments {
     /// The address of the running kernel's vDSO. Zero if there is none.
     pub fn vdso(&self) -> u64 {
         self.vdso
+    }
+
+    /// What the processor can do.
+    #[cfg(target_arch = "x86_64")]
+    #[expect(clippy::unused_self, reason = "other architectures have it among the arguments")]
+    pub fn processor_features(&self) -> Features {
+        cpu::features()
+    }
+
+    /// What the processor can do.
+    #[cfg(target_arch = "aarch64")]
+    pub fn processor_features(&self) -> Features {
+        cpu::features_from(self.hardware_capabilities)
     }
 
     /// The variables, each `NAME=VALUE`.
