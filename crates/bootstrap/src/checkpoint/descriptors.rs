@@ -129,7 +129,7 @@ fn flags(number: RawFd) -> u32 {
     (status & (libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_DIRECTORY | libc::O_APPEND) | on_exec).cast_unsigned()
 }
 
-/// A number that the kernel tells of a descriptor.
+/// A number from what the kernel knows of a descriptor.
 fn information(number: RawFd, name: &str, radix: u32) -> Result<u64, String> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name));
@@ -246,7 +246,7 @@ fn pending(number: RawFd) -> Result<i32, String> {
 fn other_end(number: RawFd, open: &Open) -> Result<u32, String> {
     let mut byte = [0_u8; 1];
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: sends and receives one byte of ours.
+    // SAFETY: sends and receives one byte of a local buffer.
     unsafe {
         if libc::send(number, byte.as_ptr().cast(), 1, flags) != 1 {
             return Err("is a socket pair that cannot be written to".to_owned());

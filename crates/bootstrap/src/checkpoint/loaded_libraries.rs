@@ -1,5 +1,5 @@
 //! How the loader knows which libraries are loaded: by device and inode. Both are of the machine that the process was dumped on, so a restored
-//! process takes one library for another, unless it is told the numbers of its own machine.
+//! process takes one library for another, unless its records get the numbers of its own machine.
 
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::fs;

@@ -64,7 +64,7 @@ fn others() -> Vec<String> {
 /// Reads what the kernel knows of this thread.
 pub fn state() -> Result<Thread, String> {
     let mut thread = Thread::default();
-    // SAFETY: each call fills a variable of ours.
+    // SAFETY: each call fills a local variable.
     unsafe {
         thread.pointer = thread_pointer();
         thread.id_address = thread_id_address(thread.pointer)?;
