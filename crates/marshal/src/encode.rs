@@ -22,7 +22,7 @@ use std::ptr;
 /// `TypeError`, `ValueError` or `RecursionError` with simplejson's text where a value has no JSON form, and whatever code of
 /// the function's own raises on the way (`_asdict`, `__str__` of a Decimal).
 pub fn encode(value: &Bound<'_, PyAny>, default: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
-    let mut encoder = Encoder { out: Vec::with_capacity(1024), path: Vec::new(), default };
+    let mut encoder = Encoder { out: Vec::with_capacity(1024), path: Vec::new(), deep: HashSet::new(), default };
     encoder.value(value)?;
     Ok(encoder.out)
 }
@@ -32,6 +32,8 @@ struct Encoder<'a, 'py> {
     default: Option<&'a Bound<'py, PyAny>>,
     /// The containers that enclose the current value, outermost first. Compared, never followed.
     path: Vec<*mut ffi::PyObject>,
+    /// The containers of `path` after the first [`SEARCHED`].
+    deep: HashSet<*mut ffi::PyObject>,
 }
 
 impl Encoder<'_, '_> {
@@ -248,22 +250,27 @@ impl Encoder<'_, '_> {
 
     /// Encodes what is inside `container`.
     ///
-    /// Containers within themselves are looked for only when the depth reaches a power of two: a cycle is found before the
-    /// document has doubled its depth, and ordinary values pay one comparison.
+    /// # Errors
+    /// `ValueError` if `container` is inside itself. simplejson raises it at the same place, before it writes or calls anything twice.
     fn nested(&mut self, container: &Bound<'_, PyAny>, inside: impl FnOnce(&mut Self) -> PyResult<()>) -> PyResult<()> {
-        self.path.push(container.as_ptr());
-        let depth = self.path.len();
-        if depth >= 16 && depth.is_power_of_two() {
-            let mut seen = HashSet::with_capacity(depth);
-            if !self.path.iter().all(|container| seen.insert(*container)) {
-                return Err(PyValueError::new_err("Circular reference detected"));
-            }
+        let pointer = container.as_ptr();
+        if self.path.iter().take(SEARCHED).any(|outer| *outer == pointer)
+            || (self.path.len() >= SEARCHED && !self.deep.insert(pointer))
+        {
+            return Err(PyValueError::new_err("Circular reference detected"));
         }
+        self.path.push(pointer);
         deeper(container.py(), c" while encoding a JSON object", || inside(self))?;
         self.path.pop();
+        if self.path.len() >= SEARCHED {
+            self.deep.remove(&pointer);
+        }
         Ok(())
     }
 }
+
+/// How many of the outer containers are searched one by one. A set is faster for more of them.
+const SEARCHED: usize = 16;
 
 /// Calls `visit` with each item of a dict in order, without a list of them in between.
 fn for_each_item(

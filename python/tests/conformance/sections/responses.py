@@ -247,9 +247,20 @@ SECTION = Section(
                         "circular_dict()",
                         "[circular_dict(), 1]",
                         "(lambda a: a.append({'x': (a,)}) or a)([])",
+                        # Below the depth at which the encoder changes how it looks for cycles, at it and above it.
+                        *(f"nested({depth}, lambda v: [v], circular_list())" for depth in (14, 15, 16, 17, 300)),
+                        "(lambda a: a.append(nested(300, lambda v: [v], a)) or a)([])",
+                        # What comes before the cycle is written once.
+                        "(lambda a: a.extend([AsDictPrints(), {'x': a}]) or a)([])",
+                        "(lambda a: nested(40, lambda v: [v], a.extend([AsDictPrints(), {'x': a}]) or a))([])",
                     ],
                     "Circular reference detected",
-                )
+                ),
+                encoded(
+                    "the same container twice",
+                    ["(lambda a: [a, a, {'x': a}])([1])", "(lambda a: nested(20, lambda v: [v], [a, a, [a, [a]]]))([1])"],
+                    '[[1], [1], {"x": [1]}]',
+                ),
             ],
         ),
         Behaviour(

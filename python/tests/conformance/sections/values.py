@@ -64,6 +64,8 @@ def circular_list():
     a = []; a.append(a); return a
 def circular_dict():
     a = {}; a["a"] = a; return a
+class AsDictPrints:
+    def _asdict(self): print("_asdict was called"); return {}
 def nested(depth, make, value=1):
     for _ in range(depth): value = make(value)
     return value
