@@ -7,34 +7,34 @@
 //!   .. whose import left things that no two processes can share    forked before that
 //! ```
 //!
-//! In each, as many [`Server`]s as there can be invocations ask for them independently: the loop of [`crate::invoke`] in as many
+//! In each, as many [`Server`]s as there can be invocations ask for them independently: the loop of [`crate::invoke::worker`] in as many
 //! [places](Place).
 
 mod context_copies;
-mod pollers;
+mod fork_safety;
 mod scoreboard;
-mod sharing;
-mod workers;
+mod supervisor;
+mod threads;
 
-use crate::compat;
-use crate::environment::Environment;
-use crate::handler::Handler;
-use crate::invoke::{Server, Start};
-use crate::notices::notice;
+use crate::init::handler::Handler;
+use crate::invoke::awslambdaric;
+use crate::invoke::worker::{Server, Start};
+use crate::report::notices::notice;
 use crate::shutdown::Ending;
+use crate::start::environment::Environment;
 use context_copies::ContextAtImport;
-use pollers::Turn;
+use fork_safety::Descriptors;
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 use scoreboard::Line;
-use sharing::Descriptors;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use supervisor::{Drain, Workers};
+use threads::Turn;
 use whipsnake_runtime_api::{Client, Error, Invocation};
-use workers::{Drain, Workers};
 
 /// How long to wait before /next is asked again, each time that it failed.
 const PATIENCE: [Duration; 4] =
@@ -115,12 +115,12 @@ impl Concurrency {
         let kind = self.kind.map_or_else(|| Kind::fit_for(py, &server, &handler), Ok)?;
         tracing::debug!(?kind, invocations = self.invocations, "several invocations at once");
         match kind {
-            Kind::Tasks => pollers::serve_on_loop(py, &server, &handler, environment, self.invocations),
-            Kind::Threads => pollers::serve(py, &server, &handler, environment, self.invocations),
+            Kind::Tasks => threads::serve_on_loop(py, &server, &handler, environment, self.invocations),
+            Kind::Threads => threads::serve(py, &server, &handler, environment, self.invocations),
             Kind::Processes | Kind::Isolated => {
-                if let Some(obstacle) = sharing::obstacle(py, &descriptors) {
+                if let Some(obstacle) = fork_safety::obstacle(py, &descriptors) {
                     tracing::info!("the worker processes import the function themselves: {obstacle}");
-                    return Err(sharing::start_again(py, &descriptors, &self.variables));
+                    return Err(fork_safety::start_again(py, &descriptors, &self.variables));
                 }
                 let worker = workers.fork(py, &server)?;
                 serve_alone(py, &worker, &handler)
@@ -172,7 +172,7 @@ impl Kind {
     /// What serves a function best that says nothing about it.
     fn fit_for(py: Python<'_>, server: &Server, handler: &Handler) -> PyResult<Self> {
         // What tools put around an invocation is made for one at a time.
-        if compat::is_imported(server.modules(py)) {
+        if awslambdaric::is_imported(server.modules(py)) {
             return Ok(Self::Processes);
         }
         if handler.is_async(py)? {

@@ -11,46 +11,24 @@
 // They panic where standard output or error is broken: `notices` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-mod archive;
-mod arenas;
-mod caller;
 mod checkpoint;
-mod compat;
-mod compiling;
 mod concurrency;
-mod context;
-mod environment;
-mod event_loop;
-mod frozen;
-mod garbage;
-mod handler;
-mod importing;
 mod init;
-mod injected;
-mod interpreter;
 mod invoke;
-mod logging;
-mod notices;
 #[cfg(libpython_static)]
 mod older_functions;
-mod places;
-mod process_environment;
+mod report;
 mod shutdown;
-mod signals;
-mod site;
-mod snapshot;
-mod standard_streams;
-mod streaming;
-mod traceback;
-mod web_application;
-mod wrapper;
+mod start;
 
 use checkpoint::{Outcome, Restored, Started};
 use concurrency::Concurrency;
-use environment::Environment;
-use interpreter::{BUILD, Interpreter, Role};
-use invoke::Start;
-use notices::{StandardError, notice};
+use invoke::worker::{self, Start};
+use report::notices::{StandardError, notice};
+use report::stdio;
+use start::environment::{self, Environment};
+use start::exec_wrapper;
+use start::interpreter::{self, BUILD, Interpreter, Role};
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::{c_char, c_int};
@@ -62,7 +40,7 @@ const NO_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it;
 /// Where the process begins. Returns its exit code.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
-    standard_streams::make_safe();
+    stdio::make_safe();
     let outcome = match Role::of_this_process() {
         Role::Python => interpreter::run_as_python().map_err(Box::from),
         Role::Checkpoint(request) => dump(&request),
@@ -85,7 +63,7 @@ fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
     let concurrency = Concurrency::asked_for(environment)?;
     environment.complete();
     if let (Some(wrapper), Role::Runtime | Role::RuntimeOf(_)) = (&environment.exec_wrapper, role) {
-        return Err(wrapper::exec(wrapper).into());
+        return Err(exec_wrapper::exec(wrapper).into());
     }
     environment.withhold();
     let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
@@ -107,7 +85,7 @@ fn serve_in(
     start: Start,
 ) -> Result<Infallible, Box<dyn Error>> {
     let ending = interpreter.run(|py| match concurrency {
-        None => invoke::serve(py, environment, client, start),
+        None => worker::serve(py, environment, client, start),
         Some(concurrency) => concurrency.serve(py, environment, client, start),
     });
     ending.exit(interpreter)

@@ -1,9 +1,9 @@
 //! How the process ends, and with which exit code.
 
-use crate::interpreter::{Interpreter, imported};
-use crate::notices::notice;
-use crate::signals::die_of;
-use crate::standard_streams;
+use crate::invoke::driver::die_of;
+use crate::report::notices::notice;
+use crate::report::stdio;
+use crate::start::interpreter::{Interpreter, imported};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -115,7 +115,7 @@ fn wind_up(py: Python<'_>) {
     };
     call(intern!(py, "threading"), intern!(py, "_shutdown"));
     call(intern!(py, "atexit"), intern!(py, "_run_exitfuncs"));
-    standard_streams::flush_at_end(py);
+    stdio::flush_at_end(py);
 }
 
 fn finish(interpreter: Interpreter, code: i32) -> ! {

@@ -1,8 +1,8 @@
 //! The modules in a checkpoint.
 
 use super::Refused;
-use crate::environment::Environment;
-use crate::places::Places;
+use crate::init::stdlib_paths::Places;
+use crate::start::environment::Environment;
 use pyo3::prelude::*;
 use whipsnake_checkpoint::process::Process;
 

@@ -1,8 +1,8 @@
 //! The first steps of a process that was restored.
 
 use crate::concurrency::{Concurrency, Unclear};
-use crate::environment::Environment;
 use crate::init::Prepared;
+use crate::start::environment::Environment;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::env;

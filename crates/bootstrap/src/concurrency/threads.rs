@@ -1,16 +1,16 @@
 //! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
 //! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
 
-use crate::caller::{self, Caller};
-use crate::compat;
-use crate::environment::Environment;
-use crate::event_loop::EventLoop;
-use crate::handler::Handler;
-use crate::interpreter::user_agent;
-use crate::invoke::Server;
+use crate::init::caller::{self, Caller};
+use crate::init::handler::Handler;
+use crate::invoke::awslambdaric;
+use crate::invoke::driver::Waiter;
+use crate::invoke::event_loop::EventLoop;
+use crate::invoke::worker::Server;
+use crate::report::traceback::Failure;
 use crate::shutdown::Ending;
-use crate::signals::Waiter;
-use crate::traceback::Failure;
+use crate::start::environment::Environment;
+use crate::start::interpreter::user_agent;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -171,7 +171,7 @@ impl Body {
     fn into_function(self, py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
         PyCFunction::new_closure(py, None, None, move |arguments, _| {
             let py = arguments.py();
-            compat::serve_in_this_thread(&self.server);
+            awslambdaric::serve_in_this_thread(&self.server);
             let Err(ending) = self.serve(py);
             self.server.close(py);
             // Nobody listens when the process ends anyway.

@@ -1,9 +1,9 @@
 //! The context object, and the invocation's traces in the process.
 
-use crate::logging::Log;
-use crate::notices::notice;
-use crate::process_environment;
-use crate::traceback::{self, Failure};
+use crate::init::env_vars;
+use crate::report::log::Log;
+use crate::report::notices::notice;
+use crate::report::traceback::{self, Failure};
 use pyo3::intern;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::Invocation;
@@ -42,7 +42,7 @@ impl Contexts {
 
 /// Puts the trace id where X-Ray, botocore and child processes look for it.
 pub fn trace(py: Python<'_>, trace_id: Option<&str>) {
-    if let Err(error) = process_environment::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
+    if let Err(error) = env_vars::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
         notice(format_args!("could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}"));
     }
 }

@@ -10,11 +10,11 @@
 //! The other way round, a build of CPython may have modules in itself that are files in the managed runtime's, where a file of
 //! the function's own wins over them. It does here, too.
 
-use crate::handler::BUILT_IN;
-use crate::interpreter::imported;
-use crate::logging::{self, Log};
-use crate::places::Places;
-use crate::site;
+use crate::init::handler::BUILT_IN;
+use crate::init::stdlib_paths::Places;
+use crate::report::log::{self, Log};
+use crate::start::interpreter::imported;
+use crate::start::site;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -104,7 +104,7 @@ impl StandardLibraryFinder {
                 let py = module.py();
                 let is_imported = imported(py, intern!(py, "logging"))?.is_some_and(|logging| logging.is(module));
                 if is_imported && !is_installed.swap(true, Ordering::Relaxed) {
-                    logging::install(log.bind(py), module)?;
+                    log::install(log.bind(py), module)?;
                 }
                 Ok(())
             })?;
@@ -141,7 +141,7 @@ pub fn set_up(log: &Bound<'_, Log>, places: &Places) -> PyResult<()> {
     let modules = sys.getattr("modules")?.cast_into::<PyDict>()?;
     let logging = modules.get_item("logging")?;
     if let Some(logging) = &logging {
-        logging::install(log, logging)?;
+        log::install(log, logging)?;
     }
     for (parent, submodules) in SUBMODULES {
         if let Some(parent) = modules.get_item(parent)? {

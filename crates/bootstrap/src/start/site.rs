@@ -5,9 +5,9 @@
 //! functions by the build script. Where there is more to do (`.pth` files, `sitecustomize`, folders that the environment names)
 //! it runs as ever. A function that imports it meets the real one in any case.
 
-use crate::environment::Environment;
-use crate::frozen;
-use crate::interpreter::{BUILD, imported};
+use crate::start::environment::Environment;
+use crate::start::frozen_modules;
+use crate::start::interpreter::{BUILD, imported};
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -115,7 +115,7 @@ pub fn complete(py: Python<'_>) -> PyResult<()> {
     for folder in BUILD.site_folders.iter().filter(|folder| Path::new(folder).is_dir()) {
         path.append(folder)?;
     }
-    if frozen::forget_zipimport() {
+    if frozen_modules::forget_zipimport() {
         sys.getattr("path_hooks")?.get_item(0)?.call_method0("wait")?;
     }
     Ok(())

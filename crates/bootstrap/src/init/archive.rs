@@ -10,8 +10,8 @@ mod finder;
 mod listing;
 mod loader;
 
-use crate::environment::Environment;
-use crate::interpreter::BUILD;
+use crate::start::environment::Environment;
+use crate::start::interpreter::BUILD;
 use archives::{Archives, Place};
 use finder::FolderHook;
 use pyo3::prelude::*;

@@ -5,8 +5,8 @@
 //! imported by each worker on its own, as under the managed runtime.
 
 use super::Kind;
+use crate::report::stdio;
 use crate::shutdown::Ending;
-use crate::standard_streams;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::env;
@@ -67,7 +67,7 @@ fn count_threads_when_forked() -> usize {
 
 /// Starts this program again, as it was started, to fork before the import. Comes back only when that fails.
 pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString, OsString)]) -> Ending {
-    standard_streams::flush(py);
+    stdio::flush(py);
     for (number, _) in before.opened_since() {
         // SAFETY: sets a flag of a descriptor; one that was closed meanwhile is refused.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };

@@ -1,7 +1,7 @@
 //! Finds the function: `module.function`, by the managed runtime's rules and with its texts.
 
-use crate::caller::{self, Caller};
-use crate::traceback::{self, Failure};
+use crate::init::caller::{self, Caller};
+use crate::report::traceback::{self, Failure};
 use pyo3::exceptions::{PyAttributeError, PyImportError, PySyntaxError};
 use pyo3::prelude::*;
 use whipsnake_runtime_api::{Fault, Frame};

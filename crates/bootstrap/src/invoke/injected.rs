@@ -3,8 +3,8 @@
 //! One that comes when its invocation has just ended stays with the thread until that runs Python again, which is the next
 //! invocation.
 
-use crate::notices::notice;
-use crate::traceback;
+use crate::report::notices::notice;
+use crate::report::traceback;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

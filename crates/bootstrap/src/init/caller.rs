@@ -3,8 +3,8 @@
 //!
 //! Exceptions are caught above these frames, so that no traceback has them.
 
-use crate::compat;
-use crate::frozen;
+use crate::invoke::awslambdaric;
+use crate::start::frozen_modules;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::intern;
@@ -26,7 +26,7 @@ pub enum Caller {
 impl Caller {
     /// Who calls handlers, by what the function has imported.
     pub fn of_handlers(modules: &Bound<'_, PyDict>) -> Self {
-        if compat::is_imported(modules) { Self::Run } else { Self::HandleEventRequest }
+        if awslambdaric::is_imported(modules) { Self::Run } else { Self::HandleEventRequest }
     }
 }
 
@@ -88,7 +88,7 @@ fn names(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
         let builtins = unsafe { Bound::from_borrowed_ptr(py, ffi::PyEval_GetBuiltins()) };
         // Where imports of ours look: they take the names of the frame that they are called from.
         names.set_item(intern!(py, "__builtins__"), builtins)?;
-        let code = frozen::code(c"whipsnake._caller").unwrap_or_default();
+        let code = frozen_modules::code(c"whipsnake._caller").unwrap_or_default();
         // SAFETY: attached, with bytes that are marshalled code of this very version of CPython, and their length. Both calls give a
         // new reference, or null with an exception set.
         unsafe {

@@ -1,6 +1,6 @@
 //! Every environment variable the bootstrap reads, read once. docs/environment.md is this file's table.
 
-use crate::interpreter::BUILD;
+use crate::start::interpreter::BUILD;
 use std::env;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn the_reference_page_is_current() {
         let mut page = String::from(
-            "# Environment variables\n\nGenerated from `crates/bootstrap/src/environment.rs` by `make docs`. All are read once, when the \
+            "# Environment variables\n\nGenerated from `crates/bootstrap/src/start/environment.rs` by `make docs`. All are read once, when the \
              process starts; an empty one\ncounts as absent. Every other `PYTHON*` variable means to the embedded CPython what \
              it means to `python3`.\n\n| variable | meaning |\n|---|---|\n",
         );
@@ -188,6 +188,6 @@ mod tests {
             std::fs::write(path, &page).expect("docs/ can be written");
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == page, "docs/environment.md is not what environment.rs says: run `make docs`");
+        assert!(committed == page, "docs/environment.md is not what start/environment.rs says: run `make docs`");
     }
 }

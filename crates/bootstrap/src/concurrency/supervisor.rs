@@ -7,13 +7,13 @@
 
 use super::Place;
 use super::scoreboard::{Doing, Line, Scoreboard};
-use crate::environment::Environment;
-use crate::interpreter::user_agent;
-use crate::invoke::Server;
-use crate::notices;
+use crate::invoke::driver::{SignalMask, die_of};
+use crate::invoke::worker::Server;
+use crate::report::notices;
+use crate::report::stdio;
 use crate::shutdown::Ending;
-use crate::signals::{SignalMask, die_of};
-use crate::standard_streams;
+use crate::start::environment::Environment;
+use crate::start::interpreter::user_agent;
 use pyo3::prelude::*;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::ffi::CStr;
@@ -115,7 +115,7 @@ impl Workers {
     /// Forks. Only the workers come back, each with a server of its own; this process ends when they have.
     pub fn fork(&self, py: Python<'_>, server: &Arc<Server>) -> Result<Arc<Server>, Ending> {
         // Nothing is written twice, and what there is now is looked at by no worker's garbage collection: that would make copies.
-        standard_streams::flush(py);
+        stdio::flush(py);
         py.import("gc")?.call_method0("freeze")?;
         let number = usize::from(self.number);
         let prepare = || Ok::<_, io::Error>((Scoreboard::new(number)?, io::pipe()?));

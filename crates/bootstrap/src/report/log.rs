@@ -3,10 +3,11 @@
 //! The function's handler is Python (python/src/whipsnake/_logging.py), installed when the function imports `logging` and not
 //! before: that import costs more than all the rest of a cold start. Where lines go is decided here.
 
-use crate::environment::Environment;
-use crate::interpreter::sys;
-use crate::notices::notice;
-use crate::{standard_streams, traceback};
+use crate::report::notices::notice;
+use crate::report::stdio;
+use crate::report::traceback;
+use crate::start::environment::Environment;
+use crate::start::interpreter::sys;
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -138,7 +139,7 @@ impl Log {
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
         let is_framed = self.frames.get().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
         if !is_framed {
-            standard_streams::write_out(py, &(record + "\n"));
+            stdio::write_out(py, &(record + "\n"));
         }
     }
 

@@ -4,13 +4,13 @@
 //! through `awslambdaric.bootstrap.handle_event_request` and the client's methods as they are at that time, replaced or not;
 //! ours end here, in the same code that serves all other functions.
 
-use crate::handler::Handler;
-use crate::interpreter::imported;
-use crate::invoke::{Answer, Server};
-use crate::logging::Log;
+use crate::init::handler::Handler;
+use crate::invoke::streaming::Stream;
+use crate::invoke::worker::{Answer, Server};
+use crate::report::log::Log;
+use crate::report::traceback::{self, Failure};
 use crate::shutdown::Ending;
-use crate::streaming::Stream;
-use crate::traceback::{self, Failure};
+use crate::start::interpreter::imported;
 use pyo3::exceptions::{PyAttributeError, PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::intern;

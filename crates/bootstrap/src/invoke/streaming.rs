@@ -3,9 +3,9 @@
 //! An iterator is what has `__next__` or `__anext__`: generators of both kinds, `map` objects, classes of the function's own. The
 //! managed runtime cannot serialise any of them, so nothing is taken away. What it can serialise stays what it is.
 
-use crate::event_loop::EventLoop;
-use crate::interpreter::imported;
-use crate::traceback::{self, Failure};
+use crate::invoke::event_loop::EventLoop;
+use crate::report::traceback::{self, Failure};
+use crate::start::interpreter::imported;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;

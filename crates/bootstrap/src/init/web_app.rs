@@ -2,8 +2,8 @@
 //!
 //! Nothing is taken for an application that could be a handler. A plain function costs a look at its code object.
 
-use crate::environment::Environment;
-use crate::traceback::{self, Failure};
+use crate::report::traceback::{self, Failure};
+use crate::start::environment::Environment;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyTuple, PyType};

@@ -1,6 +1,6 @@
 //! Archives in memory, and whether what they have is what the files have.
 
-use crate::notices::notice;
+use crate::report::notices::notice;
 use pyo3::prelude::*;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;

@@ -1,6 +1,6 @@
 //! The Python side, frozen into this executable: no files to find, no path to add, nothing that can be of another version.
 
-use crate::interpreter::BUILD;
+use crate::start::interpreter::BUILD;
 use pyo3::ffi;
 use std::ffi::{CStr, c_int};
 use std::ptr;

@@ -1,8 +1,11 @@
 //! Configures, starts and owns CPython.
 
 use crate::checkpoint::Request;
-use crate::environment::Environment;
-use crate::{arenas, frozen, garbage, site};
+use crate::start::environment::Environment;
+use crate::start::frozen_modules;
+use crate::start::gc;
+use crate::start::huge_pages;
+use crate::start::site;
 use libc::wchar_t;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -160,7 +163,7 @@ impl Interpreter {
         preconfigure(environment, options.as_ref())?;
         let mut config = Config::new();
         config.fill(environment, options.as_ref())?;
-        arenas::provide();
+        huge_pages::provide();
         let spares_site = options.is_none() && site::is_spared(environment);
         config.start(spares_site)?;
         tracing::debug!(python = BUILD.version, "CPython runs");
@@ -169,7 +172,7 @@ impl Interpreter {
         // one, which pyo3 then waits for itself to take.
         interpreter.run(|py| drop(py.get_type::<pyo3::panic::PanicException>()));
         if spares_site {
-            frozen::forget_site();
+            frozen_modules::forget_site();
             interpreter.run(site::complete).map_err(|error| StartError { doing: "site", reason: error.to_string() })?;
         }
         Ok(interpreter)
@@ -351,12 +354,12 @@ impl Config {
     }
 
     fn start(self, spares_site: bool) -> Result<(), StartError> {
-        frozen::register();
+        frozen_modules::register();
         if spares_site {
-            garbage::off_while_starting();
-            frozen::stand_in_for_zipimport();
+            gc::off_while_starting();
+            frozen_modules::stand_in_for_zipimport();
         } else {
-            frozen::forget_site();
+            frozen_modules::forget_site();
         }
         // SAFETY: the one call that starts CPython, with a configuration that is filled.
         check("initialisation", unsafe { ffi::Py_InitializeFromConfig(&raw const self.0) })

@@ -1,11 +1,11 @@
 //! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
 //! the hooks after a restore.
 
-use crate::compat;
-use crate::interpreter::imported;
-use crate::invoke::Server;
+use crate::invoke::awslambdaric;
+use crate::invoke::worker::Server;
+use crate::report::traceback;
 use crate::shutdown::Ending;
-use crate::traceback;
+use crate::start::interpreter::imported;
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,7 +20,7 @@ const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
 /// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
 /// `Exception`.
 pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
-    if compat::is_imported(server.modules(py)) && compat::take_snapshot(py, server)? {
+    if awslambdaric::is_imported(server.modules(py)) && awslambdaric::take_snapshot(py, server)? {
         return Ok(());
     }
     if let Err(error) = run_hooks(py, "run_before_snapshot") {

@@ -6,9 +6,11 @@
 //! has no say: SIGTERM when the function installed no handler. It is registered after CPython has looked (so that
 //! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
 
-use crate::event_loop::EventLoop;
-use crate::notices::notice;
-use crate::{logging, shutdown, standard_streams};
+use crate::invoke::event_loop::EventLoop;
+use crate::report::log;
+use crate::report::notices::notice;
+use crate::report::stdio;
+use crate::shutdown;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use signal_hook::SigId;
@@ -437,7 +439,7 @@ fn send_again_after(limit: Duration) {
 
 extern "C" fn after_fork() {
     FORKED.store(true, Ordering::Relaxed);
-    logging::after_fork();
+    log::after_fork();
     if let Some(busy) = BUSY.get() {
         busy.store(true, Ordering::SeqCst);
     }
@@ -452,7 +454,7 @@ pub fn is_forked() -> bool {
 /// ask for another over its parent's connection, and each of them would read what is the other's.
 pub fn leave_forked_process(py: Python<'_>) {
     if is_forked() {
-        standard_streams::flush(py);
+        stdio::flush(py);
         notice("a process that the function has forked came back from the handler, and ends: end it with os._exit");
         // SAFETY: ends the process, and nothing of its parent's is touched.
         unsafe { libc::_exit(1) }

@@ -1,0 +1,9 @@
+//! From the process's environment variables to a running CPython.
+
+pub mod environment;
+pub mod exec_wrapper;
+pub mod frozen_modules;
+pub mod gc;
+pub mod huge_pages;
+pub mod interpreter;
+pub mod site;
