@@ -10,15 +10,15 @@ pub mod meta_path;
 pub mod stdlib_paths;
 pub mod web_app;
 
-use crate::init::context::Contexts;
+use crate::init::context::ContextFactory;
 use crate::init::handler::Handler;
-use crate::init::stdlib_paths::Places;
+use crate::init::stdlib_paths::StdlibPaths;
 use crate::invoke::awslambdaric;
 use crate::report::log::Log;
 use crate::report::stdio;
 use crate::report::traceback::{self, Failure};
 use crate::start::environment::Environment;
-use crate::start::gc::PutOff;
+use crate::start::gc::DeferredCollections;
 use crate::start::interpreter::{BUILD, sys};
 use crate::start::site;
 use pyo3::intern;
@@ -30,7 +30,7 @@ pub struct Prepared {
     /// The function's log.
     pub log: Py<Log>,
     /// Makes context objects.
-    pub contexts: Contexts,
+    pub contexts: ContextFactory,
     /// The function, where it is imported already: in a process that was restored from a checkpoint of the whole init phase. A web
     /// application is not started yet.
     pub handler: Option<Handler>,
@@ -40,15 +40,15 @@ impl Prepared {
     /// Everything the function needs to exist before it is imported.
     pub fn new(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
         let log = Bound::new(py, Log::open(environment))?;
-        let collections = PutOff::new(py)?;
+        let collections = DeferredCollections::new(py)?;
         stdio::set_up(py)?;
-        let places = Places::find(py, environment)?;
+        let places = StdlibPaths::find(py, environment)?;
         meta_path::set_up(&log, &places)?;
         compile::set_up(py)?;
         archive::set_up(py, environment)?;
         set_up_paths(py, environment, &places)?;
         awslambdaric::provide_main(py)?;
-        let contexts = Contexts::new(&log)?;
+        let contexts = ContextFactory::new(&log)?;
         collections.resume(py)?;
         Ok(Self { log: log.unbind(), contexts, handler: None })
     }
@@ -78,7 +78,7 @@ pub fn start_application(py: Python<'_>, handler: &Handler, environment: &Enviro
 
 fn without_collections<T>(py: Python<'_>, body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let raised = |error| traceback::failure(py, error);
-    let collections = PutOff::new(py).map_err(raised)?;
+    let collections = DeferredCollections::new(py).map_err(raised)?;
     let result = body();
     collections.resume(py).map_err(raised)?;
     result
@@ -98,7 +98,7 @@ fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
 /// layers; here they come after it.
-fn set_up_paths(py: Python<'_>, environment: &Environment, places: &Places) -> PyResult<()> {
+fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];

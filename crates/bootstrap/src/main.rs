@@ -84,11 +84,11 @@ fn serve_in(
     client: Client,
     start: Start,
 ) -> Result<Infallible, Box<dyn Error>> {
-    let ending = interpreter.run(|py| match concurrency {
+    let exit_reason = interpreter.run(|py| match concurrency {
         None => worker::serve(py, environment, client, start),
         Some(concurrency) => concurrency.serve(py, environment, client, start),
     });
-    ending.exit(interpreter)
+    exit_reason.exit(interpreter)
 }
 
 /// Dumps this process once the function is initialized. The other end of that is every process that is restored from the dump: it serves

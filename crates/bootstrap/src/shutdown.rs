@@ -39,7 +39,7 @@ fn base_name(path: &str) -> &str {
 }
 
 /// What ended the loop.
-pub enum Ending {
+pub enum ExitReason {
     /// The init phase failed and Lambda knows: exit code 1.
     InitFailed,
     /// What there was to do before a snapshot failed, and Lambda knows: exit code 64.
@@ -54,7 +54,7 @@ pub enum Ending {
     Lambda(Error),
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InitFailed => f.write_str("the init phase failed"),
@@ -67,7 +67,7 @@ impl fmt::Display for Ending {
     }
 }
 
-impl Ending {
+impl ExitReason {
     /// Ends the process. atexit functions run and threads are joined, as at the end of any Python program; on SIGTERM, for as long as
     /// [`LIMIT`] allows.
     pub fn exit(self, interpreter: Interpreter) -> Result<Infallible, Box<dyn std::error::Error>> {

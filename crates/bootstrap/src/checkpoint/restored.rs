@@ -1,6 +1,6 @@
 //! The first steps of a process that was restored.
 
-use crate::concurrency::{Concurrency, Unclear};
+use crate::concurrency::{Concurrency, InvalidVariable};
 use crate::init::Prepared;
 use crate::start::environment::Environment;
 use pyo3::prelude::*;
@@ -24,7 +24,7 @@ pub struct Started {
     /// The variables that this executable reads.
     pub environment: Environment,
     /// Whether several invocations come at once.
-    pub concurrency: Result<Option<Concurrency>, Unclear>,
+    pub concurrency: Result<Option<Concurrency>, InvalidVariable>,
     /// How long the restorer took, until the memory was complete.
     pub mapping: Duration,
 }

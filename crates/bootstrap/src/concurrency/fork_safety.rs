@@ -4,9 +4,9 @@
 //! answers. And of the threads that the import started, the workers would have none. A function whose import leaves either behind is
 //! imported by each worker on its own, as under the managed runtime.
 
-use super::Kind;
+use super::Mode;
 use crate::report::stdio;
-use crate::shutdown::Ending;
+use crate::shutdown::ExitReason;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::env;
@@ -66,7 +66,7 @@ fn count_threads_when_forked() -> usize {
 }
 
 /// Starts this program again, as it was started, to fork before the import. Comes back only when that fails.
-pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString, OsString)]) -> Ending {
+pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString, OsString)]) -> ExitReason {
     stdio::flush(py);
     for (number, _) in before.opened_since() {
         // SAFETY: sets a flag of a descriptor; one that was closed meanwhile is refused.
@@ -75,6 +75,6 @@ pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString,
     let mut arguments = env::args_os();
     let mut command = Command::new("/proc/self/exe");
     command.arg0(arguments.next().unwrap_or_default()).args(arguments);
-    command.env_clear().envs(variables.iter().cloned()).env("WHIPSNAKE_CONCURRENCY", Kind::ISOLATED);
-    Ending::Raised(command.exec().into())
+    command.env_clear().envs(variables.iter().cloned()).env("WHIPSNAKE_CONCURRENCY", Mode::ISOLATED);
+    ExitReason::Raised(command.exec().into())
 }

@@ -6,12 +6,12 @@
 //! to Lambda, is done by a process of its own.
 
 use super::Place;
-use super::scoreboard::{Doing, Line, Scoreboard};
+use super::scoreboard::{Entry, Scoreboard, WorkerState};
 use crate::invoke::driver::{SignalMask, die_of};
-use crate::invoke::worker::Server;
+use crate::invoke::worker::Worker;
 use crate::report::notices;
 use crate::report::stdio;
-use crate::shutdown::Ending;
+use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
 use crate::start::interpreter::user_agent;
 use pyo3::prelude::*;
@@ -47,7 +47,7 @@ const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The processes to be.
-pub struct Workers {
+pub struct WorkerPool {
     number: u16,
     endpoint: String,
     /// Where a worker gets what becomes its standard output and error.
@@ -57,8 +57,8 @@ pub struct Workers {
 /// Who watches over the workers.
 struct Supervisor<'a, 'py> {
     py: Python<'py>,
-    server: &'a Arc<Server>,
-    workers: &'a Workers,
+    parent: &'a Arc<Worker>,
+    pool: &'a WorkerPool,
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
     /// Processes that report to Lambda, each with the time when it is given up.
@@ -75,7 +75,7 @@ struct Supervisor<'a, 'py> {
     /// Whether any worker has ever asked for an invocation.
     initialised: bool,
     /// Once the workers are to end: how this process ends, as far as that is known.
-    ending: Option<ExitStatus>,
+    exit_status: Option<ExitStatus>,
     /// When all workers have ended: how long the last reports are waited for.
     reports_by: Option<Instant>,
 }
@@ -103,7 +103,7 @@ impl Slot {
     }
 }
 
-impl Workers {
+impl WorkerPool {
     pub fn new(number: u16, environment: &Environment) -> Self {
         Self {
             number,
@@ -113,17 +113,17 @@ impl Workers {
     }
 
     /// Forks. Only the workers come back, each with a server of its own; this process ends when they have.
-    pub fn fork(&self, py: Python<'_>, server: &Arc<Server>) -> Result<Arc<Server>, Ending> {
+    pub fn fork(&self, py: Python<'_>, parent: &Arc<Worker>) -> Result<Arc<Worker>, ExitReason> {
         // Nothing is written twice, and what there is now is looked at by no worker's garbage collection: that would make copies.
         stdio::flush(py);
         py.import("gc")?.call_method0("freeze")?;
         let number = usize::from(self.number);
         let prepare = || Ok::<_, io::Error>((Scoreboard::new(number)?, io::pipe()?));
-        let (scoreboard, drain) = prepare().map_err(|error| Ending::Raised(error.into()))?;
+        let (scoreboard, drain) = prepare().map_err(|error| ExitReason::Raised(error.into()))?;
         let mut supervisor = Supervisor {
             py,
-            server,
-            workers: self,
+            parent,
+            pool: self,
             scoreboard,
             slots: Vec::new(),
             reports: Vec::new(),
@@ -133,7 +133,7 @@ impl Workers {
             mask: SignalMask::block(),
             child_signal: ChildSignal::take(),
             initialised: false,
-            ending: None,
+            exit_status: None,
             reports_by: None,
         };
         let now = Instant::now();
@@ -144,7 +144,7 @@ impl Workers {
 
 impl Supervisor<'_, '_> {
     /// Comes back in a worker, with its server, and where not even the first worker can be forked.
-    fn run(&mut self) -> Result<Arc<Server>, Ending> {
+    fn run(&mut self) -> Result<Arc<Worker>, ExitReason> {
         loop {
             let now = Instant::now();
             for position in 0..self.slots.len() {
@@ -157,7 +157,7 @@ impl Supervisor<'_, '_> {
             self.keep_the_limits(now);
             match self.mask.wait(self.time_to_wait()) {
                 Some(SIGCHLD) => self.reap(),
-                Some(signal) => self.hand_on(signal),
+                Some(signal) => self.forward_signal(signal),
                 None => {}
             }
         }
@@ -180,21 +180,21 @@ impl Supervisor<'_, '_> {
             self.drained_by = None;
             self.signal(libc::SIGKILL);
         }
-        if let Some(status) = self.ending
+        if let Some(status) = self.exit_status
             && self.slots.iter().all(|slot| slot.worker.is_none())
         {
             let limit = *self.reports_by.get_or_insert(now + LAST_REPORT_LIMIT);
             if self.reports.is_empty() || limit <= now {
-                self.end_as(status);
+                self.exit_like(status);
             }
         }
     }
 
     /// Starts a worker in this slot. In the worker itself: its server. Where it cannot be forked, that is tried again.
-    fn start(&mut self, position: usize) -> Result<Option<Arc<Server>>, Ending> {
+    fn start(&mut self, position: usize) -> Result<Option<Arc<Worker>>, ExitReason> {
         let supervisor = process::id();
-        let line = self.scoreboard.line(position);
-        line.clear();
+        let entry = self.scoreboard.entry(position);
+        entry.clear();
         self.slots[position].due = None;
         let fork = || self.py.import("os")?.call_method0("fork")?.extract::<i32>();
         match fork() {
@@ -219,22 +219,22 @@ impl Supervisor<'_, '_> {
         leave_the_group_and_die_with(supervisor);
         self.child_signal.restore();
         self.mask.restore();
-        if let Some(provider) = &self.workers.log_provider
+        if let Some(provider) = &self.pool.log_provider
             && let Err(error) = redirect_output(provider)
         {
             notice(&format!("could not reach {provider}, where standard output is to go: {error}"));
         }
-        self.server_of(line).map(Some)
+        self.worker_in_slot(entry).map(Some)
     }
 
     /// In a worker: what it serves with. What its supervisor has for that is not shared.
-    fn server_of(&self, line: Line) -> Result<Arc<Server>, Ending> {
-        let client = Client::new(&self.workers.endpoint, user_agent())?;
-        let waiter = self.server.waiter.anew(self.py)?;
-        let drain = self.drain.0.try_clone().map_err(|error| Ending::Raised(error.into()))?;
-        let server = self.server.beside(self.py, Place::Process(line, Drain::new(drain)), client, waiter);
-        server.introduce(self.py)?;
-        Ok(server)
+    fn worker_in_slot(&self, entry: Entry) -> Result<Arc<Worker>, ExitReason> {
+        let client = Client::new(&self.pool.endpoint, user_agent())?;
+        let driver = self.parent.driver.anew(self.py)?;
+        let drain = self.drain.0.try_clone().map_err(|error| ExitReason::Raised(error.into()))?;
+        let parent = self.parent.beside(self.py, Place::Process(entry, Drain::new(drain)), client, driver);
+        parent.register(self.py)?;
+        Ok(parent)
     }
 
     /// Sees after the processes that have ended: workers, those that report, and what the import has left to this process.
@@ -256,35 +256,35 @@ impl Supervisor<'_, '_> {
 
     /// A worker has ended: reports its invocation, and has another worker take the slot, unless all is to end.
     fn replace(&mut self, position: usize, status: ExitStatus) {
-        let doing = self.scoreboard.line(position).doing();
-        tracing::debug!(position, ?status, ?doing, "a worker has ended");
+        let state = self.scoreboard.entry(position).state();
+        tracing::debug!(position, ?status, ?state, "a worker has ended");
         self.initialised = self.initialised
-            || (0..self.slots.len()).any(|position| self.scoreboard.line(position).doing() != Doing::Starting);
+            || (0..self.slots.len()).any(|position| self.scoreboard.entry(position).state() != WorkerState::Starting);
         let lived = self.slots[position].worker.take().map(|(_, since)| since.elapsed()).unwrap_or_default();
-        if let Doing::Serving(ticket) = &doing {
+        if let WorkerState::Serving(ticket) = &state {
             self.report(ticket, status);
         }
-        if self.ending.is_some() {
+        if self.exit_status.is_some() {
             if !self.drained {
-                self.ending = Some(status);
+                self.exit_status = Some(status);
             }
             return;
         }
-        if lived >= STEADY || matches!(doing, Doing::Serving(_)) {
+        if lived >= STEADY || matches!(state, WorkerState::Serving(_)) {
             self.slots[position].failures = 0;
         }
         let how = words_for(status);
-        match doing {
-            Doing::Serving(_) => _ = self.slots[position].start_again(),
-            Doing::Waiting => {
+        match state {
+            WorkerState::Serving(_) => _ = self.slots[position].start_again(),
+            WorkerState::Waiting => {
                 notice(&format!("a worker process ended between two invocations: {how}"));
                 self.slots[position].start_again();
                 self.slots[position].failures += 1;
             }
-            Doing::GaveUp => self.drain(status),
+            WorkerState::GaveUp => self.drain(status),
             // None has got so far: that another one would is not to be expected.
-            Doing::Starting if !self.initialised => self.end_as(status),
-            Doing::Starting => {
+            WorkerState::Starting if !self.initialised => self.exit_like(status),
+            WorkerState::Starting => {
                 self.slots[position].failures += 1;
                 let pause = self.slots[position].start_again().as_millis();
                 notice(&format!("a worker process did not start: {how}; starting another one in {pause} ms"));
@@ -294,8 +294,8 @@ impl Supervisor<'_, '_> {
 
     /// A worker found no way to ask for invocations. The others finish what they serve and ask for no more, then all ends.
     fn drain(&mut self, status: ExitStatus) {
-        let serving = (0..self.slots.len()).map(|position| self.scoreboard.line(position)).filter_map(|line| {
-            matches!(line.doing(), Doing::Serving(_)).then(|| line.time_left().unwrap_or(LONGEST_INVOCATION))
+        let serving = (0..self.slots.len()).map(|position| self.scoreboard.entry(position)).filter_map(|entry| {
+            matches!(entry.state(), WorkerState::Serving(_)).then(|| entry.time_left().unwrap_or(LONGEST_INVOCATION))
         });
         self.drained = true;
         self.drained_by = Some(Instant::now() + serving.max().unwrap_or_default() + GRACE);
@@ -308,7 +308,7 @@ impl Supervisor<'_, '_> {
 
     /// No worker is started any more, and this process ends when those that run have.
     fn end_with(&mut self, status: ExitStatus) {
-        self.ending.get_or_insert(status);
+        self.exit_status.get_or_insert(status);
         for slot in &mut self.slots {
             slot.due = None;
         }
@@ -332,11 +332,11 @@ impl Supervisor<'_, '_> {
     /// The report in Lambda's own words for a runtime that exits.
     fn send_report(&self, ticket: &Ticket, status: ExitStatus, limit: Duration) {
         let message = format!("RequestId: {} Error: {}", ticket.request_id, words_for(status));
-        let fault = Fault::stated("Runtime.ExitError", message);
-        self.server.log.get().fault_of(self.py, &ticket.request_id, &fault, None);
+        let fault = Fault::new("Runtime.ExitError", message);
+        self.parent.log.get().fault_of(self.py, &ticket.request_id, &fault, None);
         let post = || -> Result<(), Box<dyn std::error::Error>> {
             // Made for this alone: a worker that is forked later must find nothing of it.
-            let client = Client::new(&self.workers.endpoint, user_agent())?;
+            let client = Client::new(&self.pool.endpoint, user_agent())?;
             let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let report = fault.report(&ticket.request_id).to_json();
             let xray_cause = fault.xray_cause("");
@@ -353,10 +353,10 @@ impl Supervisor<'_, '_> {
 
     /// Sends a signal to all workers. One that is meant to end a process ends all, and others are not sent any more then: Python has the
     /// defaults set again when it ends, and a timer would end a worker too early.
-    fn hand_on(&mut self, signal: i32) {
+    fn forward_signal(&mut self, signal: i32) {
         if matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT) {
             self.end_with(ExitStatus::from_raw(signal));
-        } else if self.ending.is_some() {
+        } else if self.exit_status.is_some() {
             return;
         }
         self.signal(signal);
@@ -370,7 +370,7 @@ impl Supervisor<'_, '_> {
 
     /// Ends this process as a worker has, and with it the others. Python is not ended: what the function wants done at the end, the
     /// workers have done.
-    fn end_as(&self, status: ExitStatus) -> ! {
+    fn exit_like(&self, status: ExitStatus) -> ! {
         self.signal(libc::SIGKILL);
         for &(reporter, _) in &self.reports {
             kill(reporter, libc::SIGKILL);

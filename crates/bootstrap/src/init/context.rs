@@ -10,9 +10,9 @@ use whipsnake_runtime_api::Invocation;
 
 /// Makes context objects. They are Python (python/src/awslambdaric/lambda_context.py): functions set attributes on them, print
 /// them and compare their type.
-pub struct Contexts(Py<PyAny>);
+pub struct ContextFactory(Py<PyAny>);
 
-impl Contexts {
+impl ContextFactory {
     /// Loads the class, and gives it the log for `context.log`.
     pub fn new(log: &Bound<'_, Log>) -> PyResult<Self> {
         let py = log.py();

@@ -29,13 +29,13 @@ impl Handler {
     /// Imports the module and takes the function from it. It need not be callable: that fails at the first invocation.
     pub fn find(py: Python<'_>, handler: &str) -> Result<Self, Failure> {
         let Some((module, function)) = handler.rsplit_once('.') else {
-            return Err(Failure::from(Fault::stated(
+            return Err(Failure::from(Fault::new(
                 "Runtime.MalformedHandlerName",
                 format!("Bad handler '{handler}': not enough values to unpack (expected 2, got 1)"),
             )));
         };
         if module.split('.').next().is_some_and(|first| BUILT_IN.contains(&first)) {
-            return Err(Failure::from(Fault::stated(
+            return Err(Failure::from(Fault::new(
                 "Runtime.BuiltInModuleConflict",
                 format!("Cannot use built-in module {module} as a handler module"),
             )));
@@ -49,7 +49,7 @@ impl Handler {
         let imported = imported.map_err(|error| import_failure(py, module, &name, error))?.into_bound(py);
         match imported.getattr(function) {
             Ok(function) => Ok(Self(function.unbind())),
-            Err(error) if error.is_instance_of::<PyAttributeError>(py) => Err(Failure::from(Fault::stated(
+            Err(error) if error.is_instance_of::<PyAttributeError>(py) => Err(Failure::from(Fault::new(
                 "Runtime.HandlerNotFound",
                 format!("Handler '{function}' missing on module '{module}'"),
             ))),
@@ -94,15 +94,15 @@ fn is_relative(name: &str) -> bool {
 
 fn import_failure(py: Python<'_>, module: &str, name: &str, error: PyErr) -> Failure {
     if error.is_instance_of::<PyImportError>(py) {
-        return traceback::stated(py, error, |reason| {
-            Fault::stated("Runtime.ImportModuleError", format!("Unable to import module '{module}': {reason}"))
+        return traceback::runtime_fault(py, error, |reason| {
+            Fault::new("Runtime.ImportModuleError", format!("Unable to import module '{module}': {reason}"))
         });
     }
     if error.is_instance_of::<PySyntaxError>(py) {
         let place = syntax_error_place(py, &error).unwrap_or_default();
-        return traceback::stated(py, error, |reason| Fault {
+        return traceback::runtime_fault(py, error, |reason| Fault {
             stack_trace: vec![place],
-            ..Fault::stated("Runtime.UserCodeSyntaxError", format!("Syntax error in module '{module}': {reason}"))
+            ..Fault::new("Runtime.UserCodeSyntaxError", format!("Syntax error in module '{module}': {reason}"))
         });
     }
     match traceback::failure(py, error) {

@@ -11,7 +11,7 @@
 //! the function's own wins over them. It does here, too.
 
 use crate::init::handler::BUILT_IN;
-use crate::init::stdlib_paths::Places;
+use crate::init::stdlib_paths::StdlibPaths;
 use crate::report::log::{self, Log};
 use crate::start::interpreter::imported;
 use crate::start::site;
@@ -135,7 +135,7 @@ impl StandardLibraryFinder {
 }
 
 /// Puts the finder in its place, and the log handler where `logging` is imported already (by a `.pth` file or sitecustomize).
-pub fn set_up(log: &Bound<'_, Log>, places: &Places) -> PyResult<()> {
+pub fn set_up(log: &Bound<'_, Log>, places: &StdlibPaths) -> PyResult<()> {
     let py = log.py();
     let sys = py.import("sys")?;
     let modules = sys.getattr("modules")?.cast_into::<PyDict>()?;

@@ -5,7 +5,7 @@ use crate::start::interpreter::BUILD;
 use pyo3::prelude::*;
 
 /// Known for as long as the process lives.
-pub struct Places {
+pub struct StdlibPaths {
     /// The standard library's zip, folder and extension modules.
     pub search_paths: &'static [&'static str],
     /// Where packages are installed.
@@ -14,7 +14,7 @@ pub struct Places {
     pub built_in: &'static [&'static str],
 }
 
-impl Places {
+impl StdlibPaths {
     /// As the build has noted them, or as CPython has found them from `WHIPSNAKE_PYTHON`. To be called before `sys.path` is
     /// changed.
     pub fn find(py: Python<'_>, environment: &Environment) -> PyResult<Self> {

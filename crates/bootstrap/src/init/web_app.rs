@@ -61,7 +61,7 @@ fn interface(handler: &Bound<'_, PyAny>, environment: &Environment) -> Result<Op
 }
 
 fn unknown(variable: &str, value: &str, known: &str) -> Failure {
-    Fault::stated("Runtime.InvalidEnvironment", format!("{variable} is {value:?}, and should be {known}")).into()
+    Fault::new("Runtime.InvalidEnvironment", format!("{variable} is {value:?}, and should be {known}")).into()
 }
 
 /// The module that serves what is an application for sure.

@@ -6,10 +6,10 @@
 
 use crate::init::handler::Handler;
 use crate::invoke::streaming::Stream;
-use crate::invoke::worker::{Answer, Server};
+use crate::invoke::worker::{HandlerResponse, Worker};
 use crate::report::log::Log;
 use crate::report::traceback::{self, Failure};
-use crate::shutdown::Ending;
+use crate::shutdown::ExitReason;
 use crate::start::interpreter::imported;
 use pyo3::exceptions::{PyAttributeError, PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
@@ -24,19 +24,19 @@ use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
 
 thread_local! {
     /// Of a thread that serves on its own, beside others.
-    static OF_THIS_THREAD: RefCell<Option<Weak<Server>>> = const { RefCell::new(None) };
+    static OF_THIS_THREAD: RefCell<Option<Weak<Worker>>> = const { RefCell::new(None) };
 }
 
 /// Makes a server the one that Python reaches from this thread.
-pub fn serve_in_this_thread(server: &Arc<Server>) {
-    OF_THIS_THREAD.set(Some(Arc::downgrade(server)));
+pub fn serve_in_this_thread(worker: &Arc<Worker>) {
+    OF_THIS_THREAD.set(Some(Arc::downgrade(worker)));
 }
 
 /// Lets Python reach the server as `whipsnake.running()`.
-pub fn set_up(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
-    let server = Arc::downgrade(server);
+pub fn set_up(py: Python<'_>, worker: &Arc<Worker>) -> PyResult<()> {
+    let worker = Arc::downgrade(worker);
     let running = PyCFunction::new_closure(py, Some(c"running"), None, move |_, _| {
-        Runtime(OF_THIS_THREAD.with_borrow(|own| own.as_ref().map_or_else(|| Weak::clone(&server), Weak::clone)))
+        Runtime(OF_THIS_THREAD.with_borrow(|own| own.as_ref().map_or_else(|| Weak::clone(&worker), Weak::clone)))
     })?;
     py.import("whipsnake")?.setattr("running", running)
 }
@@ -72,10 +72,10 @@ pub fn is_sink_replaced(py: Python<'_>) -> bool {
 }
 
 /// Waits for the next invocation, by way of the Python names where one of those on that way has been replaced.
-pub fn next(py: Python<'_>, server: &Server) -> Result<Invocation, Ending> {
+pub fn next(py: Python<'_>, worker: &Worker) -> Result<Invocation, ExitReason> {
     let bootstrap = bootstrap(py)?;
     if !bootstrap.call_method0(intern!(py, "_is_waiting_replaced"))?.is_truthy()? {
-        return server.next(py);
+        return worker.next(py);
     }
     let read = || -> PyResult<Invocation> {
         let request = client(&bootstrap)?.call_method0("wait_next_invocation")?;
@@ -100,7 +100,7 @@ pub fn next(py: Python<'_>, server: &Server) -> Result<Invocation, Ending> {
             payload: payload.into(),
         })
     };
-    read().map_err(|error| server.ended_by(error))
+    read().map_err(|error| worker.exit_reason_of(error))
 }
 
 /// Tells the Python names that an invocation has come. Whether a function that somebody has put there has set the trace id.
@@ -118,13 +118,13 @@ pub fn get_handler<'py>(py: Python<'py>, handler: &str) -> PyResult<Option<Bound
 }
 
 /// Does what there is to do around a snapshot by way of the Python names; false where nobody has replaced one of those.
-pub fn take_snapshot(py: Python<'_>, server: &Server) -> Result<bool, Ending> {
+pub fn take_snapshot(py: Python<'_>, worker: &Worker) -> Result<bool, ExitReason> {
     let bootstrap = bootstrap(py)?;
     if !bootstrap.call_method0("_is_snapshot_replaced")?.is_truthy()? {
         return Ok(false);
     }
-    let arguments = (client(&bootstrap)?, sink(py, &server.log)?);
-    bootstrap.call_method1("on_init_complete", arguments).map_err(|error| server.ended_by(error))?;
+    let arguments = (client(&bootstrap)?, sink(py, &worker.log)?);
+    bootstrap.call_method1("on_init_complete", arguments).map_err(|error| worker.exit_reason_of(error))?;
     Ok(true)
 }
 
@@ -150,7 +150,12 @@ pub fn serve(py: Python<'_>, handler: &Handler, invocation: &Invocation, log: &P
 }
 
 /// Answers an invocation by way of the client's methods.
-pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Result<Answer, Failure>) -> PyResult<()> {
+pub fn answer<'py>(
+    py: Python<'py>,
+    worker: &Worker,
+    ticket: &Ticket,
+    answer: Result<HandlerResponse, Failure>,
+) -> PyResult<()> {
     let bootstrap = bootstrap(py)?;
     let client = client(&bootstrap)?;
     let Ticket { request_id, invocation_id } = ticket;
@@ -158,12 +163,12 @@ pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Re
         client.call_method1("post_invocation_result", (request_id, body, content_type, invocation_id))
     };
     let posted = match answer {
-        Ok(Answer::Buffered(Response { body, content_type })) => match str::from_utf8(&body) {
+        Ok(HandlerResponse::Buffered(Response { body, content_type })) => match str::from_utf8(&body) {
             // Text where the managed runtime's marshaller gives text.
             Ok(text) if content_type == Response::JSON => result(PyString::new(py, text).into_any(), &content_type),
             _ => result(PyBytes::new(py, &body).into_any(), &content_type),
         },
-        Ok(Answer::Streamed(stream)) => {
+        Ok(HandlerResponse::Streamed(stream)) => {
             let content_type = stream.content_type.clone();
             result(Bound::new(py, OpenStream::new(stream))?.into_any(), &content_type)
         }
@@ -171,11 +176,11 @@ pub fn answer<'py>(py: Python<'py>, server: &Server, ticket: &Ticket, answer: Re
             if bootstrap.call_method0(intern!(py, "_is_reporting_replaced"))?.is_truthy()? =>
         {
             let error = raised(py, failure).into_value(py);
-            let log = sink(py, &server.log)?;
+            let log = sink(py, &worker.log)?;
             bootstrap.call_method1("_post_failure", (&client, error, request_id, log, invocation_id))
         }
         Err(Failure::Fault(fault, exception)) => {
-            let (report, xray_cause) = server.log_failure(py, &fault, exception.as_ref());
+            let (report, xray_cause) = worker.log_failure(py, &fault, exception.as_ref());
             client.call_method1("post_invocation_error", (request_id, report, xray_cause, invocation_id))
         }
         Err(Failure::Raised(error)) => Err(error),
@@ -202,7 +207,7 @@ fn client<'py>(bootstrap: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> 
 /// `sys.exc_info()` for it.
 pub fn fail_init(
     py: Python<'_>,
-    server: &Server,
+    worker: &Worker,
     fault: &Fault,
     exception: Option<&Py<PyBaseException>>,
 ) -> PyResult<()> {
@@ -212,10 +217,10 @@ pub fn fail_init(
     if bootstrap.call_method0("_is_init_reporting_replaced")?.is_truthy()? {
         let failure = Failure::Fault(fault.clone(), exception.map(|exception| exception.clone_ref(py)));
         let error = raised(py, failure).into_value(py);
-        let arguments = (client, error, known, sink(py, &server.log)?);
+        let arguments = (client, error, known, sink(py, &worker.log)?);
         return while_handling(py, exception, || bootstrap.call_method1("_post_init_failure", arguments)).map(drop);
     }
-    server.log.get().fault(py, fault, exception);
+    worker.log.get().fault(py, fault, exception);
     let report = bootstrap.call_method1("make_error", known)?;
     if let Some(exception) = exception {
         traceback::forget_import_system(exception.bind(py))?;
@@ -239,7 +244,7 @@ fn while_handling<T>(py: Python<'_>, exception: Option<&Py<PyBaseException>>, bo
 
 /// The runtime that serves the function in this process, as its Python side sees it.
 #[pyclass(frozen, module = "whipsnake")]
-struct Runtime(Weak<Server>);
+struct Runtime(Weak<Worker>);
 
 #[pymethods]
 impl Runtime {
@@ -264,8 +269,8 @@ impl Runtime {
 
     /// Waits for the next invocation: its payload, and its headers by their names.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyDict>)> {
-        let server = self.server()?;
-        let invocation = raise(&server, server.next(py))?;
+        let worker = self.worker()?;
+        let invocation = raise(&worker, worker.next(py))?;
         let headers = PyDict::new(py);
         let content_type = if invocation.is_json() { Some(Response::JSON) } else { invocation.content_type.as_deref() };
         for (name, value) in [
@@ -287,24 +292,24 @@ impl Runtime {
     /// Which invocation is the current one, and where the log goes.
     #[getter]
     fn log(&self, py: Python<'_>) -> PyResult<Py<Log>> {
-        Ok(self.server()?.log.clone_ref(py))
+        Ok(self.worker()?.log.clone_ref(py))
     }
 
     /// What a handler's result comes to: a coroutine is awaited. Raises what it raised.
     fn outcome_of<'py>(&self, py: Python<'py>, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.server()?.outcome_of(result).map_err(|failure| raised(py, failure))
+        self.worker()?.outcome_of(result).map_err(|failure| raised(py, failure))
     }
 
     /// The stream that a handler's outcome is, with its first bytes; None when it is none. Raises what it raised until then.
     fn open_stream(&self, py: Python<'_>, outcome: &Bound<'_, PyAny>) -> PyResult<Option<OpenStream>> {
-        let opened = self.server()?.open_stream(outcome).map_err(|failure| raised(py, failure))?;
+        let opened = self.worker()?.open_stream(outcome).map_err(|failure| raised(py, failure))?;
         Ok(opened.map(OpenStream::new))
     }
 
     /// Tells the log of an exception, and returns what to report: the fault and its X-Ray cause, both JSON texts.
     fn log_failure(&self, py: Python<'_>, error: Bound<'_, PyAny>) -> PyResult<(String, String)> {
         match traceback::failure(py, PyErr::from_value(error)) {
-            Failure::Fault(fault, exception) => Ok(self.server()?.log_failure(py, &fault, exception.as_ref())),
+            Failure::Fault(fault, exception) => Ok(self.worker()?.log_failure(py, &fault, exception.as_ref())),
             Failure::Raised(error) => Err(error),
         }
     }
@@ -318,17 +323,17 @@ impl Runtime {
         content_type: String,
         invocation_id: Option<String>,
     ) -> PyResult<()> {
-        let server = self.server()?;
+        let worker = self.worker()?;
         let ticket = Ticket { request_id, invocation_id };
         let outcome = if let Ok(opened) = body.cast::<OpenStream>() {
             let mut stream = opened.get().take()?;
             stream.content_type = content_type;
-            server.stream(py, &ticket, stream)
+            worker.stream(py, &ticket, stream)
         } else {
             let body: Vec<u8> = body.extract()?;
-            server.respond(py, &ticket, Response { body: body.into(), content_type: content_type.into() })
+            worker.respond(py, &ticket, Response { body: body.into(), content_type: content_type.into() })
         };
-        raise(&server, outcome)
+        raise(&worker, outcome)
     }
 
     /// Reports that an invocation failed.
@@ -340,33 +345,33 @@ impl Runtime {
         xray_cause: &str,
         invocation_id: Option<String>,
     ) -> PyResult<()> {
-        let server = self.server()?;
-        raise(&server, server.fail(py, &Ticket { request_id, invocation_id }, report, xray_cause))
+        let worker = self.worker()?;
+        raise(&worker, worker.fail(py, &Ticket { request_id, invocation_id }, report, xray_cause))
     }
 
     /// Reports that the init phase failed.
     fn fail_init(&self, py: Python<'_>, report: String, error_type: &str) -> PyResult<()> {
-        let server = self.server()?;
-        raise(&server, server.report_failed_init(py, report, error_type))
+        let worker = self.worker()?;
+        raise(&worker, worker.report_failed_init(py, report, error_type))
     }
 
     /// Waits until the process goes on behind a snapshot.
     fn restored(&self, py: Python<'_>) -> PyResult<()> {
-        let server = self.server()?;
-        let waited = server.waiter.wait(py, server.client.restored());
-        raise(&server, waited.map_err(Ending::from).and_then(|restored| restored.map_err(Ending::from)))
+        let worker = self.worker()?;
+        let waited = worker.driver.wait(py, worker.client.restored());
+        raise(&worker, waited.map_err(ExitReason::from).and_then(|restored| restored.map_err(ExitReason::from)))
     }
 
     /// Reports that the hooks after a restore failed.
     fn fail_restore(&self, py: Python<'_>, report: String) -> PyResult<()> {
-        let server = self.server()?;
-        let reported = server.waiter.complete(py, server.client.fail_restore(report.into()));
-        raise(&server, reported.map_err(Ending::from).and_then(|reported| reported.map_err(Ending::from)))
+        let worker = self.worker()?;
+        let reported = worker.driver.complete(py, worker.client.fail_restore(report.into()));
+        raise(&worker, reported.map_err(ExitReason::from).and_then(|reported| reported.map_err(ExitReason::from)))
     }
 }
 
 impl Runtime {
-    fn server(&self) -> PyResult<Arc<Server>> {
+    fn worker(&self) -> PyResult<Arc<Worker>> {
         self.0
             .upgrade()
             .ok_or_else(|| PyRuntimeError::new_err("the runtime has ended: nothing can be answered any more"))
@@ -394,12 +399,12 @@ impl OpenStream {
 }
 
 /// What ends the process goes through Python as an exception, and the server keeps what it really is.
-fn raise<T>(server: &Server, outcome: Result<T, Ending>) -> PyResult<T> {
-    outcome.map_err(|ending| match ending {
-        Ending::Raised(error) => error,
+fn raise<T>(worker: &Worker, outcome: Result<T, ExitReason>) -> PyResult<T> {
+    outcome.map_err(|exit_reason| match exit_reason {
+        ExitReason::Raised(error) => error,
         other => {
             let error = PyRuntimeError::new_err(other.to_string());
-            server.keep(other);
+            worker.keep(other);
             error
         }
     })

@@ -71,7 +71,7 @@ impl From<Interruption> for Beside {
 }
 
 /// Waits for Lambda and for signals at once, on this thread.
-pub struct Waiter {
+pub struct Driver {
     tokio: Runtime,
     wakeups: AsyncUnixStream,
     busy: Arc<AtomicBool>,
@@ -86,21 +86,21 @@ pub struct Waiter {
     pub event_loop: EventLoop,
 }
 
-impl Waiter {
+impl Driver {
     /// Takes charge of the signals. To be called after CPython has started and before the function's code runs.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
-        let mut waiter = Self::without_signals(py)?;
+        let mut driver = Self::without_signals(py)?;
         FORKED.store(false, Ordering::Relaxed);
-        waiter.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
-        waiter.action = Some(watch_sigterm(&waiter.busy, &waiter.terminated, &waiter.sender)?);
+        driver.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
+        driver.action = Some(watch_sigterm(&driver.busy, &driver.terminated, &driver.sender)?);
         // CPython keeps this choice until it is given another descriptor by this function.
         let options = PyDict::new(py);
         options.set_item("warn_on_full_buffer", false)?;
         // The C module under `signal`, which itself imports enum.
         let set_wakeup_fd = py.import("_signal")?.getattr("set_wakeup_fd")?;
-        let before: RawFd = set_wakeup_fd.call((waiter.sender.as_raw_fd(),), Some(&options))?.extract()?;
+        let before: RawFd = set_wakeup_fd.call((driver.sender.as_raw_fd(),), Some(&options))?.extract()?;
         PySignal_SetWakeupFd(before);
-        Ok(waiter)
+        Ok(driver)
     }
 
     /// The same in a forked worker: what [`new`](Self::new) made belongs to its parent, too.
@@ -329,7 +329,7 @@ impl Waiter {
         sent < 0 && self.action.is_some()
     }
 
-    /// Gives up this waiter's wait and every later one, as SIGTERM does.
+    /// Gives up this driver's wait and every later one, as SIGTERM does.
     pub fn interrupt(&self) {
         self.terminated.store(true, Ordering::SeqCst);
         // A full buffer wakes it as well.

@@ -1,7 +1,7 @@
 //! Async handlers: awaits what a handler returned, on one event loop that lives as long as the process.
 //!
 //! The loop is asyncio's or whichever the function asked for, and runs on this thread (python/src/whipsnake/_event_loop.py). It
-//! also runs while we wait for Lambda, so that background tasks go on between invocations; see [`crate::invoke::driver::Waiter`].
+//! also runs while we wait for Lambda, so that background tasks go on between invocations; see [`crate::invoke::driver::Driver`].
 
 use crate::invoke::driver;
 use crate::report::traceback::{self, Failure};

@@ -2,9 +2,9 @@
 //! the hooks after a restore.
 
 use crate::invoke::awslambdaric;
-use crate::invoke::worker::Server;
+use crate::invoke::worker::Worker;
 use crate::report::traceback;
-use crate::shutdown::Ending;
+use crate::shutdown::ExitReason;
 use crate::start::interpreter::imported;
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
@@ -19,23 +19,23 @@ const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
 
 /// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
 /// `Exception`.
-pub fn take(py: Python<'_>, server: &Server) -> Result<(), Ending> {
-    if awslambdaric::is_imported(server.modules(py)) && awslambdaric::take_snapshot(py, server)? {
+pub fn take(py: Python<'_>, worker: &Worker) -> Result<(), ExitReason> {
+    if awslambdaric::is_imported(worker.modules(py)) && awslambdaric::take_snapshot(py, worker)? {
         return Ok(());
     }
     if let Err(error) = run_hooks(py, "run_before_snapshot") {
         let fault = traceback::fault(py, &error);
-        return Err(fail_before_snapshot(py, server, &fault, Some(&error.into_value(py))));
+        return Err(fail_before_snapshot(py, worker, &fault, Some(&error.into_value(py))));
     }
-    if let Err(error) = server.waiter.wait(py, server.client.restored())? {
-        let fault = Fault::stated("Runtime.LambdaRuntimeClientError", error.to_string());
-        return Err(fail_before_snapshot(py, server, &fault, None));
+    if let Err(error) = worker.driver.wait(py, worker.client.restored())? {
+        let fault = Fault::new("Runtime.LambdaRuntimeClientError", error.to_string());
+        return Err(fail_before_snapshot(py, worker, &fault, None));
     }
     if let Err(error) = run_hooks(py, "run_after_restore") {
         let fault = traceback::fault(py, &error);
-        let report = server.told(py, &fault, Some(&error.into_value(py)));
-        server.waiter.complete(py, server.client.fail_restore(report.into()))??;
-        return Err(Ending::RestoreFailed);
+        let report = worker.log_init_fault(py, &fault, Some(&error.into_value(py)));
+        worker.driver.complete(py, worker.client.fail_restore(report.into()))??;
+        return Err(ExitReason::RestoreFailed);
     }
     Ok(())
 }
@@ -50,10 +50,10 @@ fn run_hooks(py: Python<'_>, which: &str) -> PyResult<()> {
 
 fn fail_before_snapshot(
     py: Python<'_>,
-    server: &Server,
+    worker: &Worker,
     fault: &Fault,
     exception: Option<&Py<PyBaseException>>,
-) -> Ending {
-    let report = server.told(py, fault, exception);
-    server.report_failed_init(py, report, BEFORE_SNAPSHOT).err().unwrap_or(Ending::SnapshotFailed)
+) -> ExitReason {
+    let report = worker.log_init_fault(py, fault, exception);
+    worker.report_failed_init(py, report, BEFORE_SNAPSHOT).err().unwrap_or(ExitReason::SnapshotFailed)
 }

@@ -239,7 +239,7 @@ fn bytes_of(chunk: &Bound<'_, PyAny>) -> Result<Vec<u8>, Failure> {
 
 /// The fault of a stream that cannot go out.
 fn unfit(py: Python<'_>, error: PyErr) -> Failure {
-    traceback::stated(py, error, |reason| {
-        Fault::stated("Runtime.MarshalError", format!("Unable to marshal response: {reason}"))
+    traceback::runtime_fault(py, error, |reason| {
+        Fault::new("Runtime.MarshalError", format!("Unable to marshal response: {reason}"))
     })
 }

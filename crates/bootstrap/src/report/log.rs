@@ -124,7 +124,7 @@ impl Log {
 
     /// Tells of the fault of an invocation that this process does not serve.
     pub fn fault_of(&self, py: Python<'_>, request_id: &str, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
-        let story = exception.and_then(|exception| traceback::whole_story(fault, exception.bind(py)));
+        let story = exception.and_then(|exception| traceback::full_traceback(fault, exception.bind(py)));
         let record = if self.json {
             json::to_string(&JsonRecord {
                 timestamp: &self.timestamp(),

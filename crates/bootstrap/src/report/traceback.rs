@@ -37,7 +37,7 @@ pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
     if !error.is_instance_of::<PyException>(py) {
         return Failure::Raised(error);
     }
-    match as_it_stands(py, &error) {
+    match from_fault_exception(py, &error) {
         Some(fault) => Failure::Fault(fault, error.cause(py).map(|cause| cause.into_value(py))),
         None => reported(py, error),
     }
@@ -50,7 +50,7 @@ pub fn reported(py: Python<'_>, error: PyErr) -> Failure {
 
 /// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
 /// imported its module, so that is not imported for the question.
-fn as_it_stands(py: Python<'_>, error: &PyErr) -> Option<Fault> {
+fn from_fault_exception(py: Python<'_>, error: &PyErr) -> Option<Fault> {
     let module = imported(py, intern!(py, "awslambdaric.lambda_runtime_exception")).ok()??;
     let class = module.getattr("FaultException").ok()?;
     let value = error.value(py);
@@ -65,12 +65,12 @@ fn as_it_stands(py: Python<'_>, error: &PyErr) -> Option<Fault> {
     let entries = trace.try_iter().map(|entries| entries.flatten().filter_map(|entry| entry.str().ok())).ok();
     Some(Fault {
         stack_trace: entries.map(|entries| entries.map(|entry| text(&entry)).collect()).unwrap_or_default(),
-        ..Fault::stated(part("exception_type")?, part("msg")?)
+        ..Fault::new(part("exception_type")?, part("msg")?)
     })
 }
 
 /// The failure of something for which the runtime has a type and a text of its own; `make` gets the exception's text.
-pub fn stated(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) -> Failure {
+pub fn runtime_fault(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) -> Failure {
     if error.is_instance_of::<PyException>(py) {
         Failure::Fault(make(&message(py, &error)), Some(error.into_value(py)))
     } else {
@@ -152,7 +152,7 @@ fn source_line(path: &str, number: u32) -> Option<String> {
 /// All that Python has to say about the exception behind a fault, in the words of `traceback.format_exception`, where that is more
 /// than the managed runtime reports: what it was raised from or while handling, its notes, the members of a group, and the
 /// stack of a fault that is reported without one.
-pub fn whole_story(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<Vec<String>> {
+pub fn full_traceback(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<Vec<String>> {
     let py = error.py();
     let format = || -> PyResult<Option<Vec<String>>> {
         let stack = stack_without(error, OWN_CODE_AND_IMPORTS)?;

@@ -18,7 +18,7 @@ static WAS_TOLD: AtomicBool = AtomicBool::new(false);
 /// Whether they are off.
 static IS_OFF: AtomicBool = AtomicBool::new(false);
 
-/// Has CPython start without collections, until the first [`PutOff`]. Its configuration cannot ask for that, so the first module of
+/// Has CPython start without collections, until the first [`DeferredCollections`]. Its configuration cannot ask for that, so the first module of
 /// its own does. To be called before it starts, and not where code of anybody's runs in the start: `gc.isenabled()` says that they
 /// are off.
 pub fn off_while_starting() {
@@ -56,11 +56,11 @@ const PUT_OFF: i32 = 100_000;
 type Thresholds = (i32, i32, i32);
 
 /// Collections that are put off, until [`Self::resume`]. `gc.isenabled()` tells all along what it would tell otherwise.
-pub struct PutOff {
+pub struct DeferredCollections {
     usual: Thresholds,
 }
 
-impl PutOff {
+impl DeferredCollections {
     /// Raises the threshold.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let gc = py.import("gc")?;
