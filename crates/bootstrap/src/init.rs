@@ -10,16 +10,17 @@ pub mod meta_path;
 pub mod stdlib_paths;
 pub mod web_app;
 
+use crate::build_info::BUILD;
 use crate::init::context::ContextFactory;
 use crate::init::handler::Handler;
 use crate::init::stdlib_paths::StdlibPaths;
 use crate::invoke::awslambdaric;
+use crate::modules::sys;
 use crate::report::log::Log;
 use crate::report::stdio;
 use crate::report::traceback::{self, Failure};
 use crate::start::environment::Environment;
 use crate::start::gc::DeferredCollections;
-use crate::start::interpreter::{BUILD, sys};
 use crate::start::site;
 use pyo3::intern;
 use pyo3::prelude::*;

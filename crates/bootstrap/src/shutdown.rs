@@ -1,9 +1,10 @@
 //! How the process ends, and with which exit code.
 
 use crate::invoke::driver::die_of;
+use crate::modules::imported;
 use crate::report::notices::notice;
 use crate::report::stdio;
-use crate::start::interpreter::{Interpreter, imported};
+use crate::start::interpreter::Interpreter;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyString;

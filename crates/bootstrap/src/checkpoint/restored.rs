@@ -3,6 +3,7 @@
 use crate::concurrency::{Concurrency, InvalidVariable};
 use crate::init::Prepared;
 use crate::start::environment::Environment;
+use crate::start::proofs::OneThread;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::env;
@@ -53,8 +54,10 @@ pub fn take_over_environment(py: Python<'_>, handover: &Handover, changes: &[(Os
     }
     let environment = Environment::read();
     let concurrency = Concurrency::asked_for(&environment);
-    environment.complete();
-    environment.withhold();
+    // SAFETY: a restored process has the thread that called fork, and no other yet.
+    let one_thread = unsafe { OneThread::assume() };
+    environment.complete(&one_thread);
+    environment.withhold(&one_thread);
     if let Err(error) = replace_environment_of_python(py) {
         error.print(py);
     }

@@ -13,7 +13,7 @@ use crate::report::notices;
 use crate::report::stdio;
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
-use crate::start::interpreter::user_agent;
+use crate::start::user_agent::user_agent;
 use pyo3::prelude::*;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::ffi::CStr;

@@ -10,7 +10,7 @@ use crate::invoke::worker::Worker;
 use crate::report::traceback::Failure;
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
-use crate::start::interpreter::user_agent;
+use crate::start::user_agent::user_agent;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;

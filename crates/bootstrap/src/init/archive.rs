@@ -10,8 +10,8 @@ mod finder;
 mod listing;
 mod loader;
 
+use crate::build_info::BUILD;
 use crate::start::environment::Environment;
-use crate::start::interpreter::BUILD;
 use archives::{Archives, Place};
 use finder::FolderHook;
 use pyo3::prelude::*;

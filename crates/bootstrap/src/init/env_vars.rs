@@ -1,6 +1,6 @@
 //! The environment variables that the function sees, once CPython runs.
 
-use crate::start::interpreter::imported;
+use crate::modules::imported;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

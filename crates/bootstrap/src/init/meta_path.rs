@@ -12,8 +12,8 @@
 
 use crate::init::handler::BUILT_IN;
 use crate::init::stdlib_paths::StdlibPaths;
+use crate::modules::imported;
 use crate::report::log::{self, Log};
-use crate::start::interpreter::imported;
 use crate::start::site;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::intern;

@@ -1,7 +1,7 @@
 //! Where the standard library and packages are.
 
+use crate::build_info::BUILD;
 use crate::start::environment::Environment;
-use crate::start::interpreter::BUILD;
 use pyo3::prelude::*;
 
 /// Known for as long as the process lives.

@@ -7,10 +7,10 @@
 use crate::init::handler::Handler;
 use crate::invoke::streaming::Stream;
 use crate::invoke::worker::{HandlerResponse, Worker};
+use crate::modules::imported;
 use crate::report::log::Log;
 use crate::report::traceback::{self, Failure};
 use crate::shutdown::ExitReason;
-use crate::start::interpreter::imported;
 use pyo3::exceptions::{PyAttributeError, PyBaseException, PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::intern;

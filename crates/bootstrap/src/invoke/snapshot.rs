@@ -3,9 +3,9 @@
 
 use crate::invoke::awslambdaric;
 use crate::invoke::worker::Worker;
+use crate::modules::imported;
 use crate::report::traceback;
 use crate::shutdown::ExitReason;
-use crate::start::interpreter::imported;
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;

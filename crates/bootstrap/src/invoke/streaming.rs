@@ -4,8 +4,8 @@
 //! managed runtime cannot serialise any of them, so nothing is taken away. What it can serialise stays what it is.
 
 use crate::invoke::event_loop::EventLoop;
+use crate::modules::imported;
 use crate::report::traceback::{self, Failure};
-use crate::start::interpreter::imported;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;

@@ -3,11 +3,11 @@
 //! The function's handler is Python (python/src/whipsnake/_logging.py), installed when the function imports `logging` and not
 //! before: that import costs more than all the rest of a cold start. Where lines go is decided here.
 
+use crate::modules::sys;
 use crate::report::notices::notice;
 use crate::report::stdio;
 use crate::report::traceback;
 use crate::start::environment::Environment;
-use crate::start::interpreter::sys;
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -1,6 +1,6 @@
 //! Python exceptions to faults. A `PyErr` never leaves the bootstrap; this is where it turns into something to report.
 
-use crate::start::interpreter::imported;
+use crate::modules::imported;
 use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException, PyImportError};
 use pyo3::intern;
 use pyo3::prelude::*;

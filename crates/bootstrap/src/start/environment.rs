@@ -1,6 +1,7 @@
 //! Every environment variable the bootstrap reads, read once. docs/environment.md is this file's table.
 
-use crate::start::interpreter::BUILD;
+use crate::build_info::BUILD;
+use crate::start::proofs::OneThread;
 use std::env;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -102,10 +103,10 @@ fn read(name: &str) -> Option<String> {
 }
 
 /// Names the handler that stood on the command line of a container image, where Lambda's own variables name it for everything that reads
-/// them. Its code lies in the working directory unless a variable says otherwise, as under awslambdaric. To be called before
+/// them. Its code lies in the working directory unless a variable says otherwise, as under awslambdaric. Call this before
 /// [`Environment::read`].
-pub fn name_handler(handler: &OsStr) {
-    // SAFETY: called from main before anything that starts a thread.
+pub fn name_handler(handler: &OsStr, _: &OneThread) {
+    // SAFETY: there is one thread.
     unsafe {
         env::set_var("_HANDLER", handler);
         if let (None, Ok(folder)) = (read("LAMBDA_TASK_ROOT"), env::current_dir()) {
@@ -115,10 +116,10 @@ pub fn name_handler(handler: &OsStr) {
 }
 
 impl Environment {
-    /// Makes the process's environment what a function of the managed runtime sees. To be called while there is one thread and
-    /// no Python: `os.environ` is a copy made when CPython starts.
-    pub fn complete(&self) {
-        // SAFETY: called from main before anything that starts a thread.
+    /// Makes the process's environment what a function of the managed runtime sees. CPython copies the environment to `os.environ` when it
+    /// starts, so later changes do not reach Python.
+    pub fn complete(&self, _: &OneThread) {
+        // SAFETY: there is one thread.
         unsafe {
             if self.execution_env.is_none() {
                 env::set_var("AWS_EXECUTION_ENV", format!("AWS_Lambda_python{}", BUILD.version));
@@ -134,12 +135,12 @@ impl Environment {
         }
     }
 
-    /// Removes what is said to the runtime alone. Not before a wrapper script had its turn: the runtime it starts has
-    /// nothing else to learn it from.
-    pub fn withhold(&self) {
+    /// Removes the variables that are for the runtime alone. Call this after a wrapper script had its turn: the runtime that the script
+    /// starts reads the same variables.
+    pub fn withhold(&self, _: &OneThread) {
         // The loader has read it. Its first folder was for this process alone.
         let library_path = self.whipsnake_python.is_some().then(|| env::var("LD_LIBRARY_PATH").unwrap_or_default());
-        // SAFETY: as in `complete`.
+        // SAFETY: there is one thread.
         unsafe {
             env::remove_var("_LAMBDA_TELEMETRY_LOG_FD");
             env::remove_var("WHIPSNAKE_PYTHON");

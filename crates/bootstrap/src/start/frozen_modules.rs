@@ -1,6 +1,7 @@
-//! The Python side, frozen into this executable: no files to find, no path to add, nothing that can be of another version.
+//! The Python side, frozen into this executable. It needs no files and no path, and cannot be of another version.
 
-use crate::start::interpreter::BUILD;
+use crate::build_info::BUILD;
+use crate::start::proofs::{BeforeImports, BeforePython};
 use pyo3::ffi;
 use std::ffi::{CStr, c_int};
 use std::ptr;
@@ -14,9 +15,10 @@ struct Module {
 
 const MODULES: &[Module] = include!(concat!(env!("OUT_DIR"), "/frozen.rs"));
 
-/// Adds the modules to those that CPython has frozen in itself. To be called before CPython starts.
-pub fn register() {
-    let mut table: Vec<ffi::_frozen> = MODULES.iter().map(entry).collect();
+/// Adds the modules to those that CPython has frozen in itself. `with_site`: with the stand-in for `site`, if there is one.
+pub fn register(with_site: bool, _: &BeforePython) {
+    let left_out = usize::from(BUILD.stands_in_for_site && !with_site);
+    let mut table: Vec<ffi::_frozen> = MODULES.iter().skip(left_out).map(entry).collect();
     // CPython reads up to an entry without a name.
     // SAFETY: all zeros are null pointers, zero sizes and no function.
     table.push(unsafe { std::mem::zeroed() });
@@ -29,22 +31,21 @@ pub fn code(name: &CStr) -> Option<&'static [u8]> {
     MODULES.iter().find(|module| module.name == name).map(|module| module.code)
 }
 
-/// Leaves out the first module where that is the stand-in for `site`: whoever imports `site` gets CPython's own. To be called
-/// while nobody imports anything.
-pub fn forget_site() {
+/// Leaves out the stand-in for `site`, which is the first module: an import of `site` finds CPython's own.
+pub fn forget_site(_: &BeforeImports) {
     if BUILD.stands_in_for_site {
-        // SAFETY: the table has this entry and another one behind it. Nobody else writes the variable, and only imports read it.
+        // SAFETY: the table has this entry and another one behind it. Nobody else writes the variable, only imports read it,
+        // and none is going on.
         unsafe { ffi::PyImport_FrozenModules = ffi::PyImport_FrozenModules.add(1) };
     }
 }
 
-/// CPython's variable for the table of the modules it starts with, which nobody else's table comes before. Null where there is no
-/// stand-in in it.
+/// The address of CPython's variable for the table of modules that it starts with. No other table is searched before that one. Null if our
+/// stand-in is not in the table.
 static START_TABLE: AtomicPtr<*const ffi::_frozen> = AtomicPtr::new(ptr::null_mut());
 
-/// Has CPython start with our stand-in for `zipimport` (python/src/whipsnake/_zipimport.py), where it lets itself be told. To be called
-/// before it starts.
-pub fn stand_in_for_zipimport() {
+/// Makes CPython start with our stand-in for `zipimport` (python/src/whipsnake/_zipimport.py), if this CPython has the variable for it.
+pub fn stand_in_for_zipimport(_: &BeforePython) {
     // SAFETY: a name of C's; what it finds is the variable of CPython's that has this name.
     let place: *mut *const ffi::_frozen =
         unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyImport_FrozenBootstrap".as_ptr()) }.cast();
@@ -67,11 +68,12 @@ pub fn stand_in_for_zipimport() {
     START_TABLE.store(place, Ordering::Relaxed);
 }
 
-/// Leaves the stand-in out: `zipimport` means the real one again. Whether there was one. To be called while nobody imports anything.
-pub fn forget_zipimport() -> bool {
+/// Removes the stand-in, so that `zipimport` means CPython's own again. Returns whether there was a stand-in.
+pub fn forget_zipimport(_: &BeforeImports) -> bool {
     let place = START_TABLE.swap(ptr::null_mut(), Ordering::Relaxed);
     if !place.is_null() {
-        // SAFETY: the table has this entry and others behind it. Nobody else writes the variable, and only imports read it.
+        // SAFETY: the table has this entry and others behind it. Nobody else writes the variable, only imports read it,
+        // and none is going on.
         unsafe { *place = (*place).add(1) };
     }
     !place.is_null()

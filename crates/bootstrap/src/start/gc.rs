@@ -1,6 +1,7 @@
-//! Garbage collections, put off while the process prepares and while the function is imported: nearly all that is made then is
-//! there to stay, and looking at it again and again is up to a fifth of an import.
+//! Garbage collections, deferred while the process prepares and while the function is imported. Nearly all objects that are made then
+//! stay, and collections would take up to a fifth of the time of an import.
 
+use crate::start::proofs::BeforePython;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::CStr;
@@ -9,19 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 type InitFunction = unsafe extern "C" fn() -> *mut ffi::PyObject;
 
-/// What makes the module `_imp`, the first of the built-in ones that CPython imports, where collections are off while it starts.
+/// The original init function of the module `_imp`. CPython imports that module before all other built-in ones.
 static IMP: OnceLock<InitFunction> = OnceLock::new();
 
-/// Whether this CPython has been told.
-static WAS_TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether collections have been disabled once.
+static WAS_DISABLED: AtomicBool = AtomicBool::new(false);
 
-/// Whether they are off.
+/// Whether collections are off now.
 static IS_OFF: AtomicBool = AtomicBool::new(false);
 
-/// Has CPython start without collections, until the first [`DeferredCollections`]. Its configuration cannot ask for that, so the first module of
-/// its own does. To be called before it starts, and not where code of anybody's runs in the start: `gc.isenabled()` says that they
-/// are off.
-pub fn off_while_starting() {
+/// Makes CPython start without collections, until the first [`DeferredCollections`]. CPython's configuration has no such option, so the
+/// init function of its first module turns them off. Call this only if no user code runs during the start: `gc.isenabled()` is false
+/// there.
+pub fn off_while_starting(_: &BeforePython) {
     // SAFETY: CPython does not run yet, so nobody else reads the table; it ends with an entry without a name.
     unsafe {
         let mut entry = ffi::PyImport_Inittab;
@@ -35,12 +36,12 @@ pub fn off_while_starting() {
     }
 }
 
-/// CPython keeps a copy of the table, and calls this again for each interpreter that a function makes: that must disable nothing.
+/// CPython keeps a copy of the table and calls this again for each subinterpreter. Only the first call turns collections off.
 unsafe extern "C" fn imp_without_collections() -> *mut ffi::PyObject {
-    let make = IMP.get().expect("set before this function was put in the table");
+    let make = IMP.get().expect("off_while_starting sets it before CPython can call this");
     // SAFETY: CPython calls this where it would call the other, attached.
     unsafe {
-        if !WAS_TOLD.swap(true, Ordering::Relaxed) {
+        if !WAS_DISABLED.swap(true, Ordering::Relaxed) {
             ffi::PyGC_Disable();
             IS_OFF.store(true, Ordering::Relaxed);
         }
@@ -48,14 +49,14 @@ unsafe extern "C" fn imp_without_collections() -> *mut ffi::PyObject {
     }
 }
 
-/// So many new containers bring on a collection while it is put off. Few imports make as many; where one makes garbage all along,
-/// memory stays bounded. A function that multiplies what it reads from `gc.get_threshold` still has a number that C can hold.
-const PUT_OFF: i32 = 100_000;
+/// The threshold while collections are deferred, in new containers. Few imports make as many. If an import makes garbage all the time,
+/// memory stays bounded. A function can multiply this number by a thousand and still get one that fits a C int.
+const DEFERRED_THRESHOLD: i32 = 100_000;
 
-/// `gc.get_threshold()`: the first number is that of new containers, the others are for CPython to interpret.
+/// The result of `gc.get_threshold()`. The first number counts new containers.
 type Thresholds = (i32, i32, i32);
 
-/// Collections that are put off, until [`Self::resume`]. `gc.isenabled()` tells all along what it would tell otherwise.
+/// Collections are deferred until [`Self::resume`]. `gc.isenabled()` returns what it would return without that.
 pub struct DeferredCollections {
     usual: Thresholds,
 }
@@ -65,7 +66,7 @@ impl DeferredCollections {
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let gc = py.import("gc")?;
         let usual: Thresholds = gc.call_method0("get_threshold")?.extract()?;
-        gc.call_method1("set_threshold", (PUT_OFF, usual.1, usual.2))?;
+        gc.call_method1("set_threshold", (DEFERRED_THRESHOLD, usual.1, usual.2))?;
         if IS_OFF.swap(false, Ordering::Relaxed) {
             // SAFETY: attached.
             unsafe { ffi::PyGC_Enable() };
@@ -73,15 +74,15 @@ impl DeferredCollections {
         Ok(Self { usual })
     }
 
-    /// Puts the threshold back, unless the function has chosen its own, and all that was made among the old objects, as
-    /// collections would have done by now.
+    /// Restores the threshold, unless the function has set its own. Moves all objects to the oldest generation, as collections would have
+    /// done by now.
     pub fn resume(self, py: Python<'_>) -> PyResult<()> {
         let gc = py.import("gc")?;
         let (new, second, third): Thresholds = gc.call_method0("get_threshold")?.extract()?;
-        if new == PUT_OFF {
+        if new == DEFERRED_THRESHOLD {
             gc.call_method1("set_threshold", (self.usual.0, second, third))?;
         }
-        // Unless the function keeps objects frozen itself.
+        // A function that has frozen objects itself keeps them frozen.
         if gc.call_method0("get_freeze_count")?.extract::<usize>()? == 0 {
             gc.call_method0("freeze")?;
             gc.call_method0("unfreeze")?;

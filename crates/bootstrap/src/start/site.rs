@@ -5,9 +5,11 @@
 //! functions by the build script. Where there is more to do (`.pth` files, `sitecustomize`, folders that the environment names)
 //! it runs as ever. A function that imports it meets the real one in any case.
 
+use crate::build_info::BUILD;
+use crate::modules::imported;
 use crate::start::environment::Environment;
 use crate::start::frozen_modules;
-use crate::start::interpreter::{BUILD, imported};
+use crate::start::proofs::BeforeImports;
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -108,14 +110,14 @@ pub fn no_customisation(py: Python<'_>, module: &str) -> PyResult<PyErr> {
 }
 
 /// Does the rest after a start with the stand-in, which is forgotten: whoever imports `site` means the real one.
-pub fn complete(py: Python<'_>) -> PyResult<()> {
+pub fn complete(py: Python<'_>, before: &BeforeImports) -> PyResult<()> {
     let sys = py.import("sys")?;
     sys.getattr("modules")?.cast_into::<PyDict>()?.del_item("site")?;
     let path = sys.getattr("path")?.cast_into::<PyList>()?;
     for folder in BUILD.site_folders.iter().filter(|folder| Path::new(folder).is_dir()) {
         path.append(folder)?;
     }
-    if frozen_modules::forget_zipimport() {
+    if frozen_modules::forget_zipimport(before) {
         sys.getattr("path_hooks")?.get_item(0)?.call_method0("wait")?;
     }
     Ok(())

@@ -5,7 +5,7 @@
 //! pieces before it are written first, so that all output has the order that it has on the managed runtime.
 
 use super::stream::{StandardStream, give_to_python};
-use crate::start::interpreter::sys;
+use crate::modules::sys;
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::intern;
 use pyo3::prelude::*;
