@@ -34,7 +34,7 @@ const ORDER: &str = "start.ld";
 /// Compiles modules to marshalled code, and tells about the interpreter.
 const FREEZE: &str = include_str!("freeze.py");
 
-/// The name of the frozen stand-in for `site`, if that can be had; crates/bootstrap/src/site.rs says what it is for.
+/// The name of the frozen stand-in for `site`, if that can be had; crates/bootstrap/src/start/site.rs says what it is for.
 const SITE: &str = "site";
 
 fn main() {

@@ -17,10 +17,10 @@ mod restored;
 mod thread;
 pub mod variables;
 
-use crate::environment::Environment;
 use crate::init::{self, Prepared};
-use crate::interpreter::Interpreter;
-use crate::traceback::Failure;
+use crate::report::traceback::Failure;
+use crate::start::environment::Environment;
+use crate::start::interpreter::Interpreter;
 use fork_point::Side;
 use pyo3::prelude::*;
 pub use restored::{Restored, Started, complete};

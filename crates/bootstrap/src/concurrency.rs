@@ -7,51 +7,51 @@
 //!   .. whose import left things that no two processes can share    forked before that
 //! ```
 //!
-//! In each, as many [`Server`]s as there can be invocations ask for them independently: the loop of [`crate::invoke`] in as many
+//! In each, as many [`Worker`]s as there can be invocations ask for them independently: the loop of [`crate::invoke::worker`] in as many
 //! [places](Place).
 
 mod context_copies;
-mod pollers;
+mod fork_safety;
 mod scoreboard;
-mod sharing;
-mod workers;
+mod supervisor;
+mod threads;
 
-use crate::compat;
-use crate::environment::Environment;
-use crate::handler::Handler;
-use crate::invoke::{Server, Start};
-use crate::notices::notice;
-use crate::shutdown::Ending;
+use crate::init::handler::Handler;
+use crate::invoke::awslambdaric;
+use crate::invoke::worker::{Start, Worker};
+use crate::report::notices::notice;
+use crate::shutdown::ExitReason;
+use crate::start::environment::Environment;
 use context_copies::ContextAtImport;
-use pollers::Turn;
+use fork_safety::Descriptors;
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
-use scoreboard::Line;
-use sharing::Descriptors;
+use scoreboard::Entry;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use supervisor::{Drain, WorkerPool};
+use threads::CurrentInvocation;
 use whipsnake_runtime_api::{Client, Error, Invocation};
-use workers::{Drain, Workers};
 
 /// How long to wait before /next is asked again, each time that it failed.
-const PATIENCE: [Duration; 4] =
+const RETRY_BACKOFF: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// What Lambda asked for.
 pub struct Concurrency {
     invocations: u16,
     /// None: as the function needs.
-    kind: Option<Kind>,
+    mode: Option<Mode>,
     /// The environment as it was, for a new start.
     variables: Vec<(OsString, OsString)>,
 }
 
 /// What serves the invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Mode {
     Tasks,
     Threads,
     /// Forked after the function was imported.
@@ -62,36 +62,36 @@ enum Kind {
 
 /// A variable that makes no sense.
 #[derive(Debug)]
-pub struct Unclear {
+pub struct InvalidVariable {
     name: &'static str,
     value: String,
     expected: &'static str,
 }
 
-impl fmt::Display for Unclear {
+impl fmt::Display for InvalidVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is {:?}, and should be {}", self.name, self.value, self.expected)
     }
 }
 
-impl std::error::Error for Unclear {}
+impl std::error::Error for InvalidVariable {}
 
 impl Concurrency {
     /// None where invocations come one by one. To be called before the environment is changed.
-    pub fn asked_for(environment: &Environment) -> Result<Option<Self>, Unclear> {
+    pub fn asked_for(environment: &Environment) -> Result<Option<Self>, InvalidVariable> {
         let Some(number) = &environment.max_concurrency else { return Ok(None) };
-        let invocations = number.trim().parse().ok().filter(|&number| number > 0).ok_or_else(|| Unclear {
+        let invocations = number.trim().parse().ok().filter(|&number| number > 0).ok_or_else(|| InvalidVariable {
             name: "AWS_LAMBDA_MAX_CONCURRENCY",
             value: number.clone(),
             expected: "a number from 1 to 65535",
         })?;
-        let kind = environment.whipsnake_concurrency.as_deref().map(Kind::named).transpose()?;
-        Ok(Some(Self { invocations, kind, variables: env::vars_os().collect() }))
+        let mode = environment.whipsnake_concurrency.as_deref().map(Mode::named).transpose()?;
+        Ok(Some(Self { invocations, mode, variables: env::vars_os().collect() }))
     }
 
     /// Serves the function until something ends the process.
-    pub fn serve(&self, py: Python<'_>, environment: &Environment, client: Client, start: Start) -> Ending {
-        self.try_to_serve(py, environment, client, start).unwrap_or_else(|ending| ending)
+    pub fn serve(&self, py: Python<'_>, environment: &Environment, client: Client, start: Start) -> ExitReason {
+        self.try_to_serve(py, environment, client, start).unwrap_or_else(|exit_reason| exit_reason)
     }
 
     fn try_to_serve(
@@ -100,27 +100,27 @@ impl Concurrency {
         environment: &Environment,
         client: Client,
         start: Start,
-    ) -> Result<Ending, Ending> {
-        let (server, imported) = Server::start(py, environment, client, start)?;
-        let import = |server: &Server| server.ready_handler(py, imported.as_ref(), environment);
+    ) -> Result<ExitReason, ExitReason> {
+        let (server, imported) = Worker::start(py, environment, client, start)?;
+        let import = |server: &Worker| server.ready_handler(py, imported.as_ref(), environment);
         disarm_timers_at_exit(py)?;
-        let workers = Workers::new(self.invocations, environment);
-        if self.kind == Some(Kind::Isolated) {
+        let workers = WorkerPool::new(self.invocations, environment);
+        if self.mode == Some(Mode::Isolated) {
             let worker = workers.fork(py, &server)?;
             let handler = import(&worker)?;
             return serve_alone(py, &worker, &handler);
         }
         let descriptors = Descriptors::now();
         let handler = import(&server)?;
-        let kind = self.kind.map_or_else(|| Kind::fit_for(py, &server, &handler), Ok)?;
-        tracing::debug!(?kind, invocations = self.invocations, "several invocations at once");
-        match kind {
-            Kind::Tasks => pollers::serve_on_loop(py, &server, &handler, environment, self.invocations),
-            Kind::Threads => pollers::serve(py, &server, &handler, environment, self.invocations),
-            Kind::Processes | Kind::Isolated => {
-                if let Some(obstacle) = sharing::obstacle(py, &descriptors) {
+        let mode = self.mode.map_or_else(|| Mode::fit_for(py, &server, &handler), Ok)?;
+        tracing::debug!(?mode, invocations = self.invocations, "several invocations at once");
+        match mode {
+            Mode::Tasks => threads::serve_on_loop(py, &server, &handler, environment, self.invocations),
+            Mode::Threads => threads::serve(py, &server, &handler, environment, self.invocations),
+            Mode::Processes | Mode::Isolated => {
+                if let Some(obstacle) = fork_safety::obstacle(py, &descriptors) {
                     tracing::info!("the worker processes import the function themselves: {obstacle}");
-                    return Err(sharing::start_again(py, &descriptors, &self.variables));
+                    return Err(fork_safety::start_again(py, &descriptors, &self.variables));
                 }
                 let worker = workers.fork(py, &server)?;
                 serve_alone(py, &worker, &handler)
@@ -142,7 +142,7 @@ fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Serves one invocation after the other in a worker process, until something ends it.
-fn serve_alone(py: Python<'_>, server: &Arc<Server>, handler: &Handler) -> Result<Ending, Ending> {
+fn serve_alone(py: Python<'_>, server: &Arc<Worker>, handler: &Handler) -> Result<ExitReason, ExitReason> {
     let (worker, handler) = (Arc::clone(server), handler.clone_ref(py));
     let context = ContextAtImport::copy(py)?;
     Ok(server.serve_by(py, move |py| {
@@ -151,17 +151,17 @@ fn serve_alone(py: Python<'_>, server: &Arc<Server>, handler: &Handler) -> Resul
     }))
 }
 
-impl Kind {
+impl Mode {
     /// The variable's word for it, which is also said to a process that is started again.
     pub const ISOLATED: &str = "isolated";
 
-    fn named(name: &str) -> Result<Self, Unclear> {
+    fn named(name: &str) -> Result<Self, InvalidVariable> {
         match name {
             "tasks" => Ok(Self::Tasks),
             "threads" => Ok(Self::Threads),
             "processes" => Ok(Self::Processes),
             Self::ISOLATED => Ok(Self::Isolated),
-            _ => Err(Unclear {
+            _ => Err(InvalidVariable {
                 name: "WHIPSNAKE_CONCURRENCY",
                 value: name.into(),
                 expected: "tasks, threads, processes or isolated",
@@ -170,9 +170,9 @@ impl Kind {
     }
 
     /// What serves a function best that says nothing about it.
-    fn fit_for(py: Python<'_>, server: &Server, handler: &Handler) -> PyResult<Self> {
+    fn fit_for(py: Python<'_>, server: &Worker, handler: &Handler) -> PyResult<Self> {
         // What tools put around an invocation is made for one at a time.
-        if compat::is_imported(server.modules(py)) {
+        if awslambdaric::is_imported(server.modules(py)) {
             return Ok(Self::Processes);
         }
         if handler.is_async(py)? {
@@ -187,28 +187,28 @@ impl Kind {
 /// Where a server stands among others that serve the same function.
 pub enum Place {
     /// In a process of its own, which notes what it does, and may be told to ask for no more.
-    Process(Line, Drain),
+    Process(Entry, Drain),
     /// In a thread, where what it serves is a matter of context.
-    Thread(Arc<Turn>),
+    Thread(Arc<CurrentInvocation>),
 }
 
 impl Place {
     /// Nothing is served: what was, has been answered.
     pub fn end(&self) {
         match self {
-            Self::Process(line, _) => line.note_idle(),
+            Self::Process(entry, _) => entry.note_idle(),
             Self::Thread(turn) => turn.end(),
         }
     }
 
     /// Waits for the next invocation. A failure is no reason to leave the others alone, until it stays.
-    pub async fn next(&self, client: &Client) -> Result<Invocation, Ending> {
+    pub async fn next(&self, client: &Client) -> Result<Invocation, ExitReason> {
         self.end();
         match self {
-            Self::Process(line, drain) => tokio::select! {
+            Self::Process(entry, drain) => tokio::select! {
                 biased;
-                () = drain.asked_for() => Err(Ending::Terminated),
-                next = ask(client) => Ok(next.inspect_err(|_| line.note_gave_up())?),
+                () = drain.asked_for() => Err(ExitReason::Terminated),
+                next = ask(client) => Ok(next.inspect_err(|_| entry.note_gave_up())?),
             },
             Self::Thread(_) => Ok(ask(client).await?),
         }
@@ -217,8 +217,8 @@ impl Place {
     /// Makes an invocation the current one; false when that is a matter of the process.
     pub fn begin(&self, py: Python<'_>, invocation: &Invocation) -> bool {
         match self {
-            Self::Process(line, _) => {
-                line.note_busy(&invocation.ticket, invocation.deadline);
+            Self::Process(entry, _) => {
+                entry.note_busy(&invocation.ticket, invocation.deadline);
                 false
             }
             Self::Thread(turn) => {
@@ -232,7 +232,7 @@ impl Place {
 /// Asks for the next invocation, several times if need be.
 async fn ask(client: &Client) -> Result<Invocation, Error> {
     let mut failed = client.next().await;
-    for pause in PATIENCE {
+    for pause in RETRY_BACKOFF {
         let Err(error) = &failed else { break };
         notice(format_args!("{error}; asking again in {} ms", pause.as_millis()));
         tokio::time::sleep(pause).await;

@@ -1,14 +1,27 @@
 //! The init phase: makes the process look as the function expects it, then imports the function.
 
-use crate::context::Contexts;
-use crate::environment::Environment;
-use crate::garbage::PutOff;
-use crate::handler::Handler;
-use crate::interpreter::{BUILD, sys};
-use crate::logging::Log;
-use crate::places::Places;
-use crate::traceback::{self, Failure};
-use crate::{archive, compat, compiling, importing, process_environment, site, standard_streams, web_application};
+pub mod archive;
+pub mod caller;
+pub mod compile;
+pub mod context;
+pub mod env_vars;
+pub mod handler;
+pub mod meta_path;
+pub mod stdlib_paths;
+pub mod web_app;
+
+use crate::build_info::BUILD;
+use crate::init::context::ContextFactory;
+use crate::init::handler::Handler;
+use crate::init::stdlib_paths::StdlibPaths;
+use crate::invoke::awslambdaric;
+use crate::modules::sys;
+use crate::report::log::Log;
+use crate::report::stdio;
+use crate::report::traceback::{self, Failure};
+use crate::start::environment::Environment;
+use crate::start::gc::DeferredCollections;
+use crate::start::site;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -18,7 +31,7 @@ pub struct Prepared {
     /// The function's log.
     pub log: Py<Log>,
     /// Makes context objects.
-    pub contexts: Contexts,
+    pub contexts: ContextFactory,
     /// The function, where it is imported already: in a process that was restored from a checkpoint of the whole init phase. A web
     /// application is not started yet.
     pub handler: Option<Handler>,
@@ -28,15 +41,15 @@ impl Prepared {
     /// Everything the function needs to exist before it is imported.
     pub fn new(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
         let log = Bound::new(py, Log::open(environment))?;
-        let collections = PutOff::new(py)?;
-        standard_streams::set_up(py)?;
-        let places = Places::find(py, environment)?;
-        importing::set_up(&log, &places)?;
-        compiling::set_up(py)?;
+        let collections = DeferredCollections::new(py)?;
+        stdio::set_up(py)?;
+        let places = StdlibPaths::find(py, environment)?;
+        meta_path::set_up(&log, &places)?;
+        compile::set_up(py)?;
         archive::set_up(py, environment)?;
         set_up_paths(py, environment, &places)?;
-        compat::provide_main(py)?;
-        let contexts = Contexts::new(&log)?;
+        awslambdaric::provide_main(py)?;
+        let contexts = ContextFactory::new(&log)?;
         collections.resume(py)?;
         Ok(Self { log: log.unbind(), contexts, handler: None })
     }
@@ -54,19 +67,19 @@ pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handl
 pub fn import_handler_only(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
     without_collections(py, || {
         let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))?;
-        web_application::load(handler.function(py), environment)?;
+        web_app::load(handler.function(py), environment)?;
         Ok(handler)
     })
 }
 
 /// Starts the web application that the handler is. Returns what serves it, and other handlers as they are.
 pub fn start_application(py: Python<'_>, handler: &Handler, environment: &Environment) -> Result<Handler, Failure> {
-    web_application::adapted(handler.function(py).clone(), environment).map(Handler::from)
+    web_app::adapted(handler.function(py).clone(), environment).map(Handler::from)
 }
 
 fn without_collections<T>(py: Python<'_>, body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let raised = |error| traceback::failure(py, error);
-    let collections = PutOff::new(py).map_err(raised)?;
+    let collections = DeferredCollections::new(py).map_err(raised)?;
     let result = body();
     collections.resume(py).map_err(raised)?;
     result
@@ -76,8 +89,8 @@ fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
     let raised = |error| traceback::failure(py, error);
     let modules = sys(py).getattr(intern!(py, "modules")).and_then(|modules| Ok(modules.cast_into::<PyDict>()?));
     // Only code that runs in every start can have done that: of a `.pth` file, or of `sitecustomize`.
-    if compat::is_imported(&modules.map_err(raised)?)
-        && let Some(handler) = compat::get_handler(py, name).map_err(raised)?
+    if awslambdaric::is_imported(&modules.map_err(raised)?)
+        && let Some(handler) = awslambdaric::get_handler(py, name).map_err(raised)?
     {
         return Ok(Handler::from(handler));
     }
@@ -86,7 +99,7 @@ fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
 
 /// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
 /// layers; here they come after it.
-fn set_up_paths(py: Python<'_>, environment: &Environment, places: &Places) -> PyResult<()> {
+fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
@@ -105,7 +118,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment, places: &Places) -> P
             path.insert(0, folder)?;
         }
         if let Some(runtime_dir) = &environment.runtime_dir {
-            process_environment::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
+            env_vars::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
         }
     } else {
         // Its place is known but where PYTHONHOME names another one.

@@ -11,49 +11,34 @@
 // They panic where standard output or error is broken: `notices` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-mod archive;
-mod arenas;
-mod caller;
+mod build_info;
 mod checkpoint;
-mod compat;
-mod compiling;
 mod concurrency;
-mod context;
-mod environment;
-mod event_loop;
-mod frozen;
-mod garbage;
-mod handler;
-mod importing;
 mod init;
-mod injected;
-mod interpreter;
 mod invoke;
-mod logging;
-mod notices;
+mod modules;
 #[cfg(libpython_static)]
 mod older_functions;
-mod places;
-mod process_environment;
+mod report;
 mod shutdown;
-mod signals;
-mod site;
-mod snapshot;
-mod standard_streams;
-mod streaming;
-mod traceback;
-mod web_application;
-mod wrapper;
+mod start;
 
+use build_info::BUILD;
 use checkpoint::{Outcome, Restored, Started};
 use concurrency::Concurrency;
-use environment::Environment;
-use interpreter::{BUILD, Interpreter, Role};
-use invoke::Start;
-use notices::{StandardError, notice};
+use invoke::worker::{self, Start};
+use report::notices::{StandardError, notice};
+use report::stdio;
+use start::command_line::Role;
+use start::environment::{self, Environment};
+use start::exec_wrapper;
+use start::interpreter::{self, Interpreter};
+use start::proofs::BeforePython;
+use start::user_agent::{self, user_agent};
 use std::convert::Infallible;
+use std::env;
 use std::error::Error;
-use std::ffi::{c_char, c_int};
+use std::ffi::{OsString, c_char, c_int};
 use whipsnake_runtime_api::Client;
 
 /// What is missing where somebody starts the bootstrap by hand.
@@ -62,11 +47,16 @@ const NO_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it;
 /// Where the process begins. Returns its exit code.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
-    standard_streams::make_safe();
-    let outcome = match Role::of_this_process() {
-        Role::Python => interpreter::run_as_python().map_err(Box::from),
-        Role::Checkpoint(request) => dump(&request),
-        role => serve(&role).map(|never| match never {}),
+    // SAFETY: this is the only call. The process has its first thread, and nothing has started CPython.
+    let before = unsafe { BeforePython::assume() };
+    stdio::make_safe();
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let outcome = match checkpoint::Request::from_command_line(&arguments) {
+        Some(request) => dump(&request, before),
+        None => match Role::from_command_line(arguments) {
+            Role::Python => interpreter::run_as_python(before).map_err(Box::from),
+            role => serve(&role, before).map(|never| match never {}),
+        },
     };
     outcome.unwrap_or_else(|error| {
         notice(error);
@@ -74,28 +64,28 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     })
 }
 
-/// Serves the function; the process ends in there, or with the error that is returned.
-fn serve(role: &Role) -> Result<Infallible, Box<dyn Error>> {
+/// Serves the function. The process ends in here, or with the error that is returned.
+fn serve(role: &Role, before: BeforePython) -> Result<Infallible, Box<dyn Error>> {
     shutdown::end_on_panic();
     if let Role::RuntimeOf(handler) = role {
-        environment::name_handler(handler);
+        environment::name_handler(handler, &before);
     }
     let environment = &Environment::read();
     trace_if_asked(environment);
     let concurrency = Concurrency::asked_for(environment)?;
-    environment.complete();
+    environment.complete(&before);
     if let (Some(wrapper), Role::Runtime | Role::RuntimeOf(_)) = (&environment.exec_wrapper, role) {
-        return Err(wrapper::exec(wrapper).into());
+        return Err(exec_wrapper::exec(wrapper).into());
     }
-    environment.withhold();
+    environment.withhold(&before);
     let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
     if BUILD.executable.is_empty() && environment.whipsnake_python.is_none() {
         return Err("WHIPSNAKE_PYTHON is not set. This bootstrap is part of a Python package and uses the Python that the package \
                     is installed in: run functions with the command `whipsnake` of that package"
             .into());
     }
-    let client = Client::new(endpoint, interpreter::user_agent())?;
-    let interpreter = Interpreter::start(environment, role)?;
+    let client = Client::new(endpoint, user_agent())?;
+    let interpreter = Interpreter::start(environment, role, before)?;
     serve_in(interpreter, environment, concurrency, client, Start::Ordinary)
 }
 
@@ -106,23 +96,23 @@ fn serve_in(
     client: Client,
     start: Start,
 ) -> Result<Infallible, Box<dyn Error>> {
-    let ending = interpreter.run(|py| match concurrency {
-        None => invoke::serve(py, environment, client, start),
+    let exit_reason = interpreter.run(|py| match concurrency {
+        None => worker::serve(py, environment, client, start),
         Some(concurrency) => concurrency.serve(py, environment, client, start),
     });
-    ending.exit(interpreter)
+    exit_reason.exit(interpreter)
 }
 
-/// Dumps this process once the function is initialized. The other end of that is every process that is restored from the dump: it serves
+/// Dumps this process once the function is initialized. Each process that is restored from the dump returns from the same call, and serves
 /// the function.
-fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
+fn dump(request: &checkpoint::Request, before: BeforePython) -> Result<c_int, Box<dyn Error>> {
     shutdown::end_on_panic();
     checkpoint::prepare();
     // The descriptor for log records is a restored process's own.
     let environment = Environment { telemetry_log_fd: None, ..Environment::read() };
-    environment.complete();
-    environment.withhold();
-    let interpreter = Interpreter::start(&environment, &Role::Runtime)?;
+    environment.complete(&before);
+    environment.withhold(&before);
+    let interpreter = Interpreter::start(&environment, &Role::Runtime, before)?;
     match checkpoint::dump(&interpreter, &environment, request)? {
         Outcome::Written => Ok(libc::EXIT_SUCCESS),
         Outcome::Restored(restored) => serve_restored(interpreter, *restored).map(|never| match never {}),
@@ -133,10 +123,10 @@ fn dump(request: &checkpoint::Request) -> Result<c_int, Box<dyn Error>> {
 fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infallible, Box<dyn Error>> {
     let Restored { prepared, started: Started { environment, concurrency, mapping } } = restored;
     trace_if_asked(&environment);
-    interpreter::note_restore();
+    user_agent::note_restore();
     tracing::info!(milliseconds = mapping.as_secs_f64() * 1e3, "restored from a checkpoint");
     let endpoint = environment.runtime_api.as_deref().ok_or(NO_RUNTIME_API)?;
-    let client = Client::new(endpoint, interpreter::user_agent())?;
+    let client = Client::new(endpoint, user_agent())?;
     serve_in(interpreter, &environment, concurrency?, client, Start::Restored(prepared))
 }
 

@@ -1,9 +1,10 @@
 //! How the process ends, and with which exit code.
 
-use crate::interpreter::{Interpreter, imported};
-use crate::notices::notice;
-use crate::signals::die_of;
-use crate::standard_streams;
+use crate::invoke::driver::die_of;
+use crate::modules::imported;
+use crate::report::notices::notice;
+use crate::report::stdio;
+use crate::start::interpreter::Interpreter;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -39,7 +40,7 @@ fn base_name(path: &str) -> &str {
 }
 
 /// What ended the loop.
-pub enum Ending {
+pub enum ExitReason {
     /// The init phase failed and Lambda knows: exit code 1.
     InitFailed,
     /// What there was to do before a snapshot failed, and Lambda knows: exit code 64.
@@ -54,7 +55,7 @@ pub enum Ending {
     Lambda(Error),
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InitFailed => f.write_str("the init phase failed"),
@@ -67,7 +68,7 @@ impl fmt::Display for Ending {
     }
 }
 
-impl Ending {
+impl ExitReason {
     /// Ends the process. atexit functions run and threads are joined, as at the end of any Python program; on SIGTERM, for as long as
     /// [`LIMIT`] allows.
     pub fn exit(self, interpreter: Interpreter) -> Result<Infallible, Box<dyn std::error::Error>> {
@@ -115,7 +116,7 @@ fn wind_up(py: Python<'_>) {
     };
     call(intern!(py, "threading"), intern!(py, "_shutdown"));
     call(intern!(py, "atexit"), intern!(py, "_run_exitfuncs"));
-    standard_streams::flush_at_end(py);
+    stdio::flush_at_end(py);
 }
 
 fn finish(interpreter: Interpreter, code: i32) -> ! {

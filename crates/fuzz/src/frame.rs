@@ -27,7 +27,7 @@ pub fn frame(mut bytes: &[u8]) {
     assert!(rest.is_empty());
     with_oracle(|oracle| {
         for entry in &texts {
-            let lines = Fault::stated("", "").log_lines(Some(std::slice::from_ref(entry)));
+            let lines = Fault::new("", "").log_lines(Some(std::slice::from_ref(entry)));
             assert_eq!(lines[0], "[ERROR]");
             oracle.call_method1("check_log_lines", (entry, &lines[1..]))?;
         }

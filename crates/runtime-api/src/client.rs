@@ -26,7 +26,7 @@ const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-
 const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
 
 /// How much of an answer that reports an error is kept, in bytes.
-const LONGEST_COMPLAINT: usize = 1024;
+const MAX_ERROR_BODY: usize = 1024;
 
 /// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ pub(crate) struct Answered {
 }
 
 pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
-    let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_COMPLAINT)]);
+    let body = String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR_BODY)]);
     // One line, whatever it says.
     let body = body.trim().replace(char::is_control, " ");
     Error { call, kind: Kind::Status { status, body, sent, sent_again: false } }

@@ -21,11 +21,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
-const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long an answer is waited for before the system asks whether the other end is still there, and how long from one question to the
 /// next. An end that vanished without closing the connection would be waited for forever.
-const TIME_TO_ASK: Duration = Duration::from_secs(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a connection is idle before it is looked at once more: that takes two system calls, as many as the request itself.
 const UNATTENDED: Duration = Duration::from_millis(1);
@@ -123,11 +123,11 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, Broken> {
-        let stream = timeout(TIME_TO_CONNECT, TcpStream::connect(&self.address)).await;
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
         let stream = stream.unwrap_or_else(|late| Err(late.into())).map_err(Broken::Unreachable)?;
         // A small response must not wait for the acknowledgement of the packet before it.
         stream.set_nodelay(true).map_err(Broken::Unreachable)?;
-        let keepalive = TcpKeepalive::new().with_time(TIME_TO_ASK).with_interval(TIME_TO_ASK);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_INTERVAL).with_interval(KEEPALIVE_INTERVAL);
         // A system that cannot do that is as good as it was.
         let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         let handshake = Builder::new().max_buf_size(LARGEST_READ).handshake(TokioIo::new(stream));

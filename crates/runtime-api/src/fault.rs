@@ -41,7 +41,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault that the runtime itself states: no stack, and no exception of the function behind it.
-    pub fn stated(error_type: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self { error_type: error_type.into(), message: message.into(), stack_trace: Vec::new(), frames: None }
     }
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_the_runtime_states_is_a_validation_error_without_a_stack() {
-        let fault = Fault::stated("Runtime.MarshalError", "Unable to marshal response: x");
+        let fault = Fault::new("Runtime.MarshalError", "Unable to marshal response: x");
         assert_eq!(
             fault.xray_cause("/"),
             r#"{"working_directory": "/", "exceptions": [{"message": "Unable to marshal response: x", "type": "LambdaValidationError", "stack": []}], "paths": []}"#

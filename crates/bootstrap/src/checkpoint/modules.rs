@@ -1,15 +1,15 @@
 //! The modules in a checkpoint.
 
 use super::Refused;
-use crate::environment::Environment;
-use crate::places::Places;
+use crate::init::stdlib_paths::StdlibPaths;
+use crate::start::environment::Environment;
 use pyo3::prelude::*;
 use whipsnake_checkpoint::process::Process;
 
 /// Imports the third-party modules that the function imports, without the function's own.
 pub fn import(py: Python<'_>, environment: &Environment, process: &mut Process) -> Result<(), Refused> {
     let handler = environment.handler.as_deref().unwrap_or("");
-    let imported = Places::find(py, environment).and_then(|places| {
+    let imported = StdlibPaths::find(py, environment).and_then(|places| {
         let module = py.import("whipsnake._checkpoint_modules")?;
         module.call_method1("import_third_party", (places.search_paths.to_vec(), handler))?.extract()
     });

@@ -1,8 +1,9 @@
 //! The first steps of a process that was restored.
 
-use crate::concurrency::{Concurrency, Unclear};
-use crate::environment::Environment;
+use crate::concurrency::{Concurrency, InvalidVariable};
 use crate::init::Prepared;
+use crate::start::environment::Environment;
+use crate::start::proofs::OneThread;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::env;
@@ -24,7 +25,7 @@ pub struct Started {
     /// The variables that this executable reads.
     pub environment: Environment,
     /// Whether several invocations come at once.
-    pub concurrency: Result<Option<Concurrency>, Unclear>,
+    pub concurrency: Result<Option<Concurrency>, InvalidVariable>,
     /// How long the restorer took, until the memory was complete.
     pub mapping: Duration,
 }
@@ -53,8 +54,10 @@ pub fn take_over_environment(py: Python<'_>, handover: &Handover, changes: &[(Os
     }
     let environment = Environment::read();
     let concurrency = Concurrency::asked_for(&environment);
-    environment.complete();
-    environment.withhold();
+    // SAFETY: a restored process has the thread that called fork, and no other yet.
+    let one_thread = unsafe { OneThread::assume() };
+    environment.complete(&one_thread);
+    environment.withhold(&one_thread);
     if let Err(error) = replace_environment_of_python(py) {
         error.print(py);
     }

@@ -13,7 +13,7 @@ const TEXT: usize = 1008;
 pub struct Scoreboard(&'static [Record]);
 
 /// The record of one slot.
-pub struct Line(&'static Record);
+pub struct Entry(&'static Record);
 
 #[repr(C)]
 struct Record {
@@ -26,7 +26,7 @@ struct Record {
 
 /// What a worker was doing.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Doing {
+pub enum WorkerState {
     /// It has not asked for an invocation yet.
     Starting,
     Waiting,
@@ -56,12 +56,12 @@ impl Scoreboard {
     }
 
     /// The record of the worker in this slot.
-    pub fn line(&self, slot: usize) -> Line {
-        Line(&self.0[slot])
+    pub fn entry(&self, slot: usize) -> Entry {
+        Entry(&self.0[slot])
     }
 }
 
-impl Line {
+impl Entry {
     /// For the next worker of the slot.
     pub fn clear(&self) {
         self.0.state.store(STARTING, Ordering::Release);
@@ -92,20 +92,20 @@ impl Line {
         self.0.state.store(SERVING, Ordering::Release);
     }
 
-    pub fn doing(&self) -> Doing {
+    pub fn state(&self) -> WorkerState {
         match self.0.state.load(Ordering::Acquire) {
-            WAITING => Doing::Waiting,
-            GAVE_UP => Doing::GaveUp,
+            WAITING => WorkerState::Waiting,
+            GAVE_UP => WorkerState::GaveUp,
             SERVING => {
                 let bytes: Vec<u8> = self.0.text.iter().map(|byte| byte.load(Ordering::Relaxed)).collect();
                 let mut texts = bytes.split(|&byte| byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
                 let mut text = || texts.next().filter(|text| !text.is_empty());
                 match text() {
-                    Some(request_id) => Doing::Serving(Ticket { request_id, invocation_id: text() }),
-                    None => Doing::Waiting,
+                    Some(request_id) => WorkerState::Serving(Ticket { request_id, invocation_id: text() }),
+                    None => WorkerState::Waiting,
                 }
             }
-            _ => Doing::Starting,
+            _ => WorkerState::Starting,
         }
     }
 
@@ -134,35 +134,35 @@ mod tests {
     #[test]
     fn a_record_shows_what_its_worker_did_last() {
         let scoreboard = Scoreboard::new(2).expect("memory");
-        let (first, second) = (scoreboard.line(0), scoreboard.line(1));
-        assert_eq!(second.doing(), Doing::Starting);
+        let (first, second) = (scoreboard.entry(0), scoreboard.entry(1));
+        assert_eq!(second.state(), WorkerState::Starting);
         for ticket in [ticket("a-long-request-id", Some("guard")), ticket("b", None)] {
             second.note_busy(&ticket, None);
             first.note_idle();
-            assert_eq!((first.doing(), second.doing()), (Doing::Waiting, Doing::Serving(ticket)));
+            assert_eq!((first.state(), second.state()), (WorkerState::Waiting, WorkerState::Serving(ticket)));
         }
         second.note_gave_up();
-        assert_eq!(scoreboard.line(1).doing(), Doing::GaveUp);
+        assert_eq!(scoreboard.entry(1).state(), WorkerState::GaveUp);
         second.clear();
-        assert_eq!(second.doing(), Doing::Starting);
+        assert_eq!(second.state(), WorkerState::Starting);
         first.note_busy(&ticket(&"x".repeat(TEXT), None), None);
-        assert_eq!(first.doing(), Doing::Waiting, "ids that do not fit are not noted");
+        assert_eq!(first.state(), WorkerState::Waiting, "ids that do not fit are not noted");
     }
 
     #[test]
     fn the_time_left_is_that_of_the_invocation_that_is_served() {
-        let line = Scoreboard::new(1).expect("memory").line(0);
+        let entry = Scoreboard::new(1).expect("memory").entry(0);
         let now = i64::try_from(now()).expect("before the year 292 million");
-        line.note_busy(&ticket("a", None), Some(now + 20));
+        entry.note_busy(&ticket("a", None), Some(now + 20));
         std::thread::sleep(Duration::from_millis(30));
-        assert_eq!(line.time_left(), Some(Duration::ZERO));
-        line.note_busy(&ticket("a", None), Some(now + 60_000));
-        assert!(line.time_left().is_some_and(|left| (58..=60).contains(&left.as_secs())));
-        line.note_idle();
-        assert_eq!(line.time_left(), None);
+        assert_eq!(entry.time_left(), Some(Duration::ZERO));
+        entry.note_busy(&ticket("a", None), Some(now + 60_000));
+        assert!(entry.time_left().is_some_and(|left| (58..=60).contains(&left.as_secs())));
+        entry.note_idle();
+        assert_eq!(entry.time_left(), None);
         for unknown in [None, Some(0), Some(-1), Some(now - 60_000)] {
-            line.note_busy(&ticket("a", None), unknown);
-            assert_eq!(line.time_left(), None);
+            entry.note_busy(&ticket("a", None), unknown);
+            assert_eq!(entry.time_left(), None);
         }
     }
 }

@@ -1,0 +1,232 @@
+//! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
+//! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
+
+use crate::init::caller::{self, Caller};
+use crate::init::handler::Handler;
+use crate::invoke::awslambdaric;
+use crate::invoke::driver::Driver;
+use crate::invoke::event_loop::EventLoop;
+use crate::invoke::worker::Worker;
+use crate::report::traceback::Failure;
+use crate::shutdown::ExitReason;
+use crate::start::environment::Environment;
+use crate::start::user_agent::user_agent;
+use pyo3::exceptions::PySystemExit;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use whipsnake_runtime_api::{Client, Fault, Invocation, Ticket};
+
+use super::Place;
+use super::context_copies::ContextAtImport;
+
+/// Serves a function whose handler may be called by several threads at once.
+pub fn serve(
+    py: Python<'_>,
+    worker: &Arc<Worker>,
+    handler: &Handler,
+    environment: &Environment,
+    number: u16,
+) -> Result<ExitReason, ExitReason> {
+    // Those that have been started serve already while the others are started.
+    let _idle = worker.driver.idle();
+    let make_driver = || Driver::without_signals(py);
+    let mut threads = WorkerThreads::new(py)?;
+    let started = threads.start(py, worker, handler, environment, number, &make_driver);
+    Ok(threads.outlast(py, worker, started, None))
+}
+
+/// Serves a function whose handler is async: all invocations are tasks of the main thread's event loop.
+pub fn serve_on_loop(
+    py: Python<'_>,
+    worker: &Arc<Worker>,
+    handler: &Handler,
+    environment: &Environment,
+    number: u16,
+) -> Result<ExitReason, ExitReason> {
+    let _idle = worker.driver.idle();
+    let tasks = py.import("whipsnake._tasks")?;
+    let event_loop = worker.driver.event_loop.opened(py)?;
+    let handler = Handler::from(tasks.call_method1("on_loop", (handler.function(py),))?);
+    let elsewhere = tasks.call_method1("LoopElsewhere", (event_loop,))?.unbind();
+    let make_driver = || -> PyResult<Driver> {
+        let mut driver = Driver::without_signals(py)?;
+        driver.event_loop = EventLoop::elsewhere(py, elsewhere.clone_ref(py));
+        Ok(driver)
+    };
+    let mut threads = WorkerThreads::new(py)?;
+    let started = threads.start(py, worker, &handler, environment, number, &make_driver);
+    Ok(threads.outlast(py, worker, started, Some(elsewhere.bind(py))))
+}
+
+struct WorkerThreads {
+    context: ContextAtImport,
+    workers: Vec<Arc<Worker>>,
+    ended: UnboundedSender<ExitReason>,
+    /// How each ends. One that ends before it was told to ends the process.
+    exits: UnboundedReceiver<ExitReason>,
+}
+
+impl WorkerThreads {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let (ended, exits) = mpsc::unbounded_channel();
+        Ok(Self { context: ContextAtImport::copy(py)?, workers: Vec::new(), ended, exits })
+    }
+
+    /// Starts them. Where that fails, some of them may serve.
+    fn start(
+        &mut self,
+        py: Python<'_>,
+        worker: &Arc<Worker>,
+        handler: &Handler,
+        environment: &Environment,
+        number: u16,
+        make_driver: &dyn Fn() -> PyResult<Driver>,
+    ) -> Result<(), ExitReason> {
+        let concurrency = py.import("whipsnake._concurrency")?;
+        worker.log.get().follow(concurrency.getattr("current")?.unbind());
+        let begin = concurrency.getattr("begin")?;
+        let threading = py.import("threading")?;
+        for position in 1..=number {
+            let client = Client::new(environment.runtime_api.as_deref().unwrap_or_default(), user_agent())?;
+            let current = Arc::new(CurrentInvocation { begin: begin.clone().unbind(), ticket: Mutex::default() });
+            let poller = worker.beside(py, Place::Thread(Arc::clone(&current)), client, make_driver()?);
+            let body = Body {
+                worker: Arc::clone(&poller),
+                current,
+                handler: handler.clone_ref(py),
+                context: self.context.clone_ref(py),
+                ended: self.ended.clone(),
+            };
+            let options = PyDict::new(py);
+            let target = caller::framed(py, Caller::of_handlers(worker.modules(py)), body.into_function(py)?)?;
+            options.set_item("target", target)?;
+            options.set_item("name", format!("invocations-{position}"))?;
+            let thread = threading.call_method("Thread", (), Some(&options))?;
+            // Before the start: a signal's handler may raise when the thread is there already.
+            self.workers.push(poller);
+            thread.call_method0("start")?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the process; then no further invocation is asked for. Those that are served are waited for where the
+    /// interpreter joins its threads. Tasks are cancelled, unless a poller has ended by itself: then they have until their deadlines.
+    fn outlast(
+        mut self,
+        py: Python<'_>,
+        worker: &Worker,
+        started: Result<(), ExitReason>,
+        elsewhere: Option<&Bound<'_, PyAny>>,
+    ) -> ExitReason {
+        let mut alone = false;
+        let exit_reason = started.err().unwrap_or_else(|| match worker.driver.wait(py, self.exits.recv()) {
+            Ok(ended) => {
+                alone = true;
+                ended.unwrap_or(ExitReason::Terminated)
+            }
+            Err(interruption) => interruption.into(),
+        });
+        for poller in &self.workers {
+            poller.driver.interrupt();
+        }
+        if alone {
+            let others = self.workers.len() - 1;
+            let all = async {
+                for _ in 0..others {
+                    self.exits.recv().await;
+                }
+            };
+            // A signal ends this as well.
+            let _ = worker.driver.wait(py, all);
+        }
+        let tell = |method: &str| {
+            if let Some(elsewhere) = elsewhere
+                && let Err(error) = elsewhere.call_method0(method)
+            {
+                error.write_unraisable(py, None);
+            }
+        };
+        tell("withdraw");
+        worker.close(py);
+        // Threads that wait for what the loop has not finished would wait for ever.
+        tell("release");
+        exit_reason
+    }
+}
+
+/// What a thread does, and with what.
+struct Body {
+    worker: Arc<Worker>,
+    current: Arc<CurrentInvocation>,
+    handler: Handler,
+    context: ContextAtImport,
+    ended: UnboundedSender<ExitReason>,
+}
+
+impl Body {
+    fn into_function(self, py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
+        PyCFunction::new_closure(py, None, None, move |arguments, _| {
+            let py = arguments.py();
+            awslambdaric::serve_in_this_thread(&self.worker);
+            let Err(exit_reason) = self.serve(py);
+            self.worker.close(py);
+            // Nobody listens when the process ends anyway.
+            let _ = self.ended.send(exit_reason);
+        })
+    }
+
+    fn serve(&self, py: Python<'_>) -> Result<Infallible, ExitReason> {
+        loop {
+            let _copy = self.context.enter_copy(py)?;
+            match self.worker.serve_one(py, &self.handler) {
+                Err(ExitReason::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
+                    if let Some(ticket) = self.current.take_ticket() {
+                        self.worker.answer(py, &ticket, Err(exited(py, &error)))?;
+                    }
+                }
+                served => served?,
+            }
+        }
+    }
+}
+
+/// What a thread serves.
+pub struct CurrentInvocation {
+    /// Sets the context variables that the log and `os.environ` ask.
+    begin: Py<PyAny>,
+    /// Of the invocation that has not been answered, as far as the thread came.
+    ticket: Mutex<Option<Ticket>>,
+}
+
+impl CurrentInvocation {
+    pub fn begin(&self, py: Python<'_>, invocation: &Invocation) {
+        let told = (&invocation.ticket.request_id, &invocation.tenant_id, &invocation.trace_id);
+        if let Err(error) = self.begin.bind(py).call1(told) {
+            error.write_unraisable(py, None);
+        }
+        *self.ticket() = Some(invocation.ticket.clone());
+    }
+
+    pub fn end(&self) {
+        *self.ticket() = None;
+    }
+
+    pub fn take_ticket(&self) -> Option<Ticket> {
+        self.ticket().take()
+    }
+
+    fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handler called `sys.exit`. Where it has company in the process, that ends its own invocation and no other.
+fn exited(py: Python<'_>, error: &PyErr) -> Failure {
+    let code = error.value(py).getattr(intern!(py, "code")).and_then(|code| Ok(code.str()?.to_string()));
+    let message = format!("The handler ended with SystemExit: {}", code.unwrap_or_default());
+    Fault::new("Runtime.ExitError", message).into()
+}

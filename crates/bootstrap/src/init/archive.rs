@@ -1,0 +1,60 @@
+//! Module archives: bytecode of many modules in one file, mapped into memory. `whipsnake pack` makes one for a function,
+//! `whipsnake layer` for the standard library and for the SDK.
+//!
+//! Modules are found as ever: each folder has a `FileFinder` of CPython's own, each module its `SourceFileLoader`, and both are asked
+//! where the archive does not have the answer. So the order of `sys.path`, resources, tracebacks and whatever looks at finders and
+//! loaders need no thought here.
+
+mod archives;
+mod finder;
+mod listing;
+mod loader;
+
+use crate::build_info::BUILD;
+use crate::start::environment::Environment;
+use archives::{Archives, Place};
+use finder::FolderHook;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+/// Lets modules come from archives, where there are any.
+pub fn set_up(py: Python<'_>, environment: &Environment) -> PyResult<()> {
+    if !environment.uses_archives() {
+        return Ok(());
+    }
+    let archives = Archives::open(py, &places(environment));
+    let sys = py.import("sys")?;
+    // The archive's code has its assertions.
+    if archives.is_empty() || sys.getattr("flags")?.getattr("optimize")?.is_truthy()? {
+        return Ok(());
+    }
+    let archives: &'static Archives = Box::leak(Box::new(archives));
+    let hook = Py::new(py, FolderHook::new(py, archives)?)?;
+    sys.getattr("path_hooks")?.cast_into::<PyList>()?.insert(0, hook)?;
+    forget_finders(&sys.getattr("path_importer_cache")?.cast_into::<PyDict>()?, archives)
+}
+
+fn places(environment: &Environment) -> Vec<Place<'_>> {
+    const FUNCTION: &str = "run `whipsnake pack` again";
+    const LAYER: &str = "pack the layer again";
+    let root = environment.task_root.as_deref().map(|root| root.trim_end_matches('/'));
+    let mut places: Vec<Place<'_>> =
+        root.map(|root| Place { root, without: None, remedy: FUNCTION }).into_iter().collect();
+    if BUILD.home.is_some() {
+        // The SDK may be a layer of its own, with an archive of its own.
+        places.push(Place { root: BUILD.site_packages, without: None, remedy: LAYER });
+        let without = BUILD.site_packages.rsplit('/').next();
+        places.extend(BUILD.standard_library.to_str().ok().map(|root| Place { root, without, remedy: LAYER }));
+    }
+    places
+}
+
+/// What has looked into the folders before: CPython's own start, or a `sitecustomize`.
+fn forget_finders(cache: &Bound<'_, PyDict>, archives: &Archives) -> PyResult<()> {
+    for folder in cache.keys() {
+        if folder.extract::<&str>().is_ok_and(|folder| archives.cover(folder)) {
+            cache.del_item(folder)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Runs code of ours below Python frames that have the names of the managed runtime's (python/src/whipsnake/_caller.py): a function
+//! finds them behind its own. One frame serves all invocations of a thread, so that an invocation costs no more than without.
+//!
+//! Exceptions are caught above these frames, so that no traceback has them.
+
+use crate::invoke::awslambdaric;
+use crate::start::frozen_modules;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyCFunction, PyDict};
+use std::ffi::c_char;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who calls the function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    GetHandler,
+    HandleEventRequest,
+    /// The loop, and nothing below it: `handle_event_request` is that of the names which the function has imported.
+    Run,
+}
+
+impl Caller {
+    /// Who calls handlers, by what the function has imported.
+    pub fn of_handlers(modules: &Bound<'_, PyDict>) -> Self {
+        if awslambdaric::is_imported(modules) { Self::Run } else { Self::HandleEventRequest }
+    }
+}
+
+/// Calls `body` below the frames of `caller`. An error is one of these frames' own, such as that of a signal handler that ran in one.
+pub fn call<T: Send + 'static>(
+    py: Python<'_>,
+    caller: Caller,
+    body: impl FnOnce(Python<'_>) -> T + Send + 'static,
+) -> PyResult<T> {
+    let outcome = Arc::new(Mutex::new(None));
+    let (result, body) = (Arc::clone(&outcome), Mutex::new(Some(body)));
+    let function = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        let body = body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(body) = body {
+            let value = body(arguments.py());
+            *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        }
+    })?;
+    let called = run(py, caller, &function);
+    let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (outcome, called) {
+        (Some(value), _) => Ok(value),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(PyRuntimeError::new_err("nothing was called")),
+    }
+}
+
+/// A function that calls `body` below the frames of `caller`.
+pub fn framed<'py>(
+    py: Python<'py>,
+    caller: Caller,
+    body: Bound<'py, PyCFunction>,
+) -> PyResult<Bound<'py, PyCFunction>> {
+    let body = body.unbind();
+    PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        let py = arguments.py();
+        run(py, caller, body.bind(py))
+    })
+}
+
+fn run(py: Python<'_>, caller: Caller, body: &Bound<'_, PyCFunction>) -> PyResult<()> {
+    let names = names(py)?;
+    let get = |name| names.get_item(name)?.ok_or_else(|| PyRuntimeError::new_err("a name of _caller.py is missing"));
+    let run = get(intern!(py, "run"))?;
+    let called = match caller {
+        Caller::GetHandler => run.call1((get(intern!(py, "_get_handler"))?, body)),
+        Caller::HandleEventRequest => run.call1((get(intern!(py, "handle_event_request"))?, body)),
+        Caller::Run => run.call1((body, py.None())),
+    };
+    called.map(drop)
+}
+
+/// What the code of _caller.py has made. Run here, because an import costs five times as much.
+fn names(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    static NAMES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let make = || {
+        let names = PyDict::new(py);
+        // SAFETY: attached; the dictionary is borrowed from the interpreter, which has one.
+        let builtins = unsafe { Bound::from_borrowed_ptr(py, ffi::PyEval_GetBuiltins()) };
+        // Where imports of ours look: they take the names of the frame that they are called from.
+        names.set_item(intern!(py, "__builtins__"), builtins)?;
+        let code = frozen_modules::code(c"whipsnake._caller").unwrap_or_default();
+        // SAFETY: attached, with bytes that are marshalled code of this very version of CPython, and their length. Both calls give a
+        // new reference, or null with an exception set.
+        unsafe {
+            let code = ffi::PyMarshal_ReadObjectFromString(code.as_ptr().cast::<c_char>(), code.len().cast_signed());
+            let code = Bound::from_owned_ptr_or_err(py, code)?;
+            let result = ffi::PyEval_EvalCode(code.as_ptr(), names.as_ptr(), names.as_ptr());
+            drop(Bound::from_owned_ptr_or_err(py, result)?);
+        }
+        Ok::<_, PyErr>(names.unbind())
+    };
+    Ok(NAMES.get_or_try_init(py, make)?.bind(py))
+}

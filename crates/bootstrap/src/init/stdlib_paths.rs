@@ -1,0 +1,45 @@
+//! Where the standard library and packages are.
+
+use crate::build_info::BUILD;
+use crate::start::environment::Environment;
+use pyo3::prelude::*;
+
+/// Known for as long as the process lives.
+pub struct StdlibPaths {
+    /// The standard library's zip, folder and extension modules.
+    pub search_paths: &'static [&'static str],
+    /// Where packages are installed.
+    pub site_packages: &'static [&'static str],
+    /// Modules that are part of the interpreter itself.
+    pub built_in: &'static [&'static str],
+}
+
+impl StdlibPaths {
+    /// As the build has noted them, or as CPython has found them from `WHIPSNAKE_PYTHON`. To be called before `sys.path` is
+    /// changed.
+    pub fn find(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
+        if environment.whipsnake_python.is_none() {
+            let site_packages = const { &[BUILD.site_packages] };
+            return Ok(Self { search_paths: BUILD.search_paths, site_packages, built_in: BUILD.built_in });
+        }
+        let sys = py.import("sys")?;
+        let path: Vec<String> = sys.getattr("path")?.extract()?;
+        let standard_library: String = sys.getattr("_stdlib_dir")?.extract()?;
+        // The zip comes before the folder, and the extension modules behind it; then what `site` has added.
+        let zip = path.iter().position(|folder| *folder == standard_library).unwrap_or_default().saturating_sub(1);
+        let (mut search_paths, mut site_packages) = (path, Vec::new());
+        search_paths.drain(..zip);
+        if search_paths.len() > 3 {
+            site_packages = search_paths.split_off(3);
+        }
+        Ok(Self {
+            search_paths: keep(search_paths),
+            site_packages: keep(site_packages),
+            built_in: keep(sys.getattr("builtin_module_names")?.extract()?),
+        })
+    }
+}
+
+fn keep(texts: Vec<String>) -> &'static [&'static str] {
+    texts.into_iter().map(|text| &*text.leak()).collect::<Vec<_>>().leak()
+}

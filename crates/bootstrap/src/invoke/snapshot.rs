@@ -1,0 +1,59 @@
+//! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
+//! the hooks after a restore.
+
+use crate::invoke::awslambdaric;
+use crate::invoke::worker::Worker;
+use crate::modules::imported;
+use crate::report::traceback;
+use crate::shutdown::ExitReason;
+use pyo3::exceptions::PyBaseException;
+use pyo3::intern;
+use pyo3::prelude::*;
+use whipsnake_runtime_api::Fault;
+
+/// What `AWS_LAMBDA_INITIALIZATION_TYPE` says where Lambda takes one.
+pub const INITIALIZATION_TYPE: &str = "snap-start";
+
+/// What Lambda is told of a failure before the snapshot, whatever the type of the exception.
+const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
+
+/// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
+/// `Exception`.
+pub fn take(py: Python<'_>, worker: &Worker) -> Result<(), ExitReason> {
+    if awslambdaric::is_imported(worker.modules(py)) && awslambdaric::take_snapshot(py, worker)? {
+        return Ok(());
+    }
+    if let Err(error) = run_hooks(py, "run_before_snapshot") {
+        let fault = traceback::fault(py, &error);
+        return Err(fail_before_snapshot(py, worker, &fault, Some(&error.into_value(py))));
+    }
+    if let Err(error) = worker.driver.wait(py, worker.client.restored())? {
+        let fault = Fault::new("Runtime.LambdaRuntimeClientError", error.to_string());
+        return Err(fail_before_snapshot(py, worker, &fault, None));
+    }
+    if let Err(error) = run_hooks(py, "run_after_restore") {
+        let fault = traceback::fault(py, &error);
+        let report = worker.log_init_fault(py, &fault, Some(&error.into_value(py)));
+        worker.driver.complete(py, worker.client.fail_restore(report.into()))??;
+        return Err(ExitReason::RestoreFailed);
+    }
+    Ok(())
+}
+
+/// Only who has imported their module can have registered some.
+fn run_hooks(py: Python<'_>, which: &str) -> PyResult<()> {
+    if imported(py, intern!(py, "snapshot_restore_py"))?.is_some() {
+        py.import("awslambdaric.lambda_runtime_hooks_runner")?.call_method0(which)?;
+    }
+    Ok(())
+}
+
+fn fail_before_snapshot(
+    py: Python<'_>,
+    worker: &Worker,
+    fault: &Fault,
+    exception: Option<&Py<PyBaseException>>,
+) -> ExitReason {
+    let report = worker.log_init_fault(py, fault, exception);
+    worker.report_failed_init(py, report, BEFORE_SNAPSHOT).err().unwrap_or(ExitReason::SnapshotFailed)
+}

@@ -1,0 +1,245 @@
+//! Streamed responses: what a handler's iterator yields goes out as it yields it.
+//!
+//! An iterator is what has `__next__` or `__anext__`: generators of both kinds, `map` objects, classes of the function's own. The
+//! managed runtime cannot serialise any of them, so nothing is taken away. What it can serialise stays what it is.
+
+use crate::invoke::event_loop::EventLoop;
+use crate::modules::imported;
+use crate::report::traceback::{self, Failure};
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
+use whipsnake_runtime_api::{Fault, IllegalPrelude, Prelude};
+
+/// What Node's managed runtime gives a stream that says nothing else.
+const CONTENT_TYPE: &str = "application/octet-stream";
+
+/// A response that has been opened: its first bytes are there.
+pub struct Stream {
+    pub content_type: String,
+    opening: Option<Vec<u8>>,
+    /// Where the rest comes from: the body that a generator yielded with the head, before the generator itself.
+    sources: Vec<Source>,
+}
+
+struct Source {
+    items: Py<PyIterator>,
+    is_async: bool,
+}
+
+impl Stream {
+    /// The stream that a handler's result is, up to its first bytes: a failure until then is an ordinary fault. None for all
+    /// results that are no streams.
+    pub fn open(result: &Bound<'_, PyAny>, event_loop: &EventLoop) -> Result<Option<Self>, Failure> {
+        let py = result.py();
+        let mut stream = Self { content_type: CONTENT_TYPE.into(), opening: None, sources: Vec::new() };
+        let mut opening = Vec::new();
+        if is_response(result).map_err(|error| unfit(py, error))? {
+            stream.take_head(result, &mut opening, event_loop)?;
+            if stream.sources.is_empty() {
+                stream.opening = Some(opening);
+                return Ok(Some(stream));
+            }
+        } else if is_json(result) {
+            return Ok(None);
+        } else if let Some(source) = Source::of(result, event_loop)? {
+            stream.sources.push(source);
+        } else {
+            return Ok(None);
+        }
+        if let Err(failure) = stream.find_opening(py, opening, event_loop) {
+            stream.close(py);
+            return Err(failure);
+        }
+        Ok(Some(stream))
+    }
+
+    /// Asks for items until there is something to send. The first may be the response's head.
+    fn find_opening(&mut self, py: Python<'_>, mut opening: Vec<u8>, event_loop: &EventLoop) -> Result<(), Failure> {
+        let mut may_be_head = opening.is_empty();
+        while let Some(item) = self.next_item(py)? {
+            if std::mem::take(&mut may_be_head) && is_response(&item).map_err(|error| unfit(py, error))? {
+                self.take_head(&item, &mut opening, event_loop)?;
+                if opening.is_empty() {
+                    continue;
+                }
+            } else {
+                let chunk = bytes_of(&item)?;
+                if chunk.is_empty() {
+                    continue;
+                }
+                opening.extend(chunk);
+            }
+            break;
+        }
+        self.opening = Some(opening);
+        Ok(())
+    }
+
+    /// The next piece of the body. None at its end.
+    pub fn next(&mut self, py: Python<'_>) -> Result<Option<Vec<u8>>, Failure> {
+        if let Some(opening) = self.opening.take() {
+            return Ok(Some(opening));
+        }
+        self.next_item(py)?.map(|item| bytes_of(&item)).transpose()
+    }
+
+    fn next_item<'py>(&mut self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>, Failure> {
+        while let Some(source) = self.sources.last() {
+            match source.items.bind(py).clone().next() {
+                Some(Ok(item)) => return Ok(Some(item)),
+                Some(Err(error)) => return Err(source.failure(py, error)),
+                None => drop(self.sources.pop()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what an `HttpResponse` or a `StreamingResponse` says.
+    fn take_head(
+        &mut self,
+        response: &Bound<'_, PyAny>,
+        opening: &mut Vec<u8>,
+        event_loop: &EventLoop,
+    ) -> Result<(), Failure> {
+        let py = response.py();
+        let mut read = || -> PyResult<Bound<'_, PyAny>> {
+            if let Some(prelude) = prelude_of(response)? {
+                self.content_type = Prelude::CONTENT_TYPE.into();
+                opening.extend(prelude.to_bytes());
+            } else {
+                self.content_type = response.getattr(intern!(py, "content_type"))?.extract()?;
+            }
+            response.getattr(intern!(py, "body"))
+        };
+        let body = read().map_err(|error| unfit(py, error))?;
+        if body.is_none() {
+            return Ok(());
+        }
+        match Source::of(&body, event_loop)? {
+            Some(source) => self.sources.push(source),
+            None => opening.extend(bytes_of(&body)?),
+        }
+        Ok(())
+    }
+
+    /// Ends what has not ended: `close()` of a generator lets its `finally` run. What that raises has no place to go, and is told
+    /// on standard error.
+    pub fn close(&mut self, py: Python<'_>) {
+        while let Some(source) = self.sources.pop() {
+            let items = source.items.bind(py);
+            let closed = match items.getattr_opt(intern!(py, "close")) {
+                Ok(Some(close)) => close.call0().map(drop),
+                outcome => outcome.map(drop),
+            };
+            if let Err(error) = closed {
+                error.write_unraisable(py, Some(items));
+            }
+        }
+    }
+}
+
+impl Source {
+    /// None when `value` is no iterator of either kind.
+    fn of(value: &Bound<'_, PyAny>, event_loop: &EventLoop) -> Result<Option<Self>, Failure> {
+        let py = value.py();
+        if let Ok(items) = value.cast::<PyIterator>() {
+            return Ok(Some(Self { items: items.clone().unbind(), is_async: false }));
+        }
+        if !is_async_iterator(value) {
+            return Ok(None);
+        }
+        let steps = event_loop.steps(value).and_then(|steps| Ok(steps.cast_into::<PyIterator>()?));
+        let items = steps.map_err(|error| traceback::failure(py, error))?.unbind();
+        Ok(Some(Self { items, is_async: true }))
+    }
+
+    /// What it means that the iterator raised.
+    fn failure(&self, py: Python<'_>, error: PyErr) -> Failure {
+        if self.is_async && EventLoop::is_cancellation(py, &error) {
+            // By the function: the invocation's own misfortune, though no `Exception`.
+            traceback::reported(py, error)
+        } else {
+            traceback::failure(py, error)
+        }
+    }
+}
+
+/// Whether JSON has a form for a value, whatever else it is, or it is a file: iterators both, and errors for the managed runtime.
+fn is_json(value: &Bound<'_, PyAny>) -> bool {
+    let py = value.py();
+    let is_file = || -> PyResult<bool> { value.is_instance(&py.import(intern!(py, "_io"))?.getattr("_IOBase")?) };
+    value.is_instance_of::<PyDict>()
+        || value.is_instance_of::<PyList>()
+        || value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyTuple>()
+        || value.is_instance_of::<PyInt>()
+        || value.is_instance_of::<PyFloat>()
+        || value.is_instance_of::<PyBytes>()
+        || value.is_none()
+        || value.hasattr(intern!(py, "_asdict")).unwrap_or(false)
+        || is_file().unwrap_or(false)
+}
+
+/// Whether a value is of a class of `whipsnake.http`, which nobody can have made one of without having imported it.
+fn is_response(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    match imported(py, intern!(py, "whipsnake.http"))? {
+        Some(http) => value.is_instance(&http.getattr(intern!(py, "StreamingResponse"))?),
+        None => Ok(false),
+    }
+}
+
+fn is_async_iterator(value: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached, and the type is alive as long as its instance is. A type without the slot gives null.
+    !unsafe { ffi::PyType_GetSlot(value.get_type_ptr(), ffi::Py_am_anext) }.is_null()
+}
+
+/// The prelude of an `HttpResponse`.
+fn prelude_of(response: &Bound<'_, PyAny>) -> PyResult<Option<Prelude>> {
+    let py = response.py();
+    let Some(status) = response.getattr_opt(intern!(py, "status"))? else { return Ok(None) };
+    let illegal = |problem: IllegalPrelude| PyTypeError::new_err(problem.to_string());
+    let mut prelude = Prelude::new(status.extract()?).map_err(illegal)?;
+    let headers = response.getattr(intern!(py, "headers"))?;
+    if !headers.is_none() {
+        for header in headers.call_method0(intern!(py, "items"))?.try_iter()? {
+            let (name, value) = header?.extract::<(String, String)>()?;
+            prelude.header(&name, &value).map_err(illegal)?;
+        }
+    }
+    let cookies = response.getattr(intern!(py, "cookies"))?;
+    if !cookies.is_none() {
+        for cookie in cookies.try_iter()? {
+            prelude.cookie(&cookie?.extract::<String>()?).map_err(illegal)?;
+        }
+    }
+    Ok(Some(prelude))
+}
+
+/// A chunk as it goes out.
+fn bytes_of(chunk: &Bound<'_, PyAny>) -> Result<Vec<u8>, Failure> {
+    let py = chunk.py();
+    let read = || -> PyResult<Vec<u8>> {
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            Ok(bytes.as_bytes().to_vec())
+        } else if let Ok(text) = chunk.cast::<PyString>() {
+            Ok(text.to_str()?.as_bytes().to_vec())
+        } else if chunk.is_instance_of::<PyByteArray>() || chunk.is_instance_of::<PyMemoryView>() {
+            py.get_type::<PyBytes>().call1((chunk,))?.extract()
+        } else {
+            let name = traceback::text(&chunk.get_type().name()?);
+            Err(PyTypeError::new_err(format!("a streamed chunk must be bytes or str, not {name}")))
+        }
+    };
+    read().map_err(|error| unfit(py, error))
+}
+
+/// The fault of a stream that cannot go out.
+fn unfit(py: Python<'_>, error: PyErr) -> Failure {
+    traceback::runtime_fault(py, error, |reason| {
+        Fault::new("Runtime.MarshalError", format!("Unable to marshal response: {reason}"))
+    })
+}

@@ -1,0 +1,284 @@
+//! Python exceptions to faults. A `PyErr` never leaves the bootstrap; this is where it turns into something to report.
+
+use crate::modules::imported;
+use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException, PyImportError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use std::thread;
+use std::time::Duration;
+use whipsnake_runtime_api::{Fault, Frame};
+
+/// Whose frames a stack may begin with that are not the function's: our Python side's, and those of a failed import. What their
+/// files are called.
+const OWN_CODE: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake."];
+const OWN_CODE_AND_IMPORTS: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake.", "<frozen importlib."];
+
+/// The file of our `awslambdaric.bootstrap`, without the folder that has Python's version in its name: see crates/bootstrap/freeze.py.
+const OWN_BOOTSTRAP: (&str, &str) = ("/var/lang/lib/python", "/site-packages/awslambdaric/bootstrap.py");
+
+/// How a piece of the function's code failed.
+pub enum Failure {
+    /// To be reported; the loop goes on. With the exception behind it, where there is one.
+    Fault(Fault, Option<Py<PyBaseException>>),
+    /// An exception that is no `Exception` (SystemExit, KeyboardInterrupt, ..): it ends the process, as it does under the
+    /// managed runtime.
+    Raised(PyErr),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault, None)
+    }
+}
+
+/// The failure that an exception of the function's is.
+pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
+    if !error.is_instance_of::<PyException>(py) {
+        return Failure::Raised(error);
+    }
+    match from_fault_exception(py, &error) {
+        Some(fault) => Failure::Fault(fault, error.cause(py).map(|cause| cause.into_value(py))),
+        None => reported(py, error),
+    }
+}
+
+/// The failure that any exception is, also one that is no `Exception`: to be reported.
+pub fn reported(py: Python<'_>, error: PyErr) -> Failure {
+    Failure::Fault(fault(py, &error), Some(error.into_value(py)))
+}
+
+/// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
+/// imported its module, so that is not imported for the question.
+fn from_fault_exception(py: Python<'_>, error: &PyErr) -> Option<Fault> {
+    let module = imported(py, intern!(py, "awslambdaric.lambda_runtime_exception")).ok()??;
+    let class = module.getattr("FaultException").ok()?;
+    let value = error.value(py);
+    if !value.is_instance(&class).ok()? {
+        return None;
+    }
+    let part = |name: &str| {
+        let part = value.getattr(name).ok()?;
+        if part.is_truthy().ok()? { part.str().map(|part| text(&part)).ok() } else { Some(String::new()) }
+    };
+    let trace = value.getattr("trace").ok()?;
+    let entries = trace.try_iter().map(|entries| entries.flatten().filter_map(|entry| entry.str().ok())).ok();
+    Some(Fault {
+        stack_trace: entries.map(|entries| entries.map(|entry| text(&entry)).collect()).unwrap_or_default(),
+        ..Fault::new(part("exception_type")?, part("msg")?)
+    })
+}
+
+/// The failure of something for which the runtime has a type and a text of its own; `make` gets the exception's text.
+pub fn runtime_fault(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) -> Failure {
+    if error.is_instance_of::<PyException>(py) {
+        Failure::Fault(make(&message(py, &error)), Some(error.into_value(py)))
+    } else {
+        Failure::Raised(error)
+    }
+}
+
+/// An exception with its stack.
+pub fn fault(py: Python<'_>, error: &PyErr) -> Fault {
+    let error_type = error.get_type(py).name().map_or_else(|_| String::from("Exception"), |name| text(&name));
+    let (stack_trace, frames) = stack(py, error).or_else(|_| bare_stack(py, error)).unwrap_or_else(|problem| {
+        let note = format!("whipsnake could not read the stack: {}\n", message(py, &problem));
+        (vec![note], Vec::new())
+    });
+    Fault { error_type, message: message(py, error), stack_trace, frames: Some(frames) }
+}
+
+/// `str(error)`, or what Python itself prints when that fails.
+pub fn message(py: Python<'_>, error: &PyErr) -> String {
+    error.value(py).str().map_or_else(|_| String::from("<exception str() failed>"), |message| text(&message))
+}
+
+/// A Python text as Rust has them. A lone surrogate has no place in UTF-8: it becomes a readable escape.
+pub fn text(text: &Bound<'_, PyString>) -> String {
+    let py = text.py();
+    if let Ok(text) = text.to_str() {
+        return text.to_owned();
+    }
+    text.call_method1(intern!(py, "encode"), ("utf-8", "backslashreplace"))
+        .and_then(|bytes| bytes.extract::<Vec<u8>>())
+        .map_or_else(|_| String::from("<text is not UTF-8>"), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The stack as the managed runtime formats it, one string per frame and no marks under the source, and the same for X-Ray.
+fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
+    let traceback = module(py)?;
+    let mut entries = Vec::new();
+    let mut frames = Vec::new();
+    let functions_own = stack_without(error.value(py), OWN_CODE)?;
+    for entry in traceback.call_method1("extract_tb", (functions_own,))?.try_iter()? {
+        let entry = entry?;
+        let (file, line, name) = (entry.getattr("filename")?, entry.getattr("lineno")?, entry.getattr("name")?);
+        frames.push(Frame { label: text(&name.str()?), path: text(&file.str()?), line: line.extract()? });
+        // Four items and not the entry itself: that would bring the marks along.
+        entries.push(PyTuple::new(py, [file, line, name, entry.getattr("line")?])?);
+    }
+    let mut formatted = Vec::new();
+    for entry in traceback.call_method1("format_list", (entries,))?.try_iter()? {
+        formatted.push(text(&entry?.str()?));
+    }
+    Ok((formatted, frames))
+}
+
+/// The same where Python's own module cannot be used: no descriptor to import it with is left, another thread has the import lock, or the
+/// function has broken something that it needs.
+fn bare_stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
+    let mut entries = Vec::new();
+    let mut frames = Vec::new();
+    let mut rest = stack_without(error.value(py), OWN_CODE)?;
+    while let Some(entry) = rest.take() {
+        let code = entry.getattr("tb_frame")?.getattr("f_code")?;
+        let (path, label) = (text(&code.getattr("co_filename")?.str()?), text(&code.getattr("co_name")?.str()?));
+        let line: Option<u32> = entry.getattr("tb_lineno")?.extract()?;
+        let source = line.and_then(|line| source_line(&path, line));
+        let place = format!("  File \"{path}\", line {}, in {label}\n", line.unwrap_or_default());
+        entries.push(source.map_or_else(|| place.clone(), |source| format!("{place}    {source}\n")));
+        frames.push(Frame { label, path, line });
+        rest = entry.getattr("tb_next")?.extract()?;
+    }
+    Ok((entries, frames))
+}
+
+fn source_line(path: &str, number: u32) -> Option<String> {
+    let source = std::fs::read_to_string(path).ok()?;
+    let line = source.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+/// All that Python has to say about the exception behind a fault, in the words of `traceback.format_exception`, where that is more
+/// than the managed runtime reports: what it was raised from or while handling, its notes, the members of a group, and the
+/// stack of a fault that is reported without one.
+pub fn full_traceback(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<Vec<String>> {
+    let py = error.py();
+    let format = || -> PyResult<Option<Vec<String>>> {
+        let stack = stack_without(error, OWN_CODE_AND_IMPORTS)?;
+        let lost_stack = fault.frames.is_none() && stack.is_some();
+        if !lost_stack && !has_relatives(error)? {
+            return Ok(None);
+        }
+        let options = PyDict::new(py);
+        options.set_item("compact", true)?;
+        let told = module(py)?.call_method("TracebackException", (error.get_type(), error, stack), Some(&options))?;
+        parse_no_doubtful_lines(&told)?;
+        let mut story = Vec::new();
+        for entry in told.call_method0("format")?.try_iter()? {
+            story.push(text(&entry?.str()?));
+        }
+        Ok(Some(story))
+    };
+    // Where Python itself cannot say it, the fault's own words have to do.
+    format().ok().flatten()
+}
+
+/// Python's module `traceback`. An error where another thread has kept the import lock for a while: the module imports others when it is
+/// used, and would wait for as long as that thread likes.
+fn module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    let imp = py.import("_imp")?;
+    let is_held = || imp.call_method0("lock_held")?.is_truthy();
+    for _ in 0..LOCK_CHECKS {
+        if !is_held()? {
+            return py.import("traceback");
+        }
+        py.detach(|| thread::sleep(LOCK_PAUSE));
+    }
+    Err(PyImportError::new_err("another thread has the import lock"))
+}
+
+/// An import has the lock for microseconds; only a thread that asks for it by `_imp.acquire_lock` has it for longer.
+const LOCK_CHECKS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
+
+/// Python parses the lines of a stack to mark parts of them, and warns on standard error of what it finds doubtful there, as it has already
+/// done when it compiled them. Such a line goes without marks.
+fn parse_no_doubtful_lines(told: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = told.py();
+    let line_of = py.import("linecache")?.getattr("getline")?;
+    let mut exceptions = vec![told.clone()];
+    while let Some(exception) = exceptions.pop() {
+        for frame in exception.getattr("stack")?.try_iter()? {
+            let frame = frame?;
+            let number = |name| frame.getattr(name).and_then(|number| number.extract::<Option<u32>>());
+            let (file, Some(first)) = (frame.getattr("filename")?, number("lineno")?) else { continue };
+            for line in first..=number("end_lineno")?.unwrap_or(first).min(first.saturating_add(LONGEST)) {
+                if is_doubtful(&text(&line_of.call1((&file, line))?.str()?)) {
+                    frame.setattr("colno", py.None())?;
+                    frame.setattr("end_colno", py.None())?;
+                    break;
+                }
+            }
+        }
+        for related in ["__cause__", "__context__"] {
+            exceptions.extend(Some(exception.getattr(related)?).filter(|related| !related.is_none()));
+        }
+        let members = exception.getattr("exceptions")?;
+        if !members.is_none() {
+            exceptions.extend(members.try_iter()?.collect::<PyResult<Vec<_>>>()?);
+        }
+    }
+    Ok(())
+}
+
+/// How many lines of one expression are looked at.
+const LONGEST: u32 = 200;
+
+/// Whether Python's parser may warn of a line: of an escape sequence that is none, and of a number with a keyword right behind it.
+fn is_doubtful(line: &str) -> bool {
+    const KEYWORDS: &[&str] = &["and", "else", "for", "if", "in", "is", "not", "or"];
+    let ends_in_number = |(position, _)| {
+        let (before, behind) = line.split_at(position);
+        before.ends_with(|last: char| last.is_ascii_digit()) && KEYWORDS.iter().any(|word| behind.starts_with(word))
+    };
+    line.contains('\\') || line.contains("0x") || line.contains("0X") || line.char_indices().any(ends_in_number)
+}
+
+/// Whether an exception comes with others, or with notes.
+fn has_relatives(error: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = error.py();
+    let is_there = |name| error.getattr(name).map(|value| !value.is_none());
+    let in_context =
+        is_there(intern!(py, "__context__"))? && !error.getattr(intern!(py, "__suppress_context__"))?.is_truthy()?;
+    Ok(in_context
+        || is_there(intern!(py, "__cause__"))?
+        || error.hasattr(intern!(py, "__notes__"))?
+        || error.is_instance_of::<PyBaseExceptionGroup>())
+}
+
+/// Takes the import system's frames off the beginning of an exception's stack, for tools that show it.
+pub fn forget_import_system(error: &Bound<'_, PyBaseException>) -> PyResult<()> {
+    let stack = stack_without(error, OWN_CODE_AND_IMPORTS)?;
+    error.setattr(intern!(error.py(), "__traceback__"), stack)
+}
+
+/// An exception's stack without the frames that it begins with and that are of `origins`; None when that leaves none.
+fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut rest: Option<Bound<'py, PyAny>> = error.getattr(intern!(error.py(), "__traceback__"))?.extract()?;
+    while let Some(entry) = rest.take() {
+        let code = entry.getattr("tb_frame")?.getattr("f_code")?;
+        let file = text(&code.getattr("co_filename")?.str()?);
+        let is_bootstrap = file.starts_with(OWN_BOOTSTRAP.0) && file.ends_with(OWN_BOOTSTRAP.1);
+        if !is_bootstrap && !origins.iter().any(|origin| file.starts_with(origin)) {
+            return Ok(Some(entry));
+        }
+        rest = entry.getattr("tb_next")?.extract()?;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_doubtful;
+
+    #[test]
+    fn lines_that_python_warns_of_are_told_from_others() {
+        for line in [r#"re.compile("\d")"#, "1if x else 2", "[0x1for x in y]", "é = 1or 2"] {
+            assert!(is_doubtful(line), "{line}");
+        }
+        for line in ["before1 = x", "é = f(1) if x else 2", "a1.form(b)", ""] {
+            assert!(!is_doubtful(line), "{line}");
+        }
+    }
+}
