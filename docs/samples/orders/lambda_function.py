@@ -2,7 +2,7 @@ import asyncio
 
 PRICES = {"apples": 3, "bread": 4, "tea": 7}
 
-# Made once: what asyncio objects are bound to lives as long as the execution environment.
+# Created once: an asyncio object is valid as long as the execution environment lives.
 at_most_two_at_once = asyncio.Semaphore(2)
 
 

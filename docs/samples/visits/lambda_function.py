@@ -5,10 +5,10 @@ from contextvars import ContextVar
 logger = logging.getLogger()
 logger.setLevel("INFO")
 
-# Each invocation's own, wherever it is asked for.
+# Each invocation has its own value.
 visitor = ContextVar("visitor")
 
-# In common to all invocations that the process serves, at the same time or not.
+# Shared by all invocations that this process serves.
 visits = {}
 lock = threading.Lock()
 
