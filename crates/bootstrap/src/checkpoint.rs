@@ -23,7 +23,7 @@ use crate::start::environment::Environment;
 use crate::start::interpreter::Interpreter;
 use fork_point::Side;
 use pyo3::prelude::*;
-pub use restored::{Restored, Started, complete};
+pub use restored::{Restored, Started};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

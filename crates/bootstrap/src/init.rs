@@ -1,6 +1,7 @@
 //! The init phase: makes the process look as the function expects it, then imports the function.
 
 pub mod archive;
+pub mod awslambdaric;
 pub mod caller;
 pub mod compile;
 pub mod context;
@@ -14,7 +15,6 @@ use crate::build_info::BUILD;
 use crate::init::context::ContextFactory;
 use crate::init::handler::Handler;
 use crate::init::stdlib_paths::StdlibPaths;
-use crate::invoke::awslambdaric;
 use crate::modules::sys;
 use crate::report::log::Log;
 use crate::report::stdio;
@@ -53,6 +53,11 @@ impl Prepared {
         collections.resume(py)?;
         Ok(Self { log: log.unbind(), contexts, handler: None })
     }
+}
+
+/// Renews what the copies of a checkpoint must not share, and runs the function's hooks. The Runtime API can be reached by then.
+pub fn complete_restore(py: Python<'_>) -> PyResult<()> {
+    py.import("whipsnake._checkpoint")?.call_method0("after").map(drop)
 }
 
 /// Imports the function. A web application starts.

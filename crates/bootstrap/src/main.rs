@@ -26,7 +26,8 @@ mod start;
 use build_info::BUILD;
 use checkpoint::{Outcome, Restored, Started};
 use concurrency::Concurrency;
-use invoke::worker::{self, Start};
+use invoke::serve;
+use invoke::startup::Start;
 use report::notices::{StandardError, notice};
 use report::stdio;
 use start::command_line::Role;
@@ -97,7 +98,7 @@ fn serve_in(
     start: Start,
 ) -> Result<Infallible, Box<dyn Error>> {
     let exit_reason = interpreter.run(|py| match concurrency {
-        None => worker::serve(py, environment, client, start),
+        None => serve::serve(py, environment, client, start),
         Some(concurrency) => concurrency.serve(py, environment, client, start),
     });
     exit_reason.exit(interpreter)

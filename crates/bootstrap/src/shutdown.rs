@@ -1,6 +1,5 @@
 //! How the process ends, and with which exit code.
 
-use crate::invoke::driver::die_of;
 use crate::modules::imported;
 use crate::report::notices::notice;
 use crate::report::stdio;
@@ -10,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{ffi, intern};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level::emulate_default_handler;
 use std::convert::Infallible;
 use std::fmt;
 use std::process::exit;
@@ -68,6 +68,18 @@ impl fmt::Display for ExitReason {
     }
 }
 
+impl From<PyErr> for ExitReason {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl From<Error> for ExitReason {
+    fn from(error: Error) -> Self {
+        Self::Lambda(error)
+    }
+}
+
 impl ExitReason {
     /// Ends the process. atexit functions run and threads are joined, as at the end of any Python program; on SIGTERM, for as long as
     /// [`LIMIT`] allows.
@@ -122,4 +134,15 @@ fn wind_up(py: Python<'_>) {
 fn finish(interpreter: Interpreter, code: i32) -> ! {
     let flushed = interpreter.finish();
     exit(if flushed || code != 0 { code } else { FLUSH_FAILED })
+}
+
+/// Ends this process as an unhandled `signal` would have.
+pub fn die_of(signal: i32) -> ! {
+    // The kernel protects process 1 of a container from signals that it has no handler for, also from its own.
+    if std::process::id() == 1 {
+        exit(128 + signal);
+    }
+    let _ = emulate_default_handler(signal);
+    // Only a signal whose default is not to end the process comes back.
+    exit(128 + signal)
 }

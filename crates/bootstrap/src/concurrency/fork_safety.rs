@@ -4,7 +4,7 @@
 //! answers. And of the threads that the import started, the workers would have none. A function whose import leaves either behind is
 //! imported by each worker on its own, as under the managed runtime.
 
-use super::Mode;
+use super::mode::Mode;
 use crate::report::stdio;
 use crate::shutdown::ExitReason;
 use pyo3::prelude::*;

@@ -5,28 +5,24 @@
 //! import has set up for them stays as it is for the workers. It never waits for anything else: what may take time, such as a report
 //! to Lambda, is done by a process of its own.
 
-use super::Place;
+use super::child_signal::ChildSignal;
+use super::exit_report::{ExitReport, description, notice};
 use super::scoreboard::{Entry, Scoreboard, WorkerState};
-use crate::invoke::driver::{SignalMask, die_of};
+use super::worker_process::{self, ProcessSlot};
+use crate::invoke::runtime_object;
+use crate::invoke::signal_mask::SignalMask;
 use crate::invoke::worker::Worker;
-use crate::report::notices;
 use crate::report::stdio;
-use crate::shutdown::ExitReason;
+use crate::shutdown::{ExitReason, die_of};
 use crate::start::environment::Environment;
 use crate::start::user_agent::user_agent;
 use pyo3::prelude::*;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use std::ffi::CStr;
-use std::future;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitStatus};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::net::unix::pipe::Receiver;
-use whipsnake_runtime_api::{Client, Fault, Ticket};
+use whipsnake_runtime_api::{Client, Ticket};
 
 /// How long Lambda has to acknowledge the report of an invocation that a worker died of.
 const REPORT_LIMIT: Duration = Duration::from_secs(10);
@@ -57,7 +53,7 @@ pub struct WorkerPool {
 /// Who watches over the workers.
 struct Supervisor<'a, 'py> {
     py: Python<'py>,
-    parent: &'a Arc<Worker>,
+    parent: &'static Worker,
     pool: &'a WorkerPool,
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
@@ -113,7 +109,7 @@ impl WorkerPool {
     }
 
     /// Forks. Only the workers come back, each with a server of its own; this process ends when they have.
-    pub fn fork(&self, py: Python<'_>, parent: &Arc<Worker>) -> Result<Arc<Worker>, ExitReason> {
+    pub fn fork(&self, py: Python<'_>, parent: &'static Worker) -> Result<&'static Worker, ExitReason> {
         // Nothing is written twice, and what there is now is looked at by no worker's garbage collection: that would make copies.
         stdio::flush(py);
         py.import("gc")?.call_method0("freeze")?;
@@ -144,7 +140,7 @@ impl WorkerPool {
 
 impl Supervisor<'_, '_> {
     /// Comes back in a worker, with its server, and where not even the first worker can be forked.
-    fn run(&mut self) -> Result<Arc<Worker>, ExitReason> {
+    fn run(&mut self) -> Result<&'static Worker, ExitReason> {
         loop {
             let now = Instant::now();
             for position in 0..self.slots.len() {
@@ -191,7 +187,7 @@ impl Supervisor<'_, '_> {
     }
 
     /// Starts a worker in this slot. In the worker itself: its server. Where it cannot be forked, that is tried again.
-    fn start(&mut self, position: usize) -> Result<Option<Arc<Worker>>, ExitReason> {
+    fn start(&mut self, position: usize) -> Result<Option<&'static Worker>, ExitReason> {
         let supervisor = process::id();
         let entry = self.scoreboard.entry(position);
         entry.clear();
@@ -216,25 +212,26 @@ impl Supervisor<'_, '_> {
                 return Ok(None);
             }
         }
-        leave_the_group_and_die_with(supervisor);
+        worker_process::leave_the_group_and_die_with(supervisor);
         self.child_signal.restore();
         self.mask.restore();
         if let Some(provider) = &self.pool.log_provider
-            && let Err(error) = redirect_output(provider)
+            && let Err(error) = worker_process::redirect_output(provider)
         {
             notice(&format!("could not reach {provider}, where standard output is to go: {error}"));
         }
         self.worker_in_slot(entry).map(Some)
     }
 
-    /// In a worker: what it serves with. What its supervisor has for that is not shared.
-    fn worker_in_slot(&self, entry: Entry) -> Result<Arc<Worker>, ExitReason> {
+    /// The worker of a process that was just forked. It shares nothing that its supervisor waits with.
+    fn worker_in_slot(&self, entry: Entry) -> Result<&'static Worker, ExitReason> {
         let client = Client::new(&self.pool.endpoint, user_agent())?;
-        let driver = self.parent.driver.anew(self.py)?;
+        let driver = self.parent.driver.after_fork(self.py)?;
         let drain = self.drain.0.try_clone().map_err(|error| ExitReason::Raised(error.into()))?;
-        let parent = self.parent.beside(self.py, Place::Process(entry, Drain::new(drain)), client, driver);
-        parent.register(self.py)?;
-        Ok(parent)
+        let slot = Box::new(ProcessSlot::new(entry, drain));
+        let worker = self.parent.beside(self.py, slot, client, driver);
+        runtime_object::register(self.py, worker)?;
+        Ok(worker)
     }
 
     /// Sees after the processes that have ended: workers, those that report, and what the import has left to this process.
@@ -273,7 +270,7 @@ impl Supervisor<'_, '_> {
         if lived >= STEADY || matches!(state, WorkerState::Serving(_)) {
             self.slots[position].failures = 0;
         }
-        let how = words_for(status);
+        let how = description(status);
         match state {
             WorkerState::Serving(_) => _ = self.slots[position].start_again(),
             WorkerState::Waiting => {
@@ -317,37 +314,16 @@ impl Supervisor<'_, '_> {
     /// Reports the invocation that a worker died of. That needs Lambda's answer, and somebody to read the log, and either may fail
     /// to come: a process of its own waits for them.
     fn report(&mut self, ticket: &Ticket, status: ExitStatus) {
+        let report = ExitReport { parent: self.parent, endpoint: &self.pool.endpoint, ticket, status };
         // SAFETY: without Python's hooks, which are the function's: the child writes to the log, sends the report and ends.
         match unsafe { libc::fork() } {
             0 => {
-                self.send_report(ticket, status, REPORT_LIMIT);
+                report.send(self.py, REPORT_LIMIT);
                 // SAFETY: ends the process, and nothing of its parent's is touched.
                 unsafe { libc::_exit(0) }
             }
-            -1 => self.send_report(ticket, status, LAST_REPORT_LIMIT),
+            -1 => report.send(self.py, LAST_REPORT_LIMIT),
             reporter => self.reports.push((reporter, Instant::now() + REPORT_LIMIT)),
-        }
-    }
-
-    /// The report in Lambda's own words for a runtime that exits.
-    fn send_report(&self, ticket: &Ticket, status: ExitStatus, limit: Duration) {
-        let message = format!("RequestId: {} Error: {}", ticket.request_id, words_for(status));
-        let fault = Fault::new("Runtime.ExitError", message);
-        self.parent.log.get().fault_of(self.py, &ticket.request_id, &fault, None);
-        let post = || -> Result<(), Box<dyn std::error::Error>> {
-            // Made for this alone: a worker that is forked later must find nothing of it.
-            let client = Client::new(&self.pool.endpoint, user_agent())?;
-            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let report = fault.report(&ticket.request_id).to_json();
-            let xray_cause = fault.xray_cause("");
-            tokio.block_on(async {
-                let posted = tokio::time::timeout(limit, client.fail(ticket, report.into(), &xray_cause)).await;
-                posted.map_err(|_| format!("the Runtime API did not answer within {} s", limit.as_secs()))??;
-                Ok(())
-            })
-        };
-        if let Err(error) = post() {
-            notice(&format!("could not report that a worker process died of {}: {error}", ticket.request_id));
         }
     }
 
@@ -388,106 +364,7 @@ impl Supervisor<'_, '_> {
     }
 }
 
-/// What the process does about SIGCHLD. Where the function ignores it, or whoever started this process did, the system says nothing
-/// of a child that ends, and keeps no exit status.
-struct ChildSignal {
-    before: libc::sigaction,
-}
-
-impl ChildSignal {
-    /// Sets the default, as the supervisor needs it.
-    fn take() -> Self {
-        // SAFETY: zeros are an action, which is the default one, and what was set is read into one.
-        unsafe {
-            let default: libc::sigaction = std::mem::zeroed();
-            let mut before = std::mem::zeroed();
-            libc::sigaction(SIGCHLD, &raw const default, &raw mut before);
-            Self { before }
-        }
-    }
-
-    /// As it was before.
-    fn restore(&self) {
-        // SAFETY: an action that was set in this program before.
-        unsafe { libc::sigaction(SIGCHLD, &raw const self.before, std::ptr::null_mut()) };
-    }
-}
-
-/// A worker's end of the supervisor's word that no invocation is to be asked for any more.
-pub struct Drain {
-    pipe: OwnedFd,
-    /// The same, once the worker's reactor watches it.
-    watched: OnceLock<Option<Receiver>>,
-}
-
-impl Drain {
-    fn new(pipe: PipeReader) -> Self {
-        Self { pipe: pipe.into(), watched: OnceLock::new() }
-    }
-
-    /// Returns when the word is there. Nobody reads it, so that it stays for all.
-    pub async fn asked_for(&self) {
-        let watch = || Receiver::from_owned_fd(self.pipe.try_clone().ok()?).ok();
-        if let Some(watched) = self.watched.get_or_init(watch)
-            && watched.readable().await.is_ok()
-        {
-            return;
-        }
-        // It cannot be watched, for instance because the function has closed it.
-        future::pending::<()>().await;
-    }
-}
-
 fn kill(child: i32, signal: i32) {
     // SAFETY: a child that has not been waited for: its id is nobody else's.
     unsafe { libc::kill(child, signal) };
-}
-
-/// Writes a line to standard error if somebody reads it: the supervisor waits for no reader.
-fn notice(text: &str) {
-    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: asks the kernel about one descriptor, and writes to the stack.
-    let is_ready = unsafe { libc::poll(&raw mut stderr, 1, 0) } > 0 && stderr.revents & libc::POLLOUT != 0;
-    if is_ready {
-        notices::notice(text);
-    }
-}
-
-/// Lambda's words for the end of a runtime.
-fn words_for(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => "Runtime exited without providing a reason".into(),
-        (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
-        (None, signal) => format!("Runtime exited with error: signal: {}", name_of(signal.unwrap_or_default())),
-    }
-}
-
-fn name_of(signal: i32) -> String {
-    // SAFETY: the C library's own text, which is read before this thread asks for another one.
-    let name = unsafe { CStr::from_ptr(libc::strsignal(signal)) };
-    name.to_string_lossy().to_lowercase()
-}
-
-/// Signals to the process group reach a worker by its supervisor, and once. It does not outlive that one.
-fn leave_the_group_and_die_with(supervisor: u32) {
-    // SAFETY: both concern this process alone, and cannot fail for one that has just been forked.
-    unsafe {
-        libc::setpgid(0, 0);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-    }
-    if std::os::unix::process::parent_id() != supervisor {
-        process::exit(1);
-    }
-}
-
-/// Lambda has a stream of log lines for each worker: two connections take the place of standard output and standard error.
-fn redirect_output(provider: &str) -> io::Result<()> {
-    for descriptor in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-        let connection = UnixStream::connect(provider)?;
-        // SAFETY: two open descriptors.
-        if unsafe { libc::dup2(connection.as_raw_fd(), descriptor) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }

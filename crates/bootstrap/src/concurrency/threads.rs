@@ -1,11 +1,14 @@
 //! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
 //! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
 
+use super::context_copies::ContextAtImport;
 use crate::init::caller::{self, Caller};
 use crate::init::handler::Handler;
-use crate::invoke::awslambdaric;
 use crate::invoke::driver::Driver;
 use crate::invoke::event_loop::EventLoop;
+use crate::invoke::runtime_object;
+use crate::invoke::serve::serve_one;
+use crate::invoke::slot::{Next, WorkerSlot, next_with_retries};
 use crate::invoke::worker::Worker;
 use crate::report::traceback::Failure;
 use crate::shutdown::ExitReason;
@@ -20,13 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use whipsnake_runtime_api::{Client, Fault, Invocation, Ticket};
 
-use super::Place;
-use super::context_copies::ContextAtImport;
-
 /// Serves a function whose handler may be called by several threads at once.
 pub fn serve(
     py: Python<'_>,
-    worker: &Arc<Worker>,
+    worker: &'static Worker,
     handler: &Handler,
     environment: &Environment,
     number: u16,
@@ -42,7 +42,7 @@ pub fn serve(
 /// Serves a function whose handler is async: all invocations are tasks of the main thread's event loop.
 pub fn serve_on_loop(
     py: Python<'_>,
-    worker: &Arc<Worker>,
+    worker: &'static Worker,
     handler: &Handler,
     environment: &Environment,
     number: u16,
@@ -64,7 +64,7 @@ pub fn serve_on_loop(
 
 struct WorkerThreads {
     context: ContextAtImport,
-    workers: Vec<Arc<Worker>>,
+    workers: Vec<&'static Worker>,
     ended: UnboundedSender<ExitReason>,
     /// How each ends. One that ends before it was told to ends the process.
     exits: UnboundedReceiver<ExitReason>,
@@ -80,7 +80,7 @@ impl WorkerThreads {
     fn start(
         &mut self,
         py: Python<'_>,
-        worker: &Arc<Worker>,
+        worker: &'static Worker,
         handler: &Handler,
         environment: &Environment,
         number: u16,
@@ -93,9 +93,9 @@ impl WorkerThreads {
         for position in 1..=number {
             let client = Client::new(environment.runtime_api.as_deref().unwrap_or_default(), user_agent())?;
             let current = Arc::new(CurrentInvocation { begin: begin.clone().unbind(), ticket: Mutex::default() });
-            let poller = worker.beside(py, Place::Thread(Arc::clone(&current)), client, make_driver()?);
+            let poller = worker.beside(py, Box::new(Arc::clone(&current)), client, make_driver()?);
             let body = Body {
-                worker: Arc::clone(&poller),
+                worker: poller,
                 current,
                 handler: handler.clone_ref(py),
                 context: self.context.clone_ref(py),
@@ -160,7 +160,7 @@ impl WorkerThreads {
 
 /// What a thread does, and with what.
 struct Body {
-    worker: Arc<Worker>,
+    worker: &'static Worker,
     current: Arc<CurrentInvocation>,
     handler: Handler,
     context: ContextAtImport,
@@ -171,7 +171,7 @@ impl Body {
     fn into_function(self, py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
         PyCFunction::new_closure(py, None, None, move |arguments, _| {
             let py = arguments.py();
-            awslambdaric::serve_in_this_thread(&self.worker);
+            runtime_object::register_for_this_thread(self.worker);
             let Err(exit_reason) = self.serve(py);
             self.worker.close(py);
             // Nobody listens when the process ends anyway.
@@ -182,10 +182,10 @@ impl Body {
     fn serve(&self, py: Python<'_>) -> Result<Infallible, ExitReason> {
         loop {
             let _copy = self.context.enter_copy(py)?;
-            match self.worker.serve_one(py, &self.handler) {
+            match serve_one(py, self.worker, &self.handler) {
                 Err(ExitReason::Raised(error)) if error.is_instance_of::<PySystemExit>(py) => {
                     if let Some(ticket) = self.current.take_ticket() {
-                        self.worker.answer(py, &ticket, Err(exited(py, &error)))?;
+                        self.worker.deliver(py, &ticket, Err(exited(py, &error)))?;
                     }
                 }
                 served => served?,
@@ -195,7 +195,7 @@ impl Body {
 }
 
 /// What a thread serves.
-pub struct CurrentInvocation {
+struct CurrentInvocation {
     /// Sets the context variables that the log and `os.environ` ask.
     begin: Py<PyAny>,
     /// Of the invocation that has not been answered, as far as the thread came.
@@ -203,24 +203,34 @@ pub struct CurrentInvocation {
 }
 
 impl CurrentInvocation {
-    pub fn begin(&self, py: Python<'_>, invocation: &Invocation) {
-        let told = (&invocation.ticket.request_id, &invocation.tenant_id, &invocation.trace_id);
-        if let Err(error) = self.begin.bind(py).call1(told) {
-            error.write_unraisable(py, None);
-        }
-        *self.ticket() = Some(invocation.ticket.clone());
-    }
-
-    pub fn end(&self) {
-        *self.ticket() = None;
-    }
-
-    pub fn take_ticket(&self) -> Option<Ticket> {
+    fn take_ticket(&self) -> Option<Ticket> {
         self.ticket().take()
     }
 
     fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
         self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WorkerSlot for Arc<CurrentInvocation> {
+    fn next<'a>(&'a self, client: &'a Client) -> Next<'a> {
+        Box::pin(async move {
+            self.end();
+            Ok(next_with_retries(client).await?)
+        })
+    }
+
+    fn begin(&self, py: Python<'_>, invocation: &Invocation) -> bool {
+        let values = (&invocation.ticket.request_id, &invocation.tenant_id, &invocation.trace_id);
+        if let Err(error) = self.begin.bind(py).call1(values) {
+            error.write_unraisable(py, None);
+        }
+        *self.ticket() = Some(invocation.ticket.clone());
+        true
+    }
+
+    fn end(&self) {
+        *self.ticket() = None;
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Exceptions are caught above these frames, so that no traceback has them.
 
-use crate::invoke::awslambdaric;
+use crate::init::awslambdaric;
 use crate::start::frozen_modules;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;

@@ -1,31 +1,29 @@
-//! Signals while the runtime waits.
+//! Waits for Lambda and for signals at once.
 //!
-//! Python's own handlers are woken through `signal.set_wakeup_fd`: CPython's C handler writes a byte there, the wait ends, and
-//! the handler runs within milliseconds instead of at the next invocation. The descriptor is ours while we wait, and at no other time:
-//! asyncio, trio and others ask whose it is. signal-hook covers the one signal on which Python
-//! has no say: SIGTERM when the function installed no handler. It is registered after CPython has looked (so that
-//! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
+//! CPython's C signal handler writes a byte to the descriptor of `signal.set_wakeup_fd`. The wait ends, and the function's own handler runs
+//! within milliseconds instead of at the next invocation. The descriptor is ours only while the runtime waits, because asyncio, trio
+//! and others ask whose it is. SIGTERM without a handler of the function's is the one signal that Python does not handle: see
+//! [`sigterm`]. Its handler is registered after CPython has looked, so that `signal.getsignal` returns SIG_DFL, and before the
+//! function's code runs, so that `signal.signal` replaces it.
 
 use crate::invoke::event_loop::EventLoop;
-use crate::report::log;
-use crate::report::notices::notice;
-use crate::report::stdio;
-use crate::shutdown;
+use crate::invoke::forked;
+use crate::invoke::signal_mask::SignalMask;
+use crate::invoke::sigterm;
+use crate::shutdown::{self, ExitReason};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use signal_hook::SigId;
-use signal_hook::consts::SIGTERM;
-use signal_hook::low_level::emulate_default_handler;
 use std::ffi::c_int;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{mem, ptr, thread};
+use std::{ptr, thread};
 use tokio::net::UnixStream as AsyncUnixStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -42,13 +40,6 @@ const NONE: RawFd = -1;
 /// How often signals are looked for where nothing can wake us, as the function has closed one of our descriptors.
 const DEAF: Duration = Duration::from_millis(100);
 
-/// True while the function's code may run, and in every forked child: then SIGTERM without a handler ends the process at once,
-/// as it does under the managed runtime. While we wait it is false, and the end is orderly.
-static BUSY: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-
-/// True in a process that the function has forked. What we talk to Lambda with belongs to its parent.
-static FORKED: AtomicBool = AtomicBool::new(false);
-
 /// Why a wait was given up.
 pub enum Interruption {
     /// A signal handler of the function's raised.
@@ -57,14 +48,23 @@ pub enum Interruption {
     Terminated,
 }
 
+impl From<Interruption> for ExitReason {
+    fn from(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Raised(error) => Self::Raised(error),
+            Interruption::Terminated => Self::Terminated,
+        }
+    }
+}
+
 /// Why there was no wait beside the event loop, or why it was given up.
-enum Beside {
+enum BesideLoop {
     Interrupted(Interruption),
     /// The process may have no other.
     NoThread,
 }
 
-impl From<Interruption> for Beside {
+impl From<Interruption> for BesideLoop {
     fn from(interruption: Interruption) -> Self {
         Self::Interrupted(interruption)
     }
@@ -90,9 +90,8 @@ impl Driver {
     /// Takes charge of the signals. To be called after CPython has started and before the function's code runs.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let mut driver = Self::without_signals(py)?;
-        FORKED.store(false, Ordering::Relaxed);
-        driver.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
-        driver.action = Some(watch_sigterm(&driver.busy, &driver.terminated, &driver.sender)?);
+        driver.busy = forked::take_charge();
+        driver.action = Some(sigterm::watch(&driver.busy, &driver.terminated, &driver.sender)?);
         // CPython keeps this choice until it is given another descriptor by this function.
         let options = PyDict::new(py);
         options.set_item("warn_on_full_buffer", false)?;
@@ -104,7 +103,7 @@ impl Driver {
     }
 
     /// The same in a forked worker: what [`new`](Self::new) made belongs to its parent, too.
-    pub fn anew(&self, py: Python<'_>) -> PyResult<Self> {
+    pub fn after_fork(&self, py: Python<'_>) -> PyResult<Self> {
         if let Some(action) = self.action {
             signal_hook::low_level::unregister(action);
         }
@@ -141,15 +140,15 @@ impl Driver {
         F: Future + Send,
         F::Output: Send,
     {
-        leave_forked_process(py);
+        forked::leave_forked_process(py);
         self.is_to_end()?;
         let mut future = pin!(future);
         let is_deaf = self.is_deaf();
         if self.event_loop.is_open(py) && !is_deaf {
             match self.wait_beside_loop(py, future.as_mut()) {
                 // Without a thread the event loop has to stand still meanwhile.
-                Err(Beside::NoThread) => {}
-                Err(Beside::Interrupted(interruption)) => return Err(interruption),
+                Err(BesideLoop::NoThread) => {}
+                Err(BesideLoop::Interrupted(interruption)) => return Err(interruption),
                 Ok(output) => return Ok(output),
             }
         }
@@ -186,7 +185,7 @@ impl Driver {
         F: Future + Send,
         F::Output: Send,
     {
-        leave_forked_process(py);
+        forked::leave_forked_process(py);
         let mut future = pin!(future);
         let at_once = py.detach(|| {
             self.tokio.block_on(async {
@@ -206,7 +205,7 @@ impl Driver {
 
     /// [`wait`](Self::wait) with the event loop running on this thread, and `future` on another one: asyncio has no place for a wait that is
     /// not its own. Signals stay with this thread. The loop has their descriptor itself where the function gave it a handler.
-    fn wait_beside_loop<F>(&self, py: Python<'_>, future: Pin<&mut F>) -> Result<F::Output, Beside>
+    fn wait_beside_loop<F>(&self, py: Python<'_>, future: Pin<&mut F>) -> Result<F::Output, BesideLoop>
     where
         F: Future + Send,
         F::Output: Send,
@@ -217,7 +216,8 @@ impl Driver {
         let output = Mutex::new(None);
         let given_up = Notify::new();
         let wait = || {
-            block_signals();
+            // Signals stay with the thread that runs Python.
+            SignalMask::block();
             let outcome = self.tokio.block_on(async {
                 tokio::select! {
                     output = future => Some(output),
@@ -230,7 +230,7 @@ impl Driver {
         };
         let interruption = thread::scope(|scope| {
             if thread::Builder::new().spawn_scoped(scope, wait).is_err() {
-                return Err(Beside::NoThread);
+                return Err(BesideLoop::NoThread);
             }
             let interruption = loop {
                 if let Err(error) = self.event_loop.idle(py).and_then(|()| py.check_signals()) {
@@ -259,7 +259,7 @@ impl Driver {
         F: Future + Send,
         F::Output: Send,
     {
-        leave_forked_process(py);
+        forked::leave_forked_process(py);
         let mut future = pin!(future);
         let _woken = self.be_woken(py, Others::Kept);
         let _idle = self.idle();
@@ -308,7 +308,7 @@ impl Driver {
     /// Until the guard is dropped, CPython's C handlers wake us. Called and dropped by the thread that is attached to Python.
     fn be_woken<'py>(&self, py: Python<'py>, others: Others) -> Woken<'py> {
         let ours = self.sender.as_raw_fd();
-        // Beside the main thread signals are not ours.
+        // BesideLoop the main thread signals are not ours.
         let mut woken = Woken { ours: NONE, before: NONE, _attached: py };
         if self.action.is_some() {
             let before = PySignal_SetWakeupFd(ours);
@@ -381,139 +381,4 @@ impl Drop for Woken<'_> {
             }
         }
     }
-}
-
-/// Runs `body`, which registers handlers, and puts what the process does about SIGTERM back if that is not the default: a process that was
-/// restored has imported the function already, and the function's own handler comes first.
-pub fn keeping_own_action<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: asks for the action and sets the same again; zeros are a valid action to be overwritten.
-    unsafe {
-        let mut own: libc::sigaction = mem::zeroed();
-        libc::sigaction(SIGTERM, ptr::null(), &raw mut own);
-        let made = body();
-        if own.sa_sigaction != libc::SIG_DFL {
-            libc::sigaction(SIGTERM, &raw const own, ptr::null_mut());
-        }
-        made
-    }
-}
-
-/// SIGTERM without a handler of the function's: the default while it is busy. While we wait, a note, a wake-up, and a limit for the end.
-fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &UnixStream) -> io::Result<SigId> {
-    let (busy, terminated, wakeup) = (Arc::clone(busy), Arc::clone(terminated), wakeup.try_clone()?);
-    let action = move || {
-        let is_first = !terminated.swap(true, Ordering::SeqCst);
-        if busy.load(Ordering::SeqCst) || !is_first {
-            let _ = emulate_default_handler(SIGTERM);
-        }
-        // SAFETY: one byte, to a descriptor that may be closed or full. Both are no error: see `is_deaf`, and a full one wakes as well.
-        unsafe {
-            libc::send(wakeup.as_raw_fd(), [0_u8].as_ptr().cast(), 1, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-        }
-        send_again_after(shutdown::LIMIT);
-    };
-    // SAFETY: the action stores to atomics and makes system calls, which is allowed in a signal handler, and cannot panic.
-    let action = unsafe { signal_hook::low_level::register(SIGTERM, action)? };
-    // A child that a background thread forked while we waited must die of SIGTERM, and must not wake us.
-    // SAFETY: the function stores to an atomic and to a lock, which is allowed after fork.
-    unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
-    Ok(action)
-}
-
-/// Has the kernel send SIGTERM once more, which then ends the process whatever it does. Where there are no timers left, it does not.
-fn send_again_after(limit: Duration) {
-    // SAFETY: system calls with values on the stack; the C library's own functions may not be called in a signal handler.
-    unsafe {
-        let mut event: libc::sigevent = mem::zeroed();
-        event.sigev_notify = libc::SIGEV_SIGNAL;
-        event.sigev_signo = SIGTERM;
-        let mut timer: c_int = 0;
-        if libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
-            let mut setting: libc::itimerspec = mem::zeroed();
-            setting.it_value.tv_sec = limit.as_secs().cast_signed();
-            setting.it_value.tv_nsec = limit.subsec_nanos().into();
-            libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const setting, ptr::null_mut::<libc::itimerspec>());
-        }
-    }
-}
-
-extern "C" fn after_fork() {
-    FORKED.store(true, Ordering::Relaxed);
-    log::after_fork();
-    if let Some(busy) = BUSY.get() {
-        busy.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Whether the function has forked this process.
-pub fn is_forked() -> bool {
-    FORKED.load(Ordering::Relaxed)
-}
-
-/// Ends a process that the function has forked and that came back from the handler. It would answer its parent's invocation once more,
-/// ask for another over its parent's connection, and each of them would read what is the other's.
-pub fn leave_forked_process(py: Python<'_>) {
-    if is_forked() {
-        stdio::flush(py);
-        notice("a process that the function has forked came back from the handler, and ends: end it with os._exit");
-        // SAFETY: ends the process, and nothing of its parent's is touched.
-        unsafe { libc::_exit(1) }
-    }
-}
-
-/// Leaves signals to the thread that runs Python.
-fn block_signals() {
-    SignalMask::block();
-}
-
-/// All signals, blocked: what a process does about them is not touched, and they can be waited for.
-pub struct SignalMask {
-    before: libc::sigset_t,
-}
-
-impl SignalMask {
-    /// Blocks them for this thread.
-    pub fn block() -> Self {
-        // SAFETY: fills sets on the stack and applies one to this thread.
-        unsafe {
-            let mut all = std::mem::zeroed();
-            let mut before = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
-            Self { before }
-        }
-    }
-
-    /// Waits for a signal, and takes it. None when none came within the limit.
-    pub fn wait(&self, limit: Option<Duration>) -> Option<i32> {
-        let limit = limit.map(|limit| libc::timespec {
-            tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
-        });
-        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: as above; the limit outlives the call.
-        let signal = unsafe {
-            let mut all = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::sigtimedwait(&raw const all, ptr::null_mut(), limit)
-        };
-        (signal > 0).then_some(signal)
-    }
-
-    /// As it was before.
-    pub fn restore(&self) {
-        // SAFETY: as above.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
-    }
-}
-
-/// Ends this process as an unhandled `signal` would have.
-pub fn die_of(signal: i32) -> ! {
-    // The kernel protects process 1 of a container from signals that it has no handler for, also from its own.
-    if std::process::id() == 1 {
-        std::process::exit(128 + signal);
-    }
-    let _ = emulate_default_handler(signal);
-    // Only a signal whose default is not to end the process comes back.
-    std::process::exit(128 + signal)
 }

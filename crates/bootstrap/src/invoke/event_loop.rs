@@ -1,9 +1,9 @@
 //! Async handlers: awaits what a handler returned, on one event loop that lives as long as the process.
 //!
 //! The loop is asyncio's or whichever the function asked for, and runs on this thread (python/src/whipsnake/_event_loop.py). It
-//! also runs while we wait for Lambda, so that background tasks go on between invocations; see [`crate::invoke::driver::Driver`].
+//! also runs while we wait for Lambda, so that background tasks go on between invocations; see `Driver`.
 
-use crate::invoke::driver;
+use crate::invoke::forked;
 use crate::report::traceback::{self, Failure};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -87,7 +87,7 @@ impl EventLoop {
         let make = || {
             let module = py.import("whipsnake._event_loop")?;
             let leave = PyCFunction::new_closure(py, Some(c"leave_forked_process"), None, |arguments, _| {
-                driver::leave_forked_process(arguments.py());
+                forked::leave_forked_process(arguments.py());
             })?;
             Ok::<_, PyErr>(module.call_method1("EventLoop", (self.wakeup_fd, leave))?.unbind())
         };

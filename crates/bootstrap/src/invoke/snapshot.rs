@@ -1,7 +1,8 @@
 //! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
 //! the hooks after a restore.
 
-use crate::invoke::awslambdaric;
+use crate::init::awslambdaric;
+use crate::invoke::replaced_names;
 use crate::invoke::worker::Worker;
 use crate::modules::imported;
 use crate::report::traceback;
@@ -20,7 +21,7 @@ const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
 /// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
 /// `Exception`.
 pub fn take(py: Python<'_>, worker: &Worker) -> Result<(), ExitReason> {
-    if awslambdaric::is_imported(worker.modules(py)) && awslambdaric::take_snapshot(py, worker)? {
+    if awslambdaric::is_imported(worker.modules(py)) && replaced_names::take_snapshot(py, worker)? {
         return Ok(());
     }
     if let Err(error) = run_hooks(py, "run_before_snapshot") {
