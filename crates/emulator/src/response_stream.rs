@@ -10,7 +10,8 @@ use crate::{
     event_stream::event,
     http::{Connection, Request, Response},
     invocation::Invocation,
-    invoke_api::{Refusal, wants_log},
+    invoke_request::wants_log,
+    refusal::Refusal,
 };
 
 /// Runs the function once, and sends what comes of it. A caller who goes away does not stop the function, as on Lambda.

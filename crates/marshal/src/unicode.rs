@@ -34,7 +34,11 @@ pub(crate) fn characters<'a>(text: &'a Bound<'_, PyString>) -> Characters<'a> {
 }
 
 /// A new str of ASCII text.
-pub(crate) fn from_ascii<'py>(py: Python<'py>, ascii: &str) -> PyResult<Bound<'py, PyString>> {
+///
+/// # Safety
+///
+/// The text is ASCII: CPython relies on that for every operation on the str.
+pub(crate) unsafe fn from_ascii<'py>(py: Python<'py>, ascii: &str) -> PyResult<Bound<'py, PyString>> {
     debug_assert!(ascii.is_ascii());
     if ascii.len() < 2 {
         // CPython has one of each of these, and code that compares them by identity.
@@ -58,7 +62,8 @@ pub(crate) fn from_utf_8<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py
     let widest = text.bytes().fold(0, u8::max);
     let length = text.chars().count();
     if widest < 0x80 {
-        return from_ascii(py, text);
+        // SAFETY: no byte of the text is above 0x7f.
+        return unsafe { from_ascii(py, text) };
     }
     if length == 1 {
         return Ok(PyString::new(py, text));

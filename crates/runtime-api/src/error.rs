@@ -3,6 +3,9 @@
 use http::StatusCode;
 use std::fmt;
 
+/// How much of the body of an error response is kept, in bytes.
+const MAX_ERROR_BODY: usize = 1024;
+
 /// A failed exchange with the Runtime API.
 #[derive(Debug)]
 pub struct Error {
@@ -66,6 +69,14 @@ pub enum Kind {
 }
 
 impl Error {
+    /// Lambda refused a request of `sent` bytes. `body`: what it said.
+    pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Self {
+        let body = String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR_BODY)]);
+        // One line, whatever it says.
+        let body = body.trim().replace(char::is_control, " ");
+        Self { call, kind: Kind::Status { status, body, sent, sent_again: false } }
+    }
+
     /// Whether Lambda refused this one answer (too large, too late, of the wrong invocation) while the environment itself
     /// goes on. A 5xx asks the runtime to exit; without an answer nobody knows. Only of a stream it is known: whoever read it has
     /// gone.

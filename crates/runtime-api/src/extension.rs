@@ -1,7 +1,7 @@
 //! The Extensions API, version 2020-01-01, as far as a runtime needs it that wants to be told of its end: Lambda gives notice
 //! (SIGTERM) only where an extension is registered, and one inside the runtime's process counts.
 
-use crate::client::{Answered, Client, refused};
+use crate::client::{Answered, Client};
 use crate::error::{Call, Error, Kind};
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -23,7 +23,7 @@ impl Client {
         let body = Bytes::from_static(br#"{"events": []}"#);
         let Answered { parts, body: complaint, .. } = self.ask(Call::Register, request, body).await?;
         if parts.status != StatusCode::OK {
-            return Err(refused(Call::Register, parts.status, &complaint, 0));
+            return Err(Error::refused(Call::Register, parts.status, &complaint, 0));
         }
         let identifier =
             parts.headers.get(IDENTIFIER).ok_or(Error { call: Call::Register, kind: Kind::NoIdentifier })?;

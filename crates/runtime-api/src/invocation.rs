@@ -1,7 +1,7 @@
 //! One invocation, as `/next` delivers it.
 
-use crate::client::{INVOCATION_ID, answer_path};
 use crate::error::Kind;
+use crate::request::{INVOCATION_ID, response_path};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName};
@@ -86,7 +86,7 @@ impl Invocation {
 
 /// Whether the request id can be in the path of an answer, where it goes as it came. A `#` would be the path's end.
 fn can_be_in_a_path(request_id: &str) -> bool {
-    let path = answer_path(request_id, "response");
+    let path = response_path(request_id, "response");
     let length = path.len();
     PathAndQuery::try_from(path).is_ok_and(|path| path.as_str().len() == length)
 }

@@ -24,6 +24,7 @@ pub mod invocation;
 pub mod json;
 pub mod log_frame;
 pub mod prelude;
+mod request;
 pub mod response;
 pub mod streaming;
 

@@ -1,8 +1,8 @@
 //! A response whose body goes out while the function makes it.
 
-use crate::client::{header_value, refused};
 use crate::error::{Call, Error, Kind};
 use crate::fault::{Fault, cropped_type};
+use crate::request::header_value;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -95,7 +95,11 @@ impl StreamedResponse {
 
     async fn settle(&mut self) -> Result<(), Error> {
         let (parts, complaint) = (&mut self.answer).await.map_err(lost)?;
-        if parts.status.is_success() { Ok(()) } else { Err(refused(Call::Stream, parts.status, &complaint, self.sent)) }
+        if parts.status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::refused(Call::Stream, parts.status, &complaint, self.sent))
+        }
     }
 }
 
@@ -129,7 +133,7 @@ impl AsRef<[u8]> for Piece {
 fn early(answer: Result<(Parts, Bytes), BoxError>, sent: usize) -> Error {
     match answer {
         Ok((parts, _)) if parts.status.is_success() => Error { call: Call::Stream, kind: Kind::Early },
-        Ok((parts, complaint)) => refused(Call::Stream, parts.status, &complaint, sent),
+        Ok((parts, complaint)) => Error::refused(Call::Stream, parts.status, &complaint, sent),
         Err(source) => lost(source),
     }
 }

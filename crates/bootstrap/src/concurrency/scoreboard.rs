@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn the_time_left_is_that_of_the_invocation_that_is_served() {
         let entry = Scoreboard::new(1).expect("memory").entry(0);
-        let now = i64::try_from(now()).expect("before the year 292 million");
+        let now = i64::try_from(now()).expect("milliseconds since the epoch fit 64 bits");
         entry.note_busy(&ticket("a", None), Some(now + 20));
         std::thread::sleep(Duration::from_millis(30));
         assert_eq!(entry.time_left(), Some(Duration::ZERO));

@@ -203,7 +203,7 @@ impl CStrings {
     }
 
     fn len(&self) -> c_int {
-        c_int::try_from(self.owned.len()).expect("the kernel's limit on arguments is lower")
+        c_int::try_from(self.owned.len()).expect("the kernel limits the number of arguments")
     }
 
     /// Ends with a null pointer. Valid as long as `self`; CPython only reads through it, whatever the type says.

@@ -197,7 +197,7 @@ impl Shared {
         if !listings.contains_key(folder) {
             listings.insert(folder.to_owned(), Listing::default());
         }
-        let listing = listings.get_mut(folder).expect("it has just been put there");
+        let listing = listings.get_mut(folder).expect("it has been inserted above");
         listing.refresh(folder);
         listing
     }
