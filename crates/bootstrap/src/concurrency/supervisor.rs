@@ -25,22 +25,22 @@ use std::time::{Duration, Instant};
 use whipsnake_runtime_api::{Client, Ticket};
 
 /// How long Lambda has to acknowledge the report of an invocation that a worker died of.
-const REPORT_LIMIT: Duration = Duration::from_secs(10);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same when all workers have ended, and where no process can be forked for the report.
-const LAST_REPORT_LIMIT: Duration = Duration::from_secs(1);
+const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest pause before a slot gets another worker. The first is the tenth of a second, and each is twice the one before.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_RESPAWN_DELAY: Duration = Duration::from_secs(5);
 
 /// A worker that lived so long did start well.
-const STEADY: Duration = Duration::from_secs(10);
+const STEADY_AFTER: Duration = Duration::from_secs(10);
 
 /// The longest invocation there is on Lambda, for one whose deadline is unknown.
-const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+const MAX_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 /// What a worker may need to end, after its invocation.
-const GRACE: Duration = Duration::from_secs(2);
+const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// The processes to be.
 pub struct WorkerPool {
@@ -69,7 +69,7 @@ struct Supervisor<'a, 'py> {
     mask: SignalMask,
     child_signal: ChildSignal,
     /// Whether any worker has ever asked for an invocation.
-    initialised: bool,
+    initialized: bool,
     /// Once the workers are to end: how this process ends, as far as that is known.
     exit_status: Option<ExitStatus>,
     /// When all workers have ended: how long the last reports are waited for.
@@ -89,10 +89,10 @@ struct Slot {
 
 impl Slot {
     /// Has another worker started. Returns the pause before that.
-    fn start_again(&mut self) -> Duration {
+    fn respawn(&mut self) -> Duration {
         let pause = match self.failures {
             0 => Duration::ZERO,
-            failures => Duration::from_millis(100).saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE),
+            failures => Duration::from_millis(100).saturating_mul(1 << (failures - 1).min(16)).min(MAX_RESPAWN_DELAY),
         };
         self.due = Some(Instant::now() + pause);
         pause
@@ -128,7 +128,7 @@ impl WorkerPool {
             drained_by: None,
             mask: SignalMask::block(),
             child_signal: ChildSignal::take(),
-            initialised: false,
+            initialized: false,
             exit_status: None,
             reports_by: None,
         };
@@ -150,8 +150,8 @@ impl Supervisor<'_, '_> {
                     return Ok(worker);
                 }
             }
-            self.keep_the_limits(now);
-            match self.mask.wait(self.time_to_wait()) {
+            self.enforce_limits(now);
+            match self.mask.wait(self.time_until_due()) {
                 Some(SIGCHLD) => self.reap(),
                 Some(signal) => self.forward_signal(signal),
                 None => {}
@@ -160,14 +160,14 @@ impl Supervisor<'_, '_> {
     }
 
     /// Until something is due. None: only a signal can bring something to do.
-    fn time_to_wait(&self) -> Option<Duration> {
+    fn time_until_due(&self) -> Option<Duration> {
         let due = self.slots.iter().filter_map(|slot| slot.due);
         let limits = self.reports.iter().map(|&(_, until)| until).chain(self.drained_by).chain(self.reports_by);
         due.chain(limits).min().map(|next| next.saturating_duration_since(Instant::now()))
     }
 
     /// Ends what has had its time, and this process when there is nothing left to wait for.
-    fn keep_the_limits(&mut self, now: Instant) {
+    fn enforce_limits(&mut self, now: Instant) {
         for &(reporter, _) in self.reports.iter().filter(|&&(_, until)| until <= now) {
             kill(reporter, libc::SIGKILL);
         }
@@ -179,7 +179,7 @@ impl Supervisor<'_, '_> {
         if let Some(status) = self.exit_status
             && self.slots.iter().all(|slot| slot.worker.is_none())
         {
-            let limit = *self.reports_by.get_or_insert(now + LAST_REPORT_LIMIT);
+            let limit = *self.reports_by.get_or_insert(now + LAST_REPORT_TIMEOUT);
             if self.reports.is_empty() || limit <= now {
                 self.exit_like(status);
             }
@@ -199,7 +199,7 @@ impl Supervisor<'_, '_> {
                 self.slots[position].worker = Some((child, Instant::now()));
                 return Ok(None);
             }
-            Err(error) if !self.initialised && self.slots.iter().all(|slot| slot.worker.is_none()) => {
+            Err(error) if !self.initialized && self.slots.iter().all(|slot| slot.worker.is_none()) => {
                 self.child_signal.restore();
                 self.mask.restore();
                 return Err(error.into());
@@ -207,7 +207,7 @@ impl Supervisor<'_, '_> {
             Err(error) => {
                 let slot = &mut self.slots[position];
                 slot.failures += 1;
-                let pause = slot.start_again().as_millis();
+                let pause = slot.respawn().as_millis();
                 notice(&format!("could not fork a worker process: {error}; trying again in {pause} ms"));
                 return Ok(None);
             }
@@ -255,7 +255,7 @@ impl Supervisor<'_, '_> {
     fn replace(&mut self, position: usize, status: ExitStatus) {
         let state = self.scoreboard.entry(position).state();
         tracing::debug!(position, ?status, ?state, "a worker has ended");
-        self.initialised = self.initialised
+        self.initialized = self.initialized
             || (0..self.slots.len()).any(|position| self.scoreboard.entry(position).state() != WorkerState::Starting);
         let lived = self.slots[position].worker.take().map(|(_, since)| since.elapsed()).unwrap_or_default();
         if let WorkerState::Serving(ticket) = &state {
@@ -267,23 +267,23 @@ impl Supervisor<'_, '_> {
             }
             return;
         }
-        if lived >= STEADY || matches!(state, WorkerState::Serving(_)) {
+        if lived >= STEADY_AFTER || matches!(state, WorkerState::Serving(_)) {
             self.slots[position].failures = 0;
         }
         let how = description(status);
         match state {
-            WorkerState::Serving(_) => _ = self.slots[position].start_again(),
+            WorkerState::Serving(_) => _ = self.slots[position].respawn(),
             WorkerState::Waiting => {
                 notice(&format!("a worker process ended between two invocations: {how}"));
-                self.slots[position].start_again();
+                self.slots[position].respawn();
                 self.slots[position].failures += 1;
             }
             WorkerState::GaveUp => self.drain(status),
             // None has got so far: that another one would is not to be expected.
-            WorkerState::Starting if !self.initialised => self.exit_like(status),
+            WorkerState::Starting if !self.initialized => self.exit_like(status),
             WorkerState::Starting => {
                 self.slots[position].failures += 1;
-                let pause = self.slots[position].start_again().as_millis();
+                let pause = self.slots[position].respawn().as_millis();
                 notice(&format!("a worker process did not start: {how}; starting another one in {pause} ms"));
             }
         }
@@ -292,11 +292,11 @@ impl Supervisor<'_, '_> {
     /// A worker found no way to ask for invocations. The others finish what they serve and ask for no more, then all ends.
     fn drain(&mut self, status: ExitStatus) {
         let serving = (0..self.slots.len()).map(|position| self.scoreboard.entry(position)).filter_map(|entry| {
-            matches!(entry.state(), WorkerState::Serving(_)).then(|| entry.time_left().unwrap_or(LONGEST_INVOCATION))
+            matches!(entry.state(), WorkerState::Serving(_)).then(|| entry.time_left().unwrap_or(MAX_INVOCATION))
         });
         self.drained = true;
-        self.drained_by = Some(Instant::now() + serving.max().unwrap_or_default() + GRACE);
-        self.end_with(status);
+        self.drained_by = Some(Instant::now() + serving.max().unwrap_or_default() + EXIT_GRACE);
+        self.end_workers(status);
         if let Err(error) = (&self.drain.1).write_all(&[0]) {
             notice(&format!("could not tell the worker processes to end: {error}"));
             self.signal(SIGTERM);
@@ -304,7 +304,7 @@ impl Supervisor<'_, '_> {
     }
 
     /// No worker is started any more, and this process ends when those that run have.
-    fn end_with(&mut self, status: ExitStatus) {
+    fn end_workers(&mut self, status: ExitStatus) {
         self.exit_status.get_or_insert(status);
         for slot in &mut self.slots {
             slot.due = None;
@@ -318,12 +318,12 @@ impl Supervisor<'_, '_> {
         // SAFETY: without Python's hooks, which are the function's: the child writes to the log, sends the report and ends.
         match unsafe { libc::fork() } {
             0 => {
-                report.send(self.py, REPORT_LIMIT);
+                report.send(self.py, REPORT_TIMEOUT);
                 // SAFETY: ends the process, and nothing of its parent's is touched.
                 unsafe { libc::_exit(0) }
             }
-            -1 => report.send(self.py, LAST_REPORT_LIMIT),
-            reporter => self.reports.push((reporter, Instant::now() + REPORT_LIMIT)),
+            -1 => report.send(self.py, LAST_REPORT_TIMEOUT),
+            reporter => self.reports.push((reporter, Instant::now() + REPORT_TIMEOUT)),
         }
     }
 
@@ -331,7 +331,7 @@ impl Supervisor<'_, '_> {
     /// defaults set again when it ends, and a timer would end a worker too early.
     fn forward_signal(&mut self, signal: i32) {
         if matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT) {
-            self.end_with(ExitStatus::from_raw(signal));
+            self.end_workers(ExitStatus::from_raw(signal));
         } else if self.exit_status.is_some() {
             return;
         }

@@ -36,7 +36,7 @@ pub fn serve(
     let make_driver = || Driver::without_signals(py);
     let mut threads = WorkerThreads::new(py)?;
     let started = threads.start(py, worker, handler, environment, number, &make_driver);
-    Ok(threads.outlast(py, worker, started, None))
+    Ok(threads.join(py, worker, started, None))
 }
 
 /// Serves a function whose handler is async: all invocations are tasks of the main thread's event loop.
@@ -51,15 +51,15 @@ pub fn serve_on_loop(
     let tasks = py.import("whipsnake._tasks")?;
     let event_loop = worker.driver.event_loop.opened(py)?;
     let handler = Handler::from(tasks.call_method1("on_loop", (handler.function(py),))?);
-    let elsewhere = tasks.call_method1("LoopElsewhere", (event_loop,))?.unbind();
+    let other_loop = tasks.call_method1("LoopElsewhere", (event_loop,))?.unbind();
     let make_driver = || -> PyResult<Driver> {
         let mut driver = Driver::without_signals(py)?;
-        driver.event_loop = EventLoop::elsewhere(py, elsewhere.clone_ref(py));
+        driver.event_loop = EventLoop::of_other_thread(py, other_loop.clone_ref(py));
         Ok(driver)
     };
     let mut threads = WorkerThreads::new(py)?;
     let started = threads.start(py, worker, &handler, environment, number, &make_driver);
-    Ok(threads.outlast(py, worker, started, Some(elsewhere.bind(py))))
+    Ok(threads.join(py, worker, started, Some(other_loop.bind(py))))
 }
 
 struct WorkerThreads {
@@ -115,12 +115,12 @@ impl WorkerThreads {
 
     /// Waits for the end of the process; then no further invocation is asked for. Those that are served are waited for where the
     /// interpreter joins its threads. Tasks are cancelled, unless a poller has ended by itself: then they have until their deadlines.
-    fn outlast(
+    fn join(
         mut self,
         py: Python<'_>,
         worker: &Worker,
         started: Result<(), ExitReason>,
-        elsewhere: Option<&Bound<'_, PyAny>>,
+        other_loop: Option<&Bound<'_, PyAny>>,
     ) -> ExitReason {
         let mut alone = false;
         let exit_reason = started.err().unwrap_or_else(|| match worker.driver.wait(py, self.exits.recv()) {
@@ -144,8 +144,8 @@ impl WorkerThreads {
             let _ = worker.driver.wait(py, all);
         }
         let tell = |method: &str| {
-            if let Some(elsewhere) = elsewhere
-                && let Err(error) = elsewhere.call_method0(method)
+            if let Some(other_loop) = other_loop
+                && let Err(error) = other_loop.call_method0(method)
             {
                 error.write_unraisable(py, None);
             }

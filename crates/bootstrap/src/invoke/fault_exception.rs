@@ -5,7 +5,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::Fault;
 
-/// A failure as the exception that it was, where that is for the function to see; otherwise as a `FaultException`.
+/// A failure as a Python exception: the function's own exception if there is one, else a `FaultException`.
 pub fn raised(py: Python<'_>, failure: Failure) -> PyErr {
     match failure {
         Failure::Raised(error) => error,
@@ -20,7 +20,7 @@ pub fn raised(py: Python<'_>, failure: Failure) -> PyErr {
 
 fn fault_exception(py: Python<'_>, fault: &Fault, cause: Option<PyErr>) -> PyErr {
     let class = py.import("awslambdaric.lambda_runtime_exception").and_then(|module| module.getattr("FaultException"));
-    // With as many arguments as the original's own: `args` shows them.
+    // As many arguments as the original's, because `args` shows them.
     let has_trace = !matches!(
         fault.error_type.as_str(),
         "Runtime.MalformedHandlerName" | "Runtime.BuiltInModuleConflict" | "Runtime.ImportModuleError"

@@ -1,8 +1,9 @@
-//! What the names of `awslambdaric` do (python/src/awslambdaric), which third-party tools look for and replace.
+//! What the names of `awslambdaric` do (python/src/awslambdaric) during an invocation. Third-party tools look for these names and replace
+//! them.
 //!
-//! A function that has not imported them pays one look into `sys.modules` an invocation. Where they are imported, an invocation goes
-//! through `awslambdaric.bootstrap.handle_event_request` and the client's methods as they are at that time, replaced or not;
-//! ours end here, in the same code that serves all other functions.
+//! If a function has not imported the names, an invocation costs one lookup in `sys.modules`. If it has, an invocation calls
+//! `awslambdaric.bootstrap.handle_event_request` and the client's methods as they are at that time. The original ones end in the same code
+//! that serves all other functions.
 
 use crate::init::awslambdaric::bootstrap;
 use crate::init::handler::Handler;
@@ -21,14 +22,14 @@ use pyo3::types::{PyBytes, PyString};
 use std::ptr;
 use whipsnake_runtime_api::{Fault, Invocation, Response, Ticket};
 
-/// Whether somebody has changed how the sink of the log handler writes, which can be done without importing anything.
+/// Whether something has replaced the sink of the log handler, which is possible without importing the names.
 pub fn is_sink_replaced(py: Python<'_>) -> bool {
     let asked = imported(py, intern!(py, "whipsnake._logging"))
         .and_then(|logging| logging.map_or(Ok(false), |logging| logging.call_method0("is_sink_replaced")?.is_truthy()));
     asked.unwrap_or(false)
 }
 
-/// Waits for the next invocation, by way of the Python names where one of those on that way has been replaced.
+/// Waits for the next invocation. Calls the Python names if one that is involved has been replaced.
 pub fn next(py: Python<'_>, worker: &Worker) -> Result<Invocation, ExitReason> {
     let bootstrap = bootstrap(py)?;
     if !bootstrap.call_method0(intern!(py, "_is_waiting_replaced"))?.is_truthy()? {
@@ -60,12 +61,12 @@ pub fn next(py: Python<'_>, worker: &Worker) -> Result<Invocation, ExitReason> {
     read().map_err(|error| worker.exit_reason_of(error))
 }
 
-/// Tells the Python names that an invocation has come. Whether a function that somebody has put there has set the trace id.
+/// Tells the Python names that an invocation has come. Returns whether a replaced function has set the trace id.
 pub fn begin(py: Python<'_>, invocation: &Invocation) -> PyResult<bool> {
     bootstrap(py)?.call_method1(intern!(py, "_begin"), (&invocation.trace_id,))?.is_truthy()
 }
 
-/// Does what there is to do around a snapshot by way of the Python names; false where nobody has replaced one of those.
+/// Takes a snapshot by way of the Python names. Returns false if none of them has been replaced.
 pub fn take_snapshot(py: Python<'_>, worker: &Worker) -> Result<bool, ExitReason> {
     let bootstrap = bootstrap(py)?;
     if !bootstrap.call_method0("_is_snapshot_replaced")?.is_truthy()? {
@@ -112,7 +113,7 @@ pub fn deliver<'py>(
     };
     let posted = match outcome {
         Ok(HandlerResponse::Buffered(Response { body, content_type })) => match str::from_utf8(&body) {
-            // Text where the managed runtime's marshaller gives text.
+            // A str if the managed runtime's marshaller returns a str.
             Ok(text) if content_type == Response::JSON => result(PyString::new(py, text).into_any(), &content_type),
             _ => result(PyBytes::new(py, &body).into_any(), &content_type),
         },
@@ -136,17 +137,17 @@ pub fn deliver<'py>(
     posted.map(drop)
 }
 
-/// The sink of the process's log, as Python has it.
+/// The sink of the log as a Python object.
 fn sink<'py>(py: Python<'py>, log: &Py<Log>) -> PyResult<Bound<'py, PyAny>> {
     py.import(intern!(py, "whipsnake._logging"))?.call_method1(intern!(py, "sink_of"), (log,))
 }
 
-/// The client whose methods tools replace, on its class.
+/// The client. Tools replace methods of its class.
 fn client<'py>(bootstrap: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
     bootstrap.getattr(intern!(bootstrap.py(), "_client"))
 }
 
-/// Logs and reports a failed init phase by way of the Python names. The exception counts as being handled meanwhile: Sentry asks
+/// Logs and reports a failed init phase by way of the Python names. Meanwhile the exception counts as being handled, because Sentry asks
 /// `sys.exc_info()` for it.
 pub fn fail_init(
     py: Python<'_>,
@@ -171,12 +172,12 @@ pub fn fail_init(
     while_handling(py, exception, || client.call_method1("post_init_error", (report,))).map(drop)
 }
 
-/// Calls `body` with `exception` as the one that is being handled.
+/// Calls `body` while `exception` counts as being handled.
 fn while_handling<T>(py: Python<'_>, exception: Option<&Py<PyBaseException>>, body: impl FnOnce() -> T) -> T {
     let handle = |exception: Option<Py<PyBaseException>>| {
         let value = exception.map_or(ptr::null_mut(), Py::into_ptr);
-        // SAFETY: attached to Python. The reference goes over to CPython; null ends the handling. Type and traceback are
-        // the exception's own since CPython 3.11.
+        // SAFETY: attached to Python. CPython takes over the reference; null ends the handling. Type and traceback are the exception's own
+        // since CPython 3.11.
         unsafe { ffi::PyErr_SetExcInfo(ptr::null_mut(), value, ptr::null_mut()) };
     };
     handle(exception.map(|exception| exception.clone_ref(py)));

@@ -33,7 +33,7 @@ pub fn register(py: Python<'_>, worker: &'static Worker) -> PyResult<()> {
     py.import("whipsnake")?.setattr("running", running)
 }
 
-/// The runtime that serves the function in this process, as its Python side sees it.
+/// The runtime that serves the function in this process.
 #[pyclass(frozen, module = "whipsnake")]
 struct Runtime(&'static Worker);
 
@@ -45,20 +45,20 @@ impl Runtime {
         marshal::decode(py, payload.as_bytes())
     }
 
-    /// Writes a result. `default`, where given, says what to write for an object that JSON has no form for.
+    /// Serializes a result. `default`, if given, converts an object that has no form in JSON.
     #[staticmethod]
     fn encode<'py>(value: &Bound<'py, PyAny>, default: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(value.py(), &marshal::encode(value, default)?))
     }
 
-    /// The function that a handler string names. Raises `FaultException`, or what the function's module raised.
+    /// Imports the function of a handler string. Raises `FaultException`, or the exception of the function's module.
     #[staticmethod]
     fn get_handler(py: Python<'_>, handler: &str) -> PyResult<Py<PyAny>> {
         let handler = Handler::find(py, handler).map_err(|failure| raised(py, failure))?;
         Ok(handler.function(py).clone().unbind())
     }
 
-    /// Waits for the next invocation: its payload, and its headers by their names.
+    /// Waits for the next invocation. Returns its payload, and its headers by name.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyDict>)> {
         let worker = self.0;
         let invocation = raise(worker, worker.next(py))?;
@@ -80,24 +80,24 @@ impl Runtime {
         Ok((PyBytes::new(py, &invocation.payload), headers))
     }
 
-    /// Which invocation is the current one, and where the log goes.
+    /// The log, which knows the current invocation.
     #[getter]
     fn log(&self, py: Python<'_>) -> PyResult<Py<Log>> {
         Ok(self.0.log.clone_ref(py))
     }
 
-    /// What a handler's result comes to: a coroutine is awaited. Raises what it raised.
+    /// Awaits a handler's result if it is awaitable. Raises what the awaitable raises.
     fn outcome_of<'py>(&self, py: Python<'py>, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.0.driver.event_loop.outcome_of(result).map_err(|failure| raised(py, failure))
     }
 
-    /// The stream that a handler's outcome is, with its first bytes; None when it is none. Raises what it raised until then.
+    /// Makes a stream of a handler's result, up to its first bytes. Returns None if the result is no stream.
     fn open_stream(&self, py: Python<'_>, outcome: &Bound<'_, PyAny>) -> PyResult<Option<OpenStream>> {
         let opened = Stream::open(outcome, &self.0.driver.event_loop).map_err(|failure| raised(py, failure))?;
         Ok(opened.map(OpenStream::new))
     }
 
-    /// Tells the log of an exception, and returns what to report: the fault and its X-Ray cause, both JSON texts.
+    /// Logs an exception and returns what to report: the fault and its X-Ray cause, both as JSON.
     fn log_failure(&self, py: Python<'_>, error: Bound<'_, PyAny>) -> PyResult<(String, String)> {
         match traceback::failure(py, PyErr::from_value(error)) {
             Failure::Fault(fault, exception) => Ok(self.0.log_failure(py, &fault, exception.as_ref())),
@@ -105,7 +105,7 @@ impl Runtime {
         }
     }
 
-    /// Answers an invocation, with bytes or with a stream that was opened.
+    /// Sends the response to an invocation: bytes, or a stream.
     fn respond(
         &self,
         py: Python<'_>,
@@ -146,7 +146,7 @@ impl Runtime {
         raise(worker, worker.report_failed_init(py, report, error_type))
     }
 
-    /// Waits until the process goes on behind a snapshot.
+    /// Waits until the process continues after a snapshot.
     fn restored(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.0;
         let waited = worker.driver.wait(py, worker.client.restored());
@@ -161,8 +161,8 @@ impl Runtime {
     }
 }
 
-/// A stream on its way through the names: what the marshaller makes of an iterator, and what the client's
-/// `post_invocation_result` is given as the result. Tools that look at results find no text in it.
+/// A stream on its way through the names: the marshaller returns it for an iterator, and the client's `post_invocation_result` takes it as
+/// the result. Tools that inspect results find no text in it.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct OpenStream {
     #[pyo3(get)]

@@ -16,7 +16,7 @@ use std::{io, mem, ptr};
 /// Runs `body`, which registers handlers, and restores the handler for SIGTERM if there was one: in a restored process the function has been
 /// imported already, and its own handler has precedence.
 pub fn keeping_own_handler<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: asks for the action and sets the same again; zeros are a valid action to be overwritten.
+    // SAFETY: reads the handler and sets the same one again; zeros are a valid value to be overwritten.
     unsafe {
         let mut own: libc::sigaction = mem::zeroed();
         libc::sigaction(SIGTERM, ptr::null(), &raw mut own);
@@ -37,7 +37,8 @@ pub fn watch(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &Unix
         if busy.load(Ordering::SeqCst) || !is_first {
             let _ = emulate_default_handler(SIGTERM);
         }
-        // SAFETY: one byte, to a descriptor that may be closed or full. Both are no error: see `Driver::is_deaf`, and a full one wakes as well.
+        // SAFETY: sends one byte to a descriptor that may be closed or full. Neither is an error: see `Driver::cannot_be_woken`. If the
+        // buffer is full, the driver is woken as well.
         unsafe {
             libc::send(wakeup.as_raw_fd(), [0_u8].as_ptr().cast(), 1, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
         }

@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use whipsnake_runtime_api::{Fault, Invocation, fault, json, log_frame};
 
 /// How the lines of one error are kept together on standard output, where Lambda takes a newline for the end of an event.
-const LINE_JOINT: &str = "\r";
+const LINE_SEPARATOR: &str = "\r";
 
 /// The function's log: where its records go, and which invocation they speak of, for all threads.
 #[pyclass(frozen, module = "whipsnake")]
@@ -124,17 +124,17 @@ impl Log {
 
     /// Tells of the fault of an invocation that this process does not serve.
     pub fn fault_of(&self, py: Python<'_>, request_id: &str, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
-        let story = exception.and_then(|exception| traceback::full_traceback(fault, exception.bind(py)));
+        let traceback = exception.and_then(|exception| traceback::full_traceback(fault, exception.bind(py)));
         let record = if self.json {
             json::to_string(&JsonRecord {
                 timestamp: &self.timestamp(),
                 level: "ERROR",
                 report: fault.report(request_id),
-                traceback: story.as_deref(),
+                traceback: traceback.as_deref(),
             })
         } else {
-            let joint = if self.framed() { "\n" } else { LINE_JOINT };
-            fault.log_lines(story.as_deref()).join(joint)
+            let separator = if self.framed() { "\n" } else { LINE_SEPARATOR };
+            fault.log_lines(traceback.as_deref()).join(separator)
         };
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
         let is_framed = self.frames.get().is_some_and(|frames| frames.write(py, kind, &record).is_ok());

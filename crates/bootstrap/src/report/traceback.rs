@@ -162,13 +162,14 @@ pub fn full_traceback(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Opti
         }
         let options = PyDict::new(py);
         options.set_item("compact", true)?;
-        let told = module(py)?.call_method("TracebackException", (error.get_type(), error, stack), Some(&options))?;
-        parse_no_doubtful_lines(&told)?;
-        let mut story = Vec::new();
-        for entry in told.call_method0("format")?.try_iter()? {
-            story.push(text(&entry?.str()?));
+        let traceback =
+            module(py)?.call_method("TracebackException", (error.get_type(), error, stack), Some(&options))?;
+        drop_positions_of_doubtful_lines(&traceback)?;
+        let mut formatted = Vec::new();
+        for entry in traceback.call_method0("format")?.try_iter()? {
+            formatted.push(text(&entry?.str()?));
         }
-        Ok(Some(story))
+        Ok(Some(formatted))
     };
     // Where Python itself cannot say it, the fault's own words have to do.
     format().ok().flatten()
@@ -194,16 +195,16 @@ const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Python parses the lines of a stack to mark parts of them, and warns on standard error of what it finds doubtful there, as it has already
 /// done when it compiled them. Such a line goes without marks.
-fn parse_no_doubtful_lines(told: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = told.py();
+fn drop_positions_of_doubtful_lines(traceback: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = traceback.py();
     let line_of = py.import("linecache")?.getattr("getline")?;
-    let mut exceptions = vec![told.clone()];
+    let mut exceptions = vec![traceback.clone()];
     while let Some(exception) = exceptions.pop() {
         for frame in exception.getattr("stack")?.try_iter()? {
             let frame = frame?;
             let number = |name| frame.getattr(name).and_then(|number| number.extract::<Option<u32>>());
             let (file, Some(first)) = (frame.getattr("filename")?, number("lineno")?) else { continue };
-            for line in first..=number("end_lineno")?.unwrap_or(first).min(first.saturating_add(LONGEST)) {
+            for line in first..=number("end_lineno")?.unwrap_or(first).min(first.saturating_add(MAX_LINES)) {
                 if is_doubtful(&text(&line_of.call1((&file, line))?.str()?)) {
                     frame.setattr("colno", py.None())?;
                     frame.setattr("end_colno", py.None())?;
@@ -223,7 +224,7 @@ fn parse_no_doubtful_lines(told: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 /// How many lines of one expression are looked at.
-const LONGEST: u32 = 200;
+const MAX_LINES: u32 = 200;
 
 /// Whether Python's parser may warn of a line: of an escape sequence that is none, and of a number with a keyword right behind it.
 fn is_doubtful(line: &str) -> bool {
