@@ -12,7 +12,7 @@ pub struct ChildSignal {
 impl ChildSignal {
     /// Sets the default, which the supervisor needs.
     pub fn take() -> Self {
-        // SAFETY: zeros are an action, which is the default one, and what was set is read into one.
+        // SAFETY: zeros are a valid action, the default one; the current action is read into a value on the stack.
         unsafe {
             let default: libc::sigaction = mem::zeroed();
             let mut before = mem::zeroed();

@@ -1,9 +1,9 @@
 //! Worker processes, and the process that supervises them.
 //!
-//! The supervisor runs nothing of the function. It forks the workers, passes signals on to them, reports the invocation that a worker
-//! died of, and starts another worker in its slot. It takes signals one by one while they are blocked, so that what the function's
-//! import has set up for them stays as it is for the workers. It never waits for anything else: what may take time, such as a report
-//! to Lambda, is done by a process of its own.
+//! The supervisor runs none of the function's code. It forks the workers, forwards signals to them, reports the invocation of a worker that
+//! died, and starts another worker in its slot. All signals are blocked, and it takes them one by one, so that handlers that the function's
+//! import has installed stay in place for the workers. It waits for nothing else: a process of its own does what may take time, such as a
+//! report to Lambda.
 
 use super::child_signal::ChildSignal;
 use super::exit_report::{ExitReport, description, notice};
@@ -24,62 +24,62 @@ use std::process::{self, ExitStatus};
 use std::time::{Duration, Instant};
 use whipsnake_runtime_api::{Client, Ticket};
 
-/// How long Lambda has to acknowledge the report of an invocation that a worker died of.
+/// How long Lambda has to acknowledge the report of an invocation whose worker died.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same when all workers have ended, and where no process can be forked for the report.
+/// The same when all workers have exited, or if no process can be forked for the report.
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest pause before a slot gets another worker. The first is the tenth of a second, and each is twice the one before.
+/// The longest delay before a slot gets another worker. The first delay is 100 ms, and each is twice the one before.
 const MAX_RESPAWN_DELAY: Duration = Duration::from_secs(5);
 
-/// A worker that lived so long did start well.
+/// A worker that has lived so long has started successfully.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 
-/// The longest invocation there is on Lambda, for one whose deadline is unknown.
+/// The longest invocation on Lambda, for an invocation whose deadline is unknown.
 const MAX_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
-/// What a worker may need to end, after its invocation.
+/// How long a worker may take to exit after its invocation.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
 
-/// The processes to be.
+/// The worker processes that are to be started.
 pub struct WorkerPool {
     number: u16,
     endpoint: String,
-    /// Where a worker gets what becomes its standard output and error.
+    /// The socket that a worker's standard output and standard error are connected to.
     log_provider: Option<String>,
 }
 
-/// Who watches over the workers.
+/// The process that watches the workers.
 struct Supervisor<'a, 'py> {
     py: Python<'py>,
     parent: &'static Worker,
     pool: &'a WorkerPool,
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
-    /// Processes that report to Lambda, each with the time when it is given up.
+    /// Processes that report to Lambda, each with the time when it is killed.
     reports: Vec<(i32, Instant)>,
-    /// Something can be read here when no worker is to ask for invocations any more.
+    /// A pipe that can be read when no worker is to ask for invocations any more.
     drain: (PipeReader, PipeWriter),
-    /// Whether the workers have been told to ask for no more.
+    /// Whether the pipe has been written to.
     drained: bool,
-    /// When those of them are killed that have not ended.
+    /// When the remaining workers are killed after that.
     drained_by: Option<Instant>,
-    /// What the function is to find as it was.
+    /// The signal mask that the function is to find.
     mask: SignalMask,
     child_signal: ChildSignal,
     /// Whether any worker has ever asked for an invocation.
     initialized: bool,
-    /// Once the workers are to end: how this process ends, as far as that is known.
+    /// How this process ends. Set once the workers are to exit.
     exit_status: Option<ExitStatus>,
-    /// When all workers have ended: how long the last reports are waited for.
+    /// How long the last reports may take when all workers have exited.
     reports_by: Option<Instant>,
 }
 
-/// The place of one worker after the other.
+/// The slot of one worker after the other.
 #[derive(Default)]
 struct Slot {
-    /// The process id of the worker, and when it was started.
+    /// The worker's process id, and when it was started.
     worker: Option<(i32, Instant)>,
     /// How many workers in a row died, or could not be forked, before they did anything.
     failures: u32,
@@ -88,7 +88,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// Has another worker started. Returns the pause before that.
+    /// Schedules another worker. Returns the delay before it starts.
     fn respawn(&mut self) -> Duration {
         let pause = match self.failures {
             0 => Duration::ZERO,
@@ -108,9 +108,9 @@ impl WorkerPool {
         }
     }
 
-    /// Forks. Only the workers come back, each with a server of its own; this process ends when they have.
+    /// Forks the workers. Returns in each worker process, with a worker of its own. This process exits when the workers have.
     pub fn fork(&self, py: Python<'_>, parent: &'static Worker) -> Result<&'static Worker, ExitReason> {
-        // Nothing is written twice, and what there is now is looked at by no worker's garbage collection: that would make copies.
+        // Flushed, so that nothing is written twice. Frozen, so that no worker's garbage collection writes to shared pages.
         stdio::flush(py);
         py.import("gc")?.call_method0("freeze")?;
         let number = usize::from(self.number);
@@ -139,7 +139,7 @@ impl WorkerPool {
 }
 
 impl Supervisor<'_, '_> {
-    /// Comes back in a worker, with its server, and where not even the first worker can be forked.
+    /// Returns in a worker process, with its worker. Fails if not even the first worker can be forked.
     fn run(&mut self) -> Result<&'static Worker, ExitReason> {
         loop {
             let now = Instant::now();
@@ -159,14 +159,14 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Until something is due. None: only a signal can bring something to do.
+    /// The time until something is due. `None` if only a signal can bring something to do.
     fn time_until_due(&self) -> Option<Duration> {
         let due = self.slots.iter().filter_map(|slot| slot.due);
         let limits = self.reports.iter().map(|&(_, until)| until).chain(self.drained_by).chain(self.reports_by);
         due.chain(limits).min().map(|next| next.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends what has had its time, and this process when there is nothing left to wait for.
+    /// Kills what has exceeded its time. Ends this process if there is nothing left to wait for.
     fn enforce_limits(&mut self, now: Instant) {
         for &(reporter, _) in self.reports.iter().filter(|&&(_, until)| until <= now) {
             kill(reporter, libc::SIGKILL);
@@ -186,7 +186,7 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Starts a worker in this slot. In the worker itself: its server. Where it cannot be forked, that is tried again.
+    /// Starts a worker in this slot. Returns the worker in the new process. If the fork fails, it is tried again later.
     fn start(&mut self, position: usize) -> Result<Option<&'static Worker>, ExitReason> {
         let supervisor = process::id();
         let entry = self.scoreboard.entry(position);
@@ -234,7 +234,7 @@ impl Supervisor<'_, '_> {
         Ok(worker)
     }
 
-    /// Sees after the processes that have ended: workers, those that report, and what the import has left to this process.
+    /// Reaps child processes: workers, reporters, and processes that the function's import has started.
     fn reap(&mut self) {
         loop {
             let mut status = 0;
@@ -251,7 +251,7 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// A worker has ended: reports its invocation, and has another worker take the slot, unless all is to end.
+    /// Reports the invocation of a worker that has exited, and schedules another worker for its slot unless all are to exit.
     fn replace(&mut self, position: usize, status: ExitStatus) {
         let state = self.scoreboard.entry(position).state();
         tracing::debug!(position, ?status, ?state, "a worker has ended");
@@ -279,7 +279,7 @@ impl Supervisor<'_, '_> {
                 self.slots[position].failures += 1;
             }
             WorkerState::GaveUp => self.drain(status),
-            // None has got so far: that another one would is not to be expected.
+            // No worker has got further, so another one would fail as well.
             WorkerState::Starting if !self.initialized => self.exit_like(status),
             WorkerState::Starting => {
                 self.slots[position].failures += 1;
@@ -289,7 +289,7 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// A worker found no way to ask for invocations. The others finish what they serve and ask for no more, then all ends.
+    /// A worker's requests for invocations have failed. The others finish their invocations and ask for no more, then this process ends.
     fn drain(&mut self, status: ExitStatus) {
         let serving = (0..self.slots.len()).map(|position| self.scoreboard.entry(position)).filter_map(|entry| {
             matches!(entry.state(), WorkerState::Serving(_)).then(|| entry.time_left().unwrap_or(MAX_INVOCATION))
@@ -303,7 +303,7 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// No worker is started any more, and this process ends when those that run have.
+    /// Starts no more workers. This process ends when the running ones have exited.
     fn end_workers(&mut self, status: ExitStatus) {
         self.exit_status.get_or_insert(status);
         for slot in &mut self.slots {
@@ -311,15 +311,15 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Reports the invocation that a worker died of. That needs Lambda's answer, and somebody to read the log, and either may fail
-    /// to come: a process of its own waits for them.
+    /// Reports the invocation of a worker that died. The report waits for Lambda and for a reader of the log, so a process of its own sends
+    /// it.
     fn report(&mut self, ticket: &Ticket, status: ExitStatus) {
         let report = ExitReport { parent: self.parent, endpoint: &self.pool.endpoint, ticket, status };
-        // SAFETY: without Python's hooks, which are the function's: the child writes to the log, sends the report and ends.
+        // SAFETY: not Python's fork, so none of the function's hooks run. The child writes to the log, sends the report and exits.
         match unsafe { libc::fork() } {
             0 => {
                 report.send(self.py, REPORT_TIMEOUT);
-                // SAFETY: ends the process, and nothing of its parent's is touched.
+                // SAFETY: ends the process, and touches nothing of its parent's.
                 unsafe { libc::_exit(0) }
             }
             -1 => report.send(self.py, LAST_REPORT_TIMEOUT),
@@ -327,8 +327,8 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Sends a signal to all workers. One that is meant to end a process ends all, and others are not sent any more then: Python has the
-    /// defaults set again when it ends, and a timer would end a worker too early.
+    /// Sends a signal to all workers. If the signal is one that ends processes, all workers are to exit. After that other signals are not
+    /// forwarded: Python restores the default handlers when it ends, and a timer would end a worker too early.
     fn forward_signal(&mut self, signal: i32) {
         if matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT) {
             self.end_workers(ExitStatus::from_raw(signal));
@@ -344,8 +344,8 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Ends this process as a worker has, and with it the others. Python is not ended: what the function wants done at the end, the
-    /// workers have done.
+    /// Ends this process with a worker's exit status, and kills the others. Python is not finalized: the workers have run the function's
+    /// exit handlers.
     fn exit_like(&self, status: ExitStatus) -> ! {
         self.signal(libc::SIGKILL);
         for &(reporter, _) in &self.reports {
@@ -354,7 +354,7 @@ impl Supervisor<'_, '_> {
         self.mask.restore();
         match status.signal() {
             Some(signal) => {
-                // SAFETY: the default is always allowed; the function may have had a handler.
+                // SAFETY: the default is always allowed; the function may have installed a handler.
                 unsafe { libc::signal(signal, libc::SIG_DFL) };
                 die_of(signal)
             }
@@ -365,6 +365,6 @@ impl Supervisor<'_, '_> {
 }
 
 fn kill(child: i32, signal: i32) {
-    // SAFETY: a child that has not been waited for: its id is nobody else's.
+    // SAFETY: the child has not been waited for, so no other process has its id.
     unsafe { libc::kill(child, signal) };
 }

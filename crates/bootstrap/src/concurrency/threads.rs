@@ -1,5 +1,5 @@
-//! Threads that each ask for invocations and serve them, in one interpreter: in parallel on a free-threaded CPython, and one
-//! event loop's tasks where the handler is async. The main thread waits for signals, and runs that loop.
+//! Threads of one interpreter, each of which asks for invocations and serves them. On a free-threaded CPython they run in parallel. If the
+//! handler is async, the invocations are tasks of one event loop. The main thread waits for signals and runs that loop.
 
 use super::context_copies::ContextAtImport;
 use crate::init::caller::{self, Caller};
@@ -31,7 +31,7 @@ pub fn serve(
     environment: &Environment,
     number: u16,
 ) -> Result<ExitReason, ExitReason> {
-    // Those that have been started serve already while the others are started.
+    // The first threads serve while the others are still being started.
     let _idle = worker.driver.idle();
     let make_driver = || Driver::without_signals(py);
     let mut threads = WorkerThreads::new(py)?;
@@ -66,7 +66,7 @@ struct WorkerThreads {
     context: ContextAtImport,
     workers: Vec<&'static Worker>,
     ended: UnboundedSender<ExitReason>,
-    /// How each ends. One that ends before it was told to ends the process.
+    /// Why each thread has ended. The first one ends the process.
     exits: UnboundedReceiver<ExitReason>,
 }
 
@@ -76,7 +76,7 @@ impl WorkerThreads {
         Ok(Self { context: ContextAtImport::copy(py)?, workers: Vec::new(), ended, exits })
     }
 
-    /// Starts them. Where that fails, some of them may serve.
+    /// Starts the threads. If that fails, some of them may serve already.
     fn start(
         &mut self,
         py: Python<'_>,
@@ -106,15 +106,15 @@ impl WorkerThreads {
             options.set_item("target", target)?;
             options.set_item("name", format!("invocations-{position}"))?;
             let thread = threading.call_method("Thread", (), Some(&options))?;
-            // Before the start: a signal's handler may raise when the thread is there already.
+            // Before the start, because a signal handler may raise once the thread runs.
             self.workers.push(poller);
             thread.call_method0("start")?;
         }
         Ok(())
     }
 
-    /// Waits for the end of the process; then no further invocation is asked for. Those that are served are waited for where the
-    /// interpreter joins its threads. Tasks are cancelled, unless a poller has ended by itself: then they have until their deadlines.
+    /// Waits for the end of the process. No thread asks for another invocation after that. The interpreter waits for current invocations
+    /// when it joins its threads. Tasks are cancelled, but if a thread has ended by itself, the others have until their deadlines.
     fn join(
         mut self,
         py: Python<'_>,
@@ -140,7 +140,7 @@ impl WorkerThreads {
                     self.exits.recv().await;
                 }
             };
-            // A signal ends this as well.
+            // A signal ends this wait as well.
             let _ = worker.driver.wait(py, all);
         }
         let tell = |method: &str| {
@@ -152,13 +152,13 @@ impl WorkerThreads {
         };
         tell("withdraw");
         worker.close(py);
-        // Threads that wait for what the loop has not finished would wait for ever.
+        // Threads that wait for a task of the loop would otherwise wait forever.
         tell("release");
         exit_reason
     }
 }
 
-/// What a thread does, and with what.
+/// What a thread runs, and with what.
 struct Body {
     worker: &'static Worker,
     current: Arc<CurrentInvocation>,
@@ -174,7 +174,7 @@ impl Body {
             runtime_object::register_for_this_thread(self.worker);
             let Err(exit_reason) = self.serve(py);
             self.worker.close(py);
-            // Nobody listens when the process ends anyway.
+            // The receiver is gone when the process ends.
             let _ = self.ended.send(exit_reason);
         })
     }
@@ -194,11 +194,11 @@ impl Body {
     }
 }
 
-/// What a thread serves.
+/// The slot of a thread, with its current invocation.
 struct CurrentInvocation {
-    /// Sets the context variables that the log and `os.environ` ask.
+    /// Sets the context variables that the log and `os.environ` read.
     begin: Py<PyAny>,
-    /// Of the invocation that has not been answered, as far as the thread came.
+    /// The invocation that has no response yet.
     ticket: Mutex<Option<Ticket>>,
 }
 
@@ -234,7 +234,7 @@ impl WorkerSlot for Arc<CurrentInvocation> {
     }
 }
 
-/// A handler called `sys.exit`. Where it has company in the process, that ends its own invocation and no other.
+/// A handler called `sys.exit`. With other invocations in the process, that ends its own invocation only.
 fn exited(py: Python<'_>, error: &PyErr) -> Failure {
     let code = error.value(py).getattr(intern!(py, "code")).and_then(|code| Ok(code.str()?.to_string()));
     let message = format!("The handler ended with SystemExit: {}", code.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The side of a worker process: its slot, and its part of being forked.
+//! The worker process: its slot, and what it does after the fork.
 
 use super::scoreboard::Entry;
 use crate::invoke::slot::{Next, WorkerSlot, next_with_retries};
@@ -66,7 +66,7 @@ impl WorkerSlot for ProcessSlot {
 /// Leaves the process group, so that a signal to the group reaches the worker once, through its supervisor. The worker is killed when the
 /// supervisor dies.
 pub fn leave_the_group_and_die_with(supervisor: u32) {
-    // SAFETY: both concern this process alone, and cannot fail for one that has just been forked.
+    // SAFETY: both calls concern this process only, and cannot fail in one that has just been forked.
     unsafe {
         libc::setpgid(0, 0);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);

@@ -5,15 +5,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-/// Lets the function find `__main__.awslambdaricmain`, by way of the module's `__getattr__`.
+/// Makes `__main__.awslambdaricmain` available, by the module's `__getattr__`.
 pub fn provide_main(py: Python<'_>) -> PyResult<()> {
-    // Not a Python function: it would be in the stack of whoever asks for a name that is not there.
+    // A native function: a Python function would show up in the traceback of an AttributeError.
     let attribute =
         PyCFunction::new_closure(py, Some(c"__getattr__"), None, |arguments, _| attribute_of_main(arguments))?;
     py.import("__main__")?.setattr("__getattr__", attribute)
 }
 
-/// On the managed runtime `__main__` knows the module that runs the loop.
+/// On the managed runtime `__main__` has imported the module that runs the loop.
 fn attribute_of_main(arguments: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
     let name: String = arguments.get_item(0)?.extract()?;
     if name != "awslambdaricmain" {
@@ -22,13 +22,13 @@ fn attribute_of_main(arguments: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
     Ok(arguments.py().import("awslambdaric.__main__")?.into_any().unbind())
 }
 
-/// Whether somebody has looked, and may have replaced something.
+/// Whether the function has imported the names, and may have replaced some.
 pub fn is_imported(modules: &Bound<'_, PyDict>) -> bool {
-    // All modules with something to replace import this one.
+    // Every module with a replaceable name imports this one.
     modules.contains(intern!(modules.py(), "awslambdaric.lambda_runtime_marshaller")).unwrap_or(false)
 }
 
-/// The handler by way of `_get_handler`, where somebody has replaced that.
+/// Finds the handler by `_get_handler`, if that has been replaced.
 pub fn get_handler<'py>(py: Python<'py>, handler: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
     let bootstrap = bootstrap(py)?;
     if !bootstrap.call_method1("_is_replaced", ("_get_handler",))?.is_truthy()? {
