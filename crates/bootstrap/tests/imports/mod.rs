@@ -132,8 +132,8 @@ impl Resolver<'_> {
             (found, rest) = (child, further);
         }
         let re_exported = rest.first().filter(|_| depth > 0).and_then(|name| {
-            let exports = self.paths.get(&found)?.iter().filter(|path| path.is_public_use);
-            let export = exports.filter(|export| export.path.last() == Some(name)).next()?;
+            let is_export = |path: &&Found| path.is_public_use && path.path.last() == Some(name);
+            let export = self.paths.get(&found)?.iter().find(is_export)?;
             self.module_of(&found, &export.path, depth - 1)
         });
         Some(re_exported.unwrap_or(found))
