@@ -42,11 +42,11 @@ impl Prepared {
         let log = Bound::new(py, Log::open(environment))?;
         let collections = DeferredCollections::new(py)?;
         stdio::set_up(py)?;
-        let places = StdlibPaths::find(py, environment)?;
-        meta_path::set_up(&log, &places)?;
+        let paths = StdlibPaths::find(py, environment)?;
+        meta_path::set_up(&log, &paths)?;
         compile::set_up(py)?;
         archive::set_up(py, environment)?;
-        set_up_paths(py, environment, &places)?;
+        set_up_paths(py, environment, &paths)?;
         awslambdaric::provide_main(py)?;
         let contexts = ContextFactory::new(&log)?;
         collections.resume(py)?;
@@ -67,7 +67,7 @@ pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handl
     })
 }
 
-/// Imports the function. If it is a web application, loads its server, but does not start the application.
+/// Imports the function. If it is a web application, imports its adapter, but does not start the application.
 pub fn import_handler_only(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
     without_collections(py, || {
         let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))?;
@@ -76,7 +76,7 @@ pub fn import_handler_only(py: Python<'_>, environment: &Environment) -> Result<
     })
 }
 
-/// Starts the web application if the handler is one, and returns its server. Other handlers are returned as they are.
+/// Starts the web application if the handler is one, and returns its adapter. Other handlers are returned as they are.
 pub fn start_application(py: Python<'_>, handler: &Handler, environment: &Environment) -> Result<Handler, Failure> {
     web_app::adapted(handler.function(py).clone(), environment).map(Handler::from)
 }
@@ -103,7 +103,7 @@ fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
 
 /// Puts `sys.path` into the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH the managed runtime forgets
 /// the layers; here they follow it.
-fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths) -> PyResult<()> {
+fn set_up_paths(py: Python<'_>, environment: &Environment, paths: &StdlibPaths) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
@@ -115,7 +115,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths)
         path.insert(0, runtime_dir)?;
     }
     if environment.python_path.is_none() {
-        for folder in places.site_packages.iter().rev() {
+        for folder in paths.site_packages.iter().rev() {
             path.insert(0, folder)?;
         }
         for folder in &layers {
@@ -126,7 +126,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths)
         }
     } else {
         // Not found if PYTHONHOME names another standard library.
-        let standard_library = path.index(places.search_paths.first()).unwrap_or_else(|_| path.len());
+        let standard_library = path.index(paths.search_paths.first()).unwrap_or_else(|_| path.len());
         for folder in &layers {
             path.insert(standard_library, folder)?;
         }

@@ -136,7 +136,7 @@ impl StandardLibraryFinder {
 }
 
 /// Installs the finder. If `logging` is imported already (by a `.pth` file or sitecustomize), installs its handler too.
-pub fn set_up(log: &Bound<'_, Log>, places: &StdlibPaths) -> PyResult<()> {
+pub fn set_up(log: &Bound<'_, Log>, paths: &StdlibPaths) -> PyResult<()> {
     let py = log.py();
     let sys = py.import("sys")?;
     let modules = sys.getattr("modules")?.cast_into::<PyDict>()?;
@@ -154,8 +154,8 @@ pub fn set_up(log: &Bound<'_, Log>, places: &StdlibPaths) -> PyResult<()> {
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
         is_frozen: py.import("_imp")?.getattr("is_frozen")?.unbind(),
-        search_paths: PyList::new(py, places.search_paths)?.unbind(),
-        built_in: places.built_in,
+        search_paths: PyList::new(py, paths.search_paths)?.unbind(),
+        built_in: paths.built_in,
         log: log.clone().unbind(),
         log_is_installed: Arc::new(AtomicBool::new(logging.is_some())),
     };
