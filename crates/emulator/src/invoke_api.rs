@@ -1,4 +1,4 @@
-//! The Invoke API: what boto3's `lambda` client and `aws lambda invoke` talk to. What it streams is in [`response_stream`].
+//! The Invoke API, which boto3's `lambda` client and `aws lambda invoke` use. Streamed responses are in [`response_stream`].
 
 use std::{io, net::SocketAddr, sync::Arc, thread};
 
@@ -19,7 +19,7 @@ use crate::{
 /// Starts an Invoke API for one function, on `address`, for callers that have `access`.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// If the address cannot be listened on.
 pub fn start_invoke_api(address: SocketAddr, access: Access, deployment: Arc<Deployment>) -> io::Result<Server> {
     Server::start(address, Limits::of_caller(MAX_REQUEST), move |connection| serve(&deployment, &access, connection))
 }
@@ -59,7 +59,7 @@ fn serve(deployment: &Deployment, access: &Access, mut connection: Connection) {
     }
 }
 
-/// What is served.
+/// The operations that are served.
 enum Operation {
     Invoke,
     InvokeWithResponseStream,
@@ -74,7 +74,7 @@ fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refus
         "Event" => {
             let emulator = Arc::clone(emulator);
             thread::spawn(move || {
-                // Nobody waits for the outcome; the log has it.
+                // Nobody waits for the outcome, so an error goes to the log.
                 if let Err(error) = emulator.invoke(&invocation) {
                     emulator.note(&error.to_string());
                 }
@@ -102,7 +102,7 @@ fn run(emulator: &Emulator, request: &Request, invocation: &Invocation) -> Resul
     Ok(response)
 }
 
-/// What the path asks for, when it is an invocation of our function by its name, its ARN, or RIE's `function`.
+/// The operation that the path asks for. The path names our function by its name, its ARN, or RIE's `function`.
 fn operation(emulator: &Emulator, request: &Request) -> Result<Operation, Refusal> {
     let path = request.path.split('?').next().unwrap_or_default();
     let of = |prefix: &str, suffix: &str| path.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));

@@ -5,19 +5,19 @@ use serde::de::IgnoredAny;
 
 use crate::{http::Request, invocation::Invocation, refusal::Refusal};
 
-/// Limits of a request's payload, in bytes: of one that waits for the response, and of one that does not.
+/// The most bytes of a payload: if the caller waits for the response, and if it does not.
 pub(crate) const MAX_REQUEST: usize = 6 * 1024 * 1024;
 pub(crate) const MAX_EVENT: usize = 1024 * 1024;
 
 /// The header that says whether the caller waits.
 pub(crate) const INVOCATION_TYPE: &str = "x-amz-invocation-type";
 
-/// Whether the end of the log is to come with the answer.
+/// Whether the caller wants the end of the log with the response.
 pub(crate) fn wants_log(request: &Request) -> bool {
     request.header("x-amz-log-type").as_deref() == Some("Tail")
 }
 
-/// How large the payload of that request may be.
+/// The most bytes of this request's payload.
 pub(crate) fn limit(request: &Request) -> usize {
     if request.header(INVOCATION_TYPE).as_deref() == Some("Event") { MAX_EVENT } else { MAX_REQUEST }
 }
@@ -54,7 +54,7 @@ fn client_context(encoded: &str) -> Result<String, Refusal> {
         .ok()
         .filter(|json| serde_json::from_slice::<IgnoredAny>(json).is_ok())
         .and_then(|json| String::from_utf8(json).ok())
-        // A header cannot hold line breaks, and JSON does not need them.
+        // A header cannot contain line breaks, and JSON does not need them.
         .map(|json| json.replace(['\r', '\n'], " "))
         .ok_or_else(|| {
             let message = "Client context must be a valid Base64-encoded JSON object.";
@@ -62,7 +62,7 @@ fn client_context(encoded: &str) -> Result<String, Refusal> {
         })
 }
 
-/// Lambda takes no event that is not JSON. Its meaning is the runtime's business: nothing is built from it here.
+/// Lambda accepts only JSON as an event. The text is not parsed further: its meaning is up to the runtime.
 fn check_json(payload: &[u8]) -> Result<(), String> {
     std::str::from_utf8(payload).map_err(|error| error.to_string())?;
     serde_json::from_slice::<IgnoredAny>(payload).map_err(|error| error.to_string())?;

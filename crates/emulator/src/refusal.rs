@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::http::Response;
 
-/// An error of the Invoke API's, as boto3 turns it into an exception.
+/// An error of the Invoke API. boto3 turns it into an exception.
 pub(crate) struct Refusal {
     status: u16,
     error_type: &'static str,

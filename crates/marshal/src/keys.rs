@@ -1,5 +1,4 @@
-//! The names of members, kept from one event to the next: events of a kind have the same ones, and a str that is there already need not
-//! be made, nor its hash computed.
+//! A cache of the keys of JSON objects. Events of a kind have the same keys, so a cached str need not be made again, nor its hash computed.
 
 use crate::unicode;
 use pyo3::prelude::*;
@@ -13,8 +12,9 @@ const ENTRIES: usize = 512;
 const MAX_KEY: usize = 64;
 
 thread_local! {
-    /// A thread's own: without a GIL, threads that count references to the same str wait for each other. Never dropped: a thread-local
-    /// destructor runs when the interpreter may be gone (`sys.exit` calls C's `exit` on this thread), and would free strs of no heap.
+    /// One for each thread: without a GIL, threads that count references to the same str wait for each other. Never dropped: a thread-local
+    /// destructor runs when the interpreter may be gone (`sys.exit` calls C's `exit` on this thread), and would free strs of a heap that is
+    /// gone.
     static CACHE: RefCell<ManuallyDrop<Vec<Option<Py<PyString>>>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
