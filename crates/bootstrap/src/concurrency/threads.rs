@@ -93,9 +93,9 @@ impl WorkerThreads {
         for position in 1..=number {
             let client = Client::new(environment.runtime_api.as_deref().unwrap_or_default(), user_agent())?;
             let current = Arc::new(CurrentInvocation { begin: begin.clone().unbind(), ticket: Mutex::default() });
-            let poller = worker.beside(py, Box::new(Arc::clone(&current)), client, make_driver()?);
-            let body = Body {
-                worker: poller,
+            let thread_worker = worker.beside(py, Box::new(Arc::clone(&current)), client, make_driver()?);
+            let body = ThreadBody {
+                worker: thread_worker,
                 current,
                 handler: handler.clone_ref(py),
                 context: self.context.clone_ref(py),
@@ -107,7 +107,7 @@ impl WorkerThreads {
             options.set_item("name", format!("invocations-{position}"))?;
             let thread = threading.call_method("Thread", (), Some(&options))?;
             // Before the start, because a signal handler may raise once the thread runs.
-            self.workers.push(poller);
+            self.workers.push(thread_worker);
             thread.call_method0("start")?;
         }
         Ok(())
@@ -122,18 +122,18 @@ impl WorkerThreads {
         started: Result<(), ExitReason>,
         other_loop: Option<&Bound<'_, PyAny>>,
     ) -> ExitReason {
-        let mut alone = false;
+        let mut has_ended_by_itself = false;
         let exit_reason = started.err().unwrap_or_else(|| match worker.driver.wait(py, self.exits.recv()) {
             Ok(ended) => {
-                alone = true;
+                has_ended_by_itself = true;
                 ended.unwrap_or(ExitReason::Terminated)
             }
             Err(interruption) => interruption.into(),
         });
-        for poller in &self.workers {
-            poller.driver.interrupt();
+        for thread_worker in &self.workers {
+            thread_worker.driver.interrupt();
         }
-        if alone {
+        if has_ended_by_itself {
             let others = self.workers.len() - 1;
             let all = async {
                 for _ in 0..others {
@@ -143,23 +143,23 @@ impl WorkerThreads {
             // A signal ends this wait as well.
             let _ = worker.driver.wait(py, all);
         }
-        let tell = |method: &str| {
+        let call = |method: &str| {
             if let Some(other_loop) = other_loop
                 && let Err(error) = other_loop.call_method0(method)
             {
                 error.write_unraisable(py, None);
             }
         };
-        tell("withdraw");
+        call("withdraw");
         worker.close(py);
         // Threads that wait for a task of the loop would otherwise wait forever.
-        tell("release");
+        call("release");
         exit_reason
     }
 }
 
 /// What a thread runs, and with what.
-struct Body {
+struct ThreadBody {
     worker: &'static Worker,
     current: Arc<CurrentInvocation>,
     handler: Handler,
@@ -167,7 +167,7 @@ struct Body {
     ended: UnboundedSender<ExitReason>,
 }
 
-impl Body {
+impl ThreadBody {
     fn into_function(self, py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
         PyCFunction::new_closure(py, None, None, move |arguments, _| {
             let py = arguments.py();
