@@ -1,5 +1,5 @@
-//! Ties the bootstrap to one CPython: links its library, notes where its standard library lies, and freezes the Python side
-//! (python/src) into bytecode of that version.
+//! Builds the bootstrap for one CPython: links its library, notes the folder of its standard library, and compiles the Python side
+//! (python/src) to bytecode of that version.
 
 #![allow(
     deprecated,
@@ -11,30 +11,30 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Set where the bootstrap is to be part of a layer: the folder that Lambda unpacks it into, `/opt`. Its Python then lies in
-/// `whipsnake` in there, and `bin/python3.X` beside that is the bootstrap under another name. `whipsnake layer` packs it so.
-/// Without it the bootstrap uses the Python where that was found.
+/// Set to build the bootstrap for a layer: the folder that Lambda unpacks the layer into, `/opt`. Its Python is in the folder `whipsnake`
+/// there, and `bin/python3.X` is the bootstrap under another name. `whipsnake layer` packs it like that. Without the variable the bootstrap
+/// uses the Python where the build has found it.
 const LAYER: &str = "WHIPSNAKE_LAYER";
 
-/// Set where the bootstrap is to be part of a wheel: where that is installed, the Python lies anywhere, and is named by
-/// `WHIPSNAKE_PYTHON` and found by the loader in `LD_LIBRARY_PATH`.
+/// Set to build the bootstrap for a wheel. Its Python may be anywhere: `WHIPSNAKE_PYTHON` names it, and the loader finds its library by
+/// `LD_LIBRARY_PATH`.
 const WHEEL: &str = "WHIPSNAKE_WHEEL";
 
-/// Modules of python/src that no function imports: they are for the machine of a developer, and go into the wheel alone.
-const NOT_OF_FUNCTIONS: &[&str] =
+/// Modules of python/src that no function imports. They are for developers, and only the wheel has them.
+const DEVELOPER_MODULES: &[&str] =
     &["whipsnake.__main__", "whipsnake._command", "whipsnake._context", "whipsnake._events", "whipsnake.testing"];
 
-/// What CPython imports from files before it can run anything, in every process. The rest of what it needs is frozen already.
+/// The modules that CPython imports from files at every start. The others that it needs are frozen already.
 const STANDARD_LIBRARY: &[(&str, bool)] =
     &[("encodings", true), ("encodings.aliases", false), ("encodings.utf_8", false)];
 
-/// A linker script: where the code goes that runs until an event is answered.
+/// A linker script with the order of the code that runs until the first response.
 const ORDER: &str = "start.ld";
 
-/// Compiles modules to marshalled code, and tells about the interpreter.
+/// Compiles modules to marshalled code, and prints facts about the interpreter.
 const FREEZE: &str = include_str!("freeze.py");
 
-/// The name of the frozen stand-in for `site`, if that can be had; crates/bootstrap/src/start/site.rs says what it is for.
+/// The name of the frozen stand-in for `site`, if there can be one: see crates/bootstrap/src/start/site.rs.
 const SITE: &str = "site";
 
 fn main() {
@@ -45,7 +45,7 @@ fn main() {
         "whipsnake needs CPython 3.12 or newer, and this is {version}: run `make build PYTHON=/path/to/python3.14`"
     );
     pyo3_build_config::use_pyo3_cfgs();
-    let place = Place::asked_for();
+    let location = Location::asked_for();
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut modules = python_modules(Path::new("../../python/src"));
     modules.extend(STANDARD_LIBRARY.iter().map(|&(name, is_package)| Module {
@@ -55,37 +55,37 @@ fn main() {
     }));
     let executable =
         python.executable.as_deref().expect("the pyo3 configuration names no interpreter: run `make build`");
-    let told = Command::new(executable)
+    let compiled = Command::new(executable)
         .args(["-I", "-S", "-c", FREEZE])
         .arg(&out)
         .args(modules.iter().map(|module| format!("{}={}", module.name, module.path.display())))
         .output()
         .unwrap_or_else(|error| panic!("could not run {executable}: {error}"));
     assert!(
-        told.status.success(),
+        compiled.status.success(),
         "{executable} could not compile python/src:\n{}",
-        String::from_utf8_lossy(&told.stderr)
+        String::from_utf8_lossy(&compiled.stderr)
     );
-    let facts: Value = serde_json::from_slice(&told.stdout).expect("FREEZE prints JSON");
+    let facts: Value = serde_json::from_slice(&compiled.stdout).expect("FREEZE prints JSON");
 
     if facts["stand_in_for_site"] == true {
-        // The first, so that it can be left out.
+        // It comes first, so that it can be left out.
         modules.insert(0, Module { name: SITE.into(), path: PathBuf::new(), is_package: false });
     }
-    link(library_folder(python, &facts, &place).as_deref(), python.shared);
+    link(library_folder(python, &facts, &location).as_deref(), python.shared);
     fs::write(out.join("frozen.rs"), frozen_table(&modules, &out)).expect("OUT_DIR can be written");
-    fs::write(out.join("build.rs"), constants(&facts, &place)).expect("OUT_DIR can be written");
+    fs::write(out.join("build.rs"), constants(&facts, &location)).expect("OUT_DIR can be written");
 }
 
 /// Where the Python will be when the bootstrap runs.
-enum Place {
+enum Location {
     Here,
     /// In the layer that Lambda unpacks there.
     Layer(String),
     Anywhere,
 }
 
-impl Place {
+impl Location {
     fn asked_for() -> Self {
         let asked = |name: &str| {
             println!("cargo:rerun-if-env-changed={name}");
@@ -99,17 +99,17 @@ impl Place {
     }
 }
 
-/// Where CPython's library lies when the bootstrap runs, or, with that inside the bootstrap, the libraries it needs.
-fn library_folder(python: &pyo3_build_config::InterpreterConfig, facts: &Value, place: &Place) -> Option<String> {
-    match (place, python.lib_dir.as_deref()) {
-        (Place::Layer(layer), _) => Some(format!("{}/lib", home(layer))),
-        (Place::Here, Some(folder)) if python.shared => Some(folder.to_owned()),
-        (Place::Here, _) => Some(format!("{}/lib", facts["prefix"].as_str().unwrap_or_default())),
-        (Place::Anywhere, _) => None,
+/// The folder of CPython's library when the bootstrap runs. If the library is part of the bootstrap, the folder of the libraries it needs.
+fn library_folder(python: &pyo3_build_config::InterpreterConfig, facts: &Value, location: &Location) -> Option<String> {
+    match (location, python.lib_dir.as_deref()) {
+        (Location::Layer(layer), _) => Some(format!("{}/lib", home(layer))),
+        (Location::Here, Some(folder)) if python.shared => Some(folder.to_owned()),
+        (Location::Here, _) => Some(format!("{}/lib", facts["prefix"].as_str().unwrap_or_default())),
+        (Location::Anywhere, _) => None,
     }
 }
 
-/// DT_RPATH, not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython in there must not win.
+/// Uses DT_RPATH and not DT_RUNPATH: Lambda sets LD_LIBRARY_PATH, and another libpython there must not have precedence.
 fn link(library_folder: Option<&str>, is_shared: bool) {
     if let Some(folder) = library_folder {
         println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,{folder}");
@@ -117,8 +117,8 @@ fn link(library_folder: Option<&str>, is_shared: bool) {
     if !is_shared {
         // Extension modules look for CPython's symbols in the executable.
         println!("cargo:rustc-link-arg-bins=-rdynamic");
-        // At a fixed place there are no 23,000 addresses to correct at each start, and code that is made for that is shorter. Tests
-        // are linked with the same code.
+        // At a fixed address no 23,000 addresses have to be relocated at each start, and the code is shorter. Tests are linked with the
+        // same code.
         println!("cargo:rustc-link-arg=-no-pie");
         println!("cargo:rustc-link-arg=-Wl,--wrap=fmod,--wrap=hypot");
         println!("cargo:rustc-cfg=libpython_static");
@@ -127,10 +127,10 @@ fn link(library_folder: Option<&str>, is_shared: bool) {
     println!("cargo:rustc-check-cfg=cfg(libpython_static)");
 }
 
-/// Puts the code that a start runs beside each other: the kernel maps a file in pieces of 64 KB, of which nearly every one has such
-/// code in it otherwise. `make order` writes the script anew; what is in it and not in the bootstrap does no harm.
+/// Places the code that a start runs together. The kernel maps a file in pieces of 64 KB, and otherwise nearly every piece has some of that
+/// code. `make order` renews the script. Names in it that are not in the bootstrap do no harm.
 fn order_code() {
-    let script = fs::canonicalize(ORDER).expect("the file is beside this one");
+    let script = fs::canonicalize(ORDER).expect("start.ld is in the folder of build.rs");
     println!("cargo:rerun-if-changed={}", script.display());
     let option = format!("-Wl,-T,{}", script.display());
     if linker_takes(&option) {
@@ -138,7 +138,7 @@ fn order_code() {
     }
 }
 
-/// LLVM's linker, which Rust brings for x86_64, and the GNU one do; others may not.
+/// Whether the linker accepts an option. LLVM's linker, which Rust uses on x86_64, and GNU's take scripts; others may not.
 fn linker_takes(option: &str) -> bool {
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let out = Path::new(&variable("OUT_DIR")).join("linked");
@@ -159,7 +159,7 @@ struct Module {
     is_package: bool,
 }
 
-/// Every module below `root`, packages before what is in them.
+/// All modules below `root`, packages before their modules.
 fn python_modules(root: &Path) -> Vec<Module> {
     println!("cargo:rerun-if-changed={}", root.display());
     let mut modules = Vec::new();
@@ -173,7 +173,7 @@ fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) {
         let path = entry.expect("a readable folder").path();
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = format!("{prefix}{stem}");
-        if NOT_OF_FUNCTIONS.contains(&name.as_str()) {
+        if DEVELOPER_MODULES.contains(&name.as_str()) {
             continue;
         }
         println!("cargo:rerun-if-changed={}", path.display());
@@ -196,43 +196,43 @@ fn frozen_table(modules: &[Module], out: &Path) -> String {
     table + "]\n"
 }
 
-/// Where a layer has its Python.
+/// The folder of a layer's Python.
 fn home(layer: &str) -> String {
     format!("{layer}/whipsnake")
 }
 
-fn constants(facts: &Value, place: &Place) -> String {
-    let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not tell {key}")).to_owned();
+fn constants(facts: &Value, location: &Location) -> String {
+    let text = |key: &str| facts[key].as_str().unwrap_or_else(|| panic!("FREEZE did not print {key}")).to_owned();
     let texts = |key: &str| -> Vec<String> {
-        serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not tell {key}"))
+        serde_json::from_value(facts[key].clone()).unwrap_or_else(|_| panic!("FREEZE did not print {key}"))
     };
     let (major, minor) = (&facts["version"][0], &facts["version"][1]);
     let prefixes = [text("exec_prefix"), text("prefix")];
-    let placed = |path: String| match place {
-        Place::Here => path,
-        Place::Layer(layer) => {
+    let relocated = |path: String| match location {
+        Location::Here => path,
+        Location::Layer(layer) => {
             let rest = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix.as_str()));
             home(layer) + rest.unwrap_or_else(|| panic!("{path} is not in {}: it cannot be packed", prefixes[1]))
         }
-        Place::Anywhere => String::new(),
+        Location::Anywhere => String::new(),
     };
-    let standard_library = placed(text("stdlib"));
-    let (home, executable, site_packages) = match place {
-        Place::Here => (None, text("executable"), text("site_packages")),
-        Place::Layer(layer) => {
+    let standard_library = relocated(text("stdlib"));
+    let (home, executable, site_packages) = match location {
+        Location::Here => (None, text("executable"), text("site_packages")),
+        Location::Layer(layer) => {
             (Some(home(layer)), format!("{layer}/bin/{}", text("name")), format!("{standard_library}/site-packages"))
         }
-        Place::Anywhere => (None, String::new(), String::new()),
+        Location::Anywhere => (None, String::new(), String::new()),
     };
-    let folders = |key: &str| texts(key).into_iter().map(&placed).collect::<Vec<_>>();
+    let folders = |key: &str| texts(key).into_iter().map(&relocated).collect::<Vec<_>>();
     format!(
         "Build {{ version: \"{major}.{minor}\", executable: c{executable:?}, home: {}, prefix: c{:?}, exec_prefix: c{:?}, \
          standard_library: c{standard_library:?}, site_packages: {site_packages:?}, search_paths: &{:?}, \
          site_folders: &{:?}, user_site: {:?}, stands_in_for_site: {}, built_in: &{:?}, \
          module_suffixes: &{:?} }}",
         home.as_ref().map_or("None".into(), |home| format!("Some(c{home:?})")),
-        placed(text("prefix")),
-        placed(text("exec_prefix")),
+        relocated(text("prefix")),
+        relocated(text("exec_prefix")),
         folders("search_paths"),
         folders("site_folders"),
         text("user_site"),

@@ -2,14 +2,14 @@
 
 use std::ffi::CStr;
 
-/// The CPython this executable was built against. The places are empty where it is part of a wheel: `WHIPSNAKE_PYTHON` names
-/// another CPython of the same version.
+/// The CPython that this executable was built against. All paths are empty if the executable is part of a wheel: `WHIPSNAKE_PYTHON` then
+/// names another CPython of the same version.
 pub struct Build {
     /// Such as `3.14`.
     pub version: &'static str,
     /// The interpreter.
     pub executable: &'static CStr,
-    /// Where Python lies when this executable is part of a layer: nothing beside the executable leads there.
+    /// The folder of Python if this executable is part of a layer, where CPython would not find it by itself.
     pub home: Option<&'static CStr>,
     /// Where its files lie that are the same on every processor.
     pub prefix: &'static CStr,
@@ -29,7 +29,7 @@ pub struct Build {
     pub stands_in_for_site: bool,
     /// Modules that are part of this interpreter itself.
     pub built_in: &'static [&'static str],
-    /// What follows a module's name in that of its file, behind a dot.
+    /// Suffixes of module files, without the dot.
     pub module_suffixes: &'static [&'static str],
 }
 

@@ -13,6 +13,7 @@ mod descriptors;
 mod fork_point;
 mod loaded_libraries;
 mod modules;
+mod refused;
 mod restored;
 mod thread;
 pub mod variables;
@@ -23,11 +24,12 @@ use crate::start::environment::Environment;
 use crate::start::interpreter::Interpreter;
 use fork_point::Side;
 use pyo3::prelude::*;
-pub use restored::{Restored, Started, complete};
+use refused::Refused;
+pub use restored::{Restored, Started};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::{env, fmt, fs};
+use std::{env, fs};
 use whipsnake_checkpoint::process::{Kind, PROCESS, Process};
 
 /// The first argument of a bootstrap that is to dump itself.
@@ -55,34 +57,6 @@ impl Request {
         Some(Self { kind, folder: folder.into() })
     }
 }
-
-/// Why there is no dump. The command shows it to the user.
-#[derive(Debug)]
-pub struct Refused(String);
-
-impl Refused {
-    fn because(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-
-    fn doing(what: &'static str) -> impl Fn(std::io::Error) -> Self {
-        move |error| Self(format!("{what}: {error}"))
-    }
-
-    /// Of an exception outside the function's code.
-    fn raised(py: Python<'_>, error: &PyErr) -> Self {
-        error.print(py);
-        Self(error.to_string())
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
 
 /// How [`dump`] ends: in the process that was asked to dump itself, and in every copy that is restored.
 pub enum Outcome {

@@ -7,89 +7,36 @@
 //!   .. whose import left things that no two processes can share    forked before that
 //! ```
 //!
-//! In each, as many [`Worker`]s as there can be invocations ask for them independently: the loop of [`crate::invoke::worker`] in as many
-//! [places](Place).
+//! In each case there are as many [`Worker`]s as there can be invocations, and each asks for invocations independently. The
+//! implementations of [`WorkerSlot`](crate::invoke::slot::WorkerSlot) say what is different.
 
+mod child_signal;
 mod context_copies;
+mod exit_report;
 mod fork_safety;
+mod mode;
 mod scoreboard;
 mod supervisor;
 mod threads;
+mod worker_process;
 
 use crate::init::handler::Handler;
-use crate::invoke::awslambdaric;
-use crate::invoke::worker::{Start, Worker};
-use crate::report::notices::notice;
+use crate::invoke::serve::{serve_by, serve_one};
+use crate::invoke::startup::{self, Start};
+use crate::invoke::worker::Worker;
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
 use context_copies::ContextAtImport;
 use fork_safety::Descriptors;
+use mode::Mode;
+pub use mode::{Concurrency, InvalidVariable};
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
-use scoreboard::Entry;
-use std::env;
-use std::ffi::OsString;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
-use supervisor::{Drain, WorkerPool};
-use threads::CurrentInvocation;
-use whipsnake_runtime_api::{Client, Error, Invocation};
-
-/// How long to wait before /next is asked again, each time that it failed.
-const RETRY_BACKOFF: [Duration; 4] =
-    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
-
-/// What Lambda asked for.
-pub struct Concurrency {
-    invocations: u16,
-    /// None: as the function needs.
-    mode: Option<Mode>,
-    /// The environment as it was, for a new start.
-    variables: Vec<(OsString, OsString)>,
-}
-
-/// What serves the invocations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Tasks,
-    Threads,
-    /// Forked after the function was imported.
-    Processes,
-    /// Forked before.
-    Isolated,
-}
-
-/// A variable that makes no sense.
-#[derive(Debug)]
-pub struct InvalidVariable {
-    name: &'static str,
-    value: String,
-    expected: &'static str,
-}
-
-impl fmt::Display for InvalidVariable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {:?}, and should be {}", self.name, self.value, self.expected)
-    }
-}
-
-impl std::error::Error for InvalidVariable {}
+use supervisor::WorkerPool;
+use whipsnake_runtime_api::Client;
 
 impl Concurrency {
-    /// None where invocations come one by one. To be called before the environment is changed.
-    pub fn asked_for(environment: &Environment) -> Result<Option<Self>, InvalidVariable> {
-        let Some(number) = &environment.max_concurrency else { return Ok(None) };
-        let invocations = number.trim().parse().ok().filter(|&number| number > 0).ok_or_else(|| InvalidVariable {
-            name: "AWS_LAMBDA_MAX_CONCURRENCY",
-            value: number.clone(),
-            expected: "a number from 1 to 65535",
-        })?;
-        let mode = environment.whipsnake_concurrency.as_deref().map(Mode::named).transpose()?;
-        Ok(Some(Self { invocations, mode, variables: env::vars_os().collect() }))
-    }
-
-    /// Serves the function until something ends the process.
+    /// Serves the function. Returns why the process is to end.
     pub fn serve(&self, py: Python<'_>, environment: &Environment, client: Client, start: Start) -> ExitReason {
         self.try_to_serve(py, environment, client, start).unwrap_or_else(|exit_reason| exit_reason)
     }
@@ -101,36 +48,36 @@ impl Concurrency {
         client: Client,
         start: Start,
     ) -> Result<ExitReason, ExitReason> {
-        let (server, imported) = Worker::start(py, environment, client, start)?;
-        let import = |server: &Worker| server.ready_handler(py, imported.as_ref(), environment);
+        let (worker, imported) = startup::start(py, environment, client, start)?;
+        let import = |worker| startup::ready_handler(py, worker, imported.as_ref(), environment);
         disarm_timers_at_exit(py)?;
-        let workers = WorkerPool::new(self.invocations, environment);
+        let pool = WorkerPool::new(self.invocations, environment);
         if self.mode == Some(Mode::Isolated) {
-            let worker = workers.fork(py, &server)?;
-            let handler = import(&worker)?;
-            return serve_alone(py, &worker, &handler);
+            let worker = pool.fork(py, worker)?;
+            let handler = import(worker)?;
+            return serve_alone(py, worker, handler);
         }
         let descriptors = Descriptors::now();
-        let handler = import(&server)?;
-        let mode = self.mode.map_or_else(|| Mode::fit_for(py, &server, &handler), Ok)?;
+        let handler = import(worker)?;
+        let mode = self.mode.map_or_else(|| Mode::fit_for(py, worker, &handler), Ok)?;
         tracing::debug!(?mode, invocations = self.invocations, "several invocations at once");
         match mode {
-            Mode::Tasks => threads::serve_on_loop(py, &server, &handler, environment, self.invocations),
-            Mode::Threads => threads::serve(py, &server, &handler, environment, self.invocations),
+            Mode::Tasks => threads::serve_on_loop(py, worker, &handler, environment, self.invocations),
+            Mode::Threads => threads::serve(py, worker, &handler, environment, self.invocations),
             Mode::Processes | Mode::Isolated => {
                 if let Some(obstacle) = fork_safety::obstacle(py, &descriptors) {
                     tracing::info!("the worker processes import the function themselves: {obstacle}");
                     return Err(fork_safety::start_again(py, &descriptors, &self.variables));
                 }
-                let worker = workers.fork(py, &server)?;
-                serve_alone(py, &worker, &handler)
+                let worker = pool.fork(py, worker)?;
+                serve_alone(py, worker, handler)
             }
         }
     }
 }
 
-/// Has timers that the function has set stopped when Python ends, after the function's own exit handlers. Python then sets the defaults
-/// for their signals again, and one that came later would end the process by another signal than the one that ends it.
+/// Stops timers that the function has set when Python ends, after the function's own exit handlers. Python then restores the default
+/// handlers, and a later timer signal would end the process with another signal than the one that ends it.
 fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
     let disarm = PyCFunction::new_closure(py, Some(c"disarm_timers"), None, |_, _| {
         for timer in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
@@ -141,102 +88,11 @@ fn disarm_timers_at_exit(py: Python<'_>) -> PyResult<()> {
     py.import("atexit")?.call_method1("register", (disarm,)).map(drop)
 }
 
-/// Serves one invocation after the other in a worker process, until something ends it.
-fn serve_alone(py: Python<'_>, server: &Arc<Worker>, handler: &Handler) -> Result<ExitReason, ExitReason> {
-    let (worker, handler) = (Arc::clone(server), handler.clone_ref(py));
+/// Serves one invocation after the other in a worker process, until something ends the process.
+fn serve_alone(py: Python<'_>, worker: &'static Worker, handler: Handler) -> Result<ExitReason, ExitReason> {
     let context = ContextAtImport::copy(py)?;
-    Ok(server.serve_by(py, move |py| {
+    Ok(serve_by(py, worker, move |py| {
         let _copy = context.enter_copy(py)?;
-        worker.serve_one(py, &handler)
+        serve_one(py, worker, &handler)
     }))
-}
-
-impl Mode {
-    /// The variable's word for it, which is also said to a process that is started again.
-    pub const ISOLATED: &str = "isolated";
-
-    fn named(name: &str) -> Result<Self, InvalidVariable> {
-        match name {
-            "tasks" => Ok(Self::Tasks),
-            "threads" => Ok(Self::Threads),
-            "processes" => Ok(Self::Processes),
-            Self::ISOLATED => Ok(Self::Isolated),
-            _ => Err(InvalidVariable {
-                name: "WHIPSNAKE_CONCURRENCY",
-                value: name.into(),
-                expected: "tasks, threads, processes or isolated",
-            }),
-        }
-    }
-
-    /// What serves a function best that says nothing about it.
-    fn fit_for(py: Python<'_>, server: &Worker, handler: &Handler) -> PyResult<Self> {
-        // What tools put around an invocation is made for one at a time.
-        if awslambdaric::is_imported(server.modules(py)) {
-            return Ok(Self::Processes);
-        }
-        if handler.is_async(py)? {
-            return Ok(Self::Tasks);
-        }
-        // An extension module can have switched the GIL on.
-        let is_parallel = cfg!(Py_GIL_DISABLED) && !py.import("sys")?.call_method0("_is_gil_enabled")?.is_truthy()?;
-        Ok(if is_parallel { Self::Threads } else { Self::Processes })
-    }
-}
-
-/// Where a server stands among others that serve the same function.
-pub enum Place {
-    /// In a process of its own, which notes what it does, and may be told to ask for no more.
-    Process(Entry, Drain),
-    /// In a thread, where what it serves is a matter of context.
-    Thread(Arc<CurrentInvocation>),
-}
-
-impl Place {
-    /// Nothing is served: what was, has been answered.
-    pub fn end(&self) {
-        match self {
-            Self::Process(entry, _) => entry.note_idle(),
-            Self::Thread(turn) => turn.end(),
-        }
-    }
-
-    /// Waits for the next invocation. A failure is no reason to leave the others alone, until it stays.
-    pub async fn next(&self, client: &Client) -> Result<Invocation, ExitReason> {
-        self.end();
-        match self {
-            Self::Process(entry, drain) => tokio::select! {
-                biased;
-                () = drain.asked_for() => Err(ExitReason::Terminated),
-                next = ask(client) => Ok(next.inspect_err(|_| entry.note_gave_up())?),
-            },
-            Self::Thread(_) => Ok(ask(client).await?),
-        }
-    }
-
-    /// Makes an invocation the current one; false when that is a matter of the process.
-    pub fn begin(&self, py: Python<'_>, invocation: &Invocation) -> bool {
-        match self {
-            Self::Process(entry, _) => {
-                entry.note_busy(&invocation.ticket, invocation.deadline);
-                false
-            }
-            Self::Thread(turn) => {
-                turn.begin(py, invocation);
-                true
-            }
-        }
-    }
-}
-
-/// Asks for the next invocation, several times if need be.
-async fn ask(client: &Client) -> Result<Invocation, Error> {
-    let mut failed = client.next().await;
-    for pause in RETRY_BACKOFF {
-        let Err(error) = &failed else { break };
-        notice(format_args!("{error}; asking again in {} ms", pause.as_millis()));
-        tokio::time::sleep(pause).await;
-        failed = client.next().await;
-    }
-    failed
 }

@@ -1,6 +1,7 @@
 //! The init phase: makes the process look as the function expects it, then imports the function.
 
 pub mod archive;
+pub mod awslambdaric;
 pub mod caller;
 pub mod compile;
 pub mod context;
@@ -14,7 +15,6 @@ use crate::build_info::BUILD;
 use crate::init::context::ContextFactory;
 use crate::init::handler::Handler;
 use crate::init::stdlib_paths::StdlibPaths;
-use crate::invoke::awslambdaric;
 use crate::modules::sys;
 use crate::report::log::Log;
 use crate::report::stdio;
@@ -26,28 +26,27 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-/// A process that is ready for its function, and for the Runtime API.
+/// A process that is ready to import its function.
 pub struct Prepared {
     /// The function's log.
     pub log: Py<Log>,
     /// Makes context objects.
     pub contexts: ContextFactory,
-    /// The function, where it is imported already: in a process that was restored from a checkpoint of the whole init phase. A web
-    /// application is not started yet.
+    /// The function, in a process that was restored from a checkpoint of the whole init phase. A web application is not started yet.
     pub handler: Option<Handler>,
 }
 
 impl Prepared {
-    /// Everything the function needs to exist before it is imported.
+    /// Prepares everything that must exist before the function is imported.
     pub fn new(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
         let log = Bound::new(py, Log::open(environment))?;
         let collections = DeferredCollections::new(py)?;
         stdio::set_up(py)?;
-        let places = StdlibPaths::find(py, environment)?;
-        meta_path::set_up(&log, &places)?;
+        let paths = StdlibPaths::find(py, environment)?;
+        meta_path::set_up(&log, &paths)?;
         compile::set_up(py)?;
         archive::set_up(py, environment)?;
-        set_up_paths(py, environment, &places)?;
+        set_up_paths(py, environment, &paths)?;
         awslambdaric::provide_main(py)?;
         let contexts = ContextFactory::new(&log)?;
         collections.resume(py)?;
@@ -55,7 +54,12 @@ impl Prepared {
     }
 }
 
-/// Imports the function. A web application starts.
+/// Renews what the copies of a checkpoint must not share, and runs the function's hooks. The Runtime API can be reached by then.
+pub fn complete_restore(py: Python<'_>) -> PyResult<()> {
+    py.import("whipsnake._checkpoint")?.call_method0("after").map(drop)
+}
+
+/// Imports the function. If it is a web application, starts it.
 pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
     without_collections(py, || {
         let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))?;
@@ -63,7 +67,7 @@ pub fn import_handler(py: Python<'_>, environment: &Environment) -> Result<Handl
     })
 }
 
-/// Imports the function. If it is a web application, what serves it is loaded, but the application does not start.
+/// Imports the function. If it is a web application, imports its adapter, but does not start the application.
 pub fn import_handler_only(py: Python<'_>, environment: &Environment) -> Result<Handler, Failure> {
     without_collections(py, || {
         let handler = find_handler(py, environment.handler.as_deref().unwrap_or(""))?;
@@ -72,7 +76,7 @@ pub fn import_handler_only(py: Python<'_>, environment: &Environment) -> Result<
     })
 }
 
-/// Starts the web application that the handler is. Returns what serves it, and other handlers as they are.
+/// Starts the web application if the handler is one, and returns its adapter. Other handlers are returned as they are.
 pub fn start_application(py: Python<'_>, handler: &Handler, environment: &Environment) -> Result<Handler, Failure> {
     web_app::adapted(handler.function(py).clone(), environment).map(Handler::from)
 }
@@ -88,7 +92,7 @@ fn without_collections<T>(py: Python<'_>, body: impl FnOnce() -> Result<T, Failu
 fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
     let raised = |error| traceback::failure(py, error);
     let modules = sys(py).getattr(intern!(py, "modules")).and_then(|modules| Ok(modules.cast_into::<PyDict>()?));
-    // Only code that runs in every start can have done that: of a `.pth` file, or of `sitecustomize`.
+    // Only a `.pth` file or `sitecustomize` can have imported the names before the function.
     if awslambdaric::is_imported(&modules.map_err(raised)?)
         && let Some(handler) = awslambdaric::get_handler(py, name).map_err(raised)?
     {
@@ -97,21 +101,21 @@ fn find_handler(py: Python<'_>, name: &str) -> Result<Handler, Failure> {
     Handler::find(py, name)
 }
 
-/// `sys.path` in the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH that runtime forgets the
-/// layers; here they come after it.
-fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths) -> PyResult<()> {
+/// Puts `sys.path` into the managed runtime's order: the function, layers, then Python's own. With a PYTHONPATH the managed runtime forgets
+/// the layers; here they follow it.
+fn set_up_paths(py: Python<'_>, environment: &Environment, paths: &StdlibPaths) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let mut layers =
         vec![String::from("/opt/python"), format!("/opt/python/lib/python{}/site-packages", BUILD.version)];
     if cfg!(Py_GIL_DISABLED) {
-        // What an installer of a free-threaded Python calls it; before the other, which people know from Lambda's pages.
+        // The name that installers of a free-threaded Python use. It comes before the name that Lambda documents.
         layers.push(format!("/opt/python/lib/python{}t/site-packages", BUILD.version));
     }
     if let (Some(_), Some(runtime_dir)) = (&environment.whipsnake_python, &environment.runtime_dir) {
         path.insert(0, runtime_dir)?;
     }
     if environment.python_path.is_none() {
-        for folder in places.site_packages.iter().rev() {
+        for folder in paths.site_packages.iter().rev() {
             path.insert(0, folder)?;
         }
         for folder in &layers {
@@ -121,8 +125,8 @@ fn set_up_paths(py: Python<'_>, environment: &Environment, places: &StdlibPaths)
             env_vars::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
         }
     } else {
-        // Its place is known but where PYTHONHOME names another one.
-        let standard_library = path.index(places.search_paths.first()).unwrap_or_else(|_| path.len());
+        // Not found if PYTHONHOME names another standard library.
+        let standard_library = path.index(paths.search_paths.first()).unwrap_or_else(|_| path.len());
         for folder in &layers {
             path.insert(standard_library, folder)?;
         }

@@ -1,9 +1,18 @@
 //! The invoke phase: from `/next` to the response, one invocation after the other.
 
-pub mod awslambdaric;
+mod call;
 pub mod driver;
 pub mod event_loop;
+mod fault_exception;
+pub mod forked;
 mod injected;
+mod replaced_names;
+pub mod runtime_object;
+pub mod serve;
+pub mod signal_mask;
+mod sigterm;
+pub mod slot;
 mod snapshot;
+pub mod startup;
 mod streaming;
 pub mod worker;

@@ -4,11 +4,11 @@
 //! environment ─► (wrapper) ─► interpreter ─► init phase ─► invoke phase ─► shutdown
 //! ```
 //!
-//! C's `main`, without the preparations of Rust's: those read the memory map of the process to tell of overflows of the stack, which
-//! is CPython's matter here, and catch signals that a function may want to see.
+//! This is C's `main`, without what Rust does before its own `main`. Rust reads the memory map of the process to detect stack overflows,
+//! which CPython does itself, and installs signal handlers, while a function may want the defaults.
 
 #![cfg_attr(not(test), no_main)]
-// They panic where standard output or error is broken: `notices` does not.
+// They panic if standard output or error is broken. `notices` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod build_info;
@@ -26,7 +26,8 @@ mod start;
 use build_info::BUILD;
 use checkpoint::{Outcome, Restored, Started};
 use concurrency::Concurrency;
-use invoke::worker::{self, Start};
+use invoke::serve;
+use invoke::startup::Start;
 use report::notices::{StandardError, notice};
 use report::stdio;
 use start::command_line::Role;
@@ -41,7 +42,7 @@ use std::error::Error;
 use std::ffi::{OsString, c_char, c_int};
 use whipsnake_runtime_api::Client;
 
-/// What is missing where somebody starts the bootstrap by hand.
+/// The error if somebody starts the bootstrap by hand.
 const NO_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API is not set. Lambda sets it; to run a function on this machine use `whipsnake invoke` or `make run`";
 
 /// Where the process begins. Returns its exit code.
@@ -97,7 +98,7 @@ fn serve_in(
     start: Start,
 ) -> Result<Infallible, Box<dyn Error>> {
     let exit_reason = interpreter.run(|py| match concurrency {
-        None => worker::serve(py, environment, client, start),
+        None => serve::serve(py, environment, client, start),
         Some(concurrency) => concurrency.serve(py, environment, client, start),
     });
     exit_reason.exit(interpreter)
@@ -108,7 +109,7 @@ fn serve_in(
 fn dump(request: &checkpoint::Request, before: BeforePython) -> Result<c_int, Box<dyn Error>> {
     shutdown::end_on_panic();
     checkpoint::prepare();
-    // The descriptor for log records is a restored process's own.
+    // The restored process gets a descriptor for log records of its own.
     let environment = Environment { telemetry_log_fd: None, ..Environment::read() };
     environment.complete(&before);
     environment.withhold(&before);
@@ -119,7 +120,7 @@ fn dump(request: &checkpoint::Request, before: BeforePython) -> Result<c_int, Bo
     }
 }
 
-/// Serves the function in a process that was restored, with the environment that it was started with.
+/// Serves the function in a process that was restored, with the environment of that process.
 fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infallible, Box<dyn Error>> {
     let Restored { prepared, started: Started { environment, concurrency, mapping } } = restored;
     trace_if_asked(&environment);
@@ -130,7 +131,7 @@ fn serve_restored(interpreter: Interpreter, restored: Restored) -> Result<Infall
     serve_in(interpreter, &environment, concurrency?, client, Start::Restored(prepared))
 }
 
-/// Our own diagnosis, on standard error, when `WHIPSNAKE_LOG` asks for it.
+/// Writes our own diagnosis to standard error if `WHIPSNAKE_LOG` asks for it.
 fn trace_if_asked(environment: &Environment) {
     let Some(asked) = environment.whipsnake_log.as_deref() else { return };
     match asked.parse::<tracing::Level>() {

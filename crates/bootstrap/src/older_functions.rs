@@ -1,8 +1,8 @@
-//! Functions of the C library that came anew after glibc 2.34, which is Lambda's, in the form that is there.
+//! Functions of the C library in the version that Lambda has. Newer versions of them were added after glibc 2.34.
 //!
-//! A CPython inside the bootstrap is linked with the C library of the machine that builds it, and a linker takes the newest. It
-//! is told to take these instead (`--wrap`, in build.rs). The newer ones differ in how they report errors to programs that ask
-//! for System V's ways, which CPython does not.
+//! A CPython inside the bootstrap is linked with the C library of the build machine, and a linker takes the newest version. `--wrap` in
+//! build.rs makes it take these instead. The newer versions differ only in how they report errors to programs that ask for System V's
+//! behavior, which CPython does not.
 
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(

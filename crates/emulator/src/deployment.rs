@@ -39,6 +39,6 @@ impl Deployment {
     }
 
     fn version(&self) -> MutexGuard<'_, Arc<Emulator>> {
-        self.current.lock().expect("nobody panics while deploying")
+        self.current.lock().expect("the lock is not poisoned")
     }
 }

@@ -294,7 +294,7 @@ impl Emulator {
 
     /// The environment that runs, or a new one; or how long its init phase took and how it failed.
     fn running(&self, request_id: &str) -> io::Result<Result<Arc<ExecutionEnvironment>, (Duration, Verdict)>> {
-        let _alone = self.starting.lock().expect("nobody panics while starting");
+        let _alone = self.starting.lock().expect("the lock is not poisoned");
         let present = self.environment().clone();
         if let Some(environment) = present {
             if !environment.has_ended() {
@@ -384,7 +384,7 @@ impl Emulator {
     }
 
     fn environment(&self) -> MutexGuard<'_, Option<Arc<ExecutionEnvironment>>> {
-        self.environment.lock().expect("nobody panics while replacing an environment")
+        self.environment.lock().expect("the lock is not poisoned")
     }
 
     /// Waits for a place; it is given back when the guard goes.
@@ -392,12 +392,12 @@ impl Emulator {
         struct Place<'a>(&'a Emulator);
         impl Drop for Place<'_> {
             fn drop(&mut self) {
-                *self.0.places.lock().expect("nobody panics while counting") += 1;
+                *self.0.places.lock().expect("the lock is not poisoned") += 1;
                 self.0.vacated.notify_one();
             }
         }
-        let places = self.places.lock().expect("nobody panics while counting");
-        *self.vacated.wait_while(places, |places| *places == 0).expect("nobody panics while counting") -= 1;
+        let places = self.places.lock().expect("the lock is not poisoned");
+        *self.vacated.wait_while(places, |places| *places == 0).expect("the lock is not poisoned") -= 1;
         Place(self)
     }
 }

@@ -7,10 +7,10 @@ const STRING: u8 = 7;
 pub(crate) fn event(name: &str, content_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut headers = Vec::new();
     for (name, value) in [(":event-type", name), (":content-type", content_type), (":message-type", "event")] {
-        headers.push(u8::try_from(name.len()).expect("a name of ours is short"));
+        headers.push(u8::try_from(name.len()).expect("names are shorter than 256 bytes"));
         headers.extend_from_slice(name.as_bytes());
         headers.push(STRING);
-        headers.extend_from_slice(&u16::try_from(value.len()).expect("a value of ours is short").to_be_bytes());
+        headers.extend_from_slice(&u16::try_from(value.len()).expect("values are shorter than 64 KB").to_be_bytes());
         headers.extend_from_slice(value.as_bytes());
     }
     // Two lengths and their checksum before, the whole message's checksum behind.

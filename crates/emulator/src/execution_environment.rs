@@ -248,7 +248,7 @@ impl ExecutionEnvironment {
     }
 
     fn frozen(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.frozen.lock().expect("nobody panics while freezing")
+        self.frozen.lock().expect("the lock is not poisoned")
     }
 
     /// Peak memory of the process in megabytes, if it still runs.

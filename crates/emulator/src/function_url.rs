@@ -15,7 +15,7 @@ use crate::{
     http::{Connection, Limits, NoRequest, Response},
     http_event::event,
     invocation::Invocation,
-    invoke_api::MAX_REQUEST,
+    invoke_request::MAX_REQUEST,
     server::Server,
 };
 

@@ -1,10 +1,8 @@
-//! The Invoke API: what boto3's `lambda` client and `aws lambda invoke` talk to. What it streams is in [`response_stream`].
+//! The Invoke API, which boto3's `lambda` client and `aws lambda invoke` use. Streamed responses are in [`response_stream`].
 
 use std::{io, net::SocketAddr, sync::Arc, thread};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::de::IgnoredAny;
-use serde_json::json;
 
 use crate::{
     access::Access,
@@ -12,20 +10,16 @@ use crate::{
     emulator::Emulator,
     http::{Connection, Limits, NoRequest, Request, Response},
     invocation::Invocation,
+    invoke_request::{INVOCATION_TYPE, MAX_REQUEST, invocation, limit, too_large, wants_log},
+    refusal::Refusal,
     response_stream,
     server::Server,
 };
 
-/// Limits of a request's payload, in bytes: of one that waits for the response, and of one that does not.
-pub(crate) const MAX_REQUEST: usize = 6 * 1024 * 1024;
-const MAX_EVENT: usize = 1024 * 1024;
-
-const INVOCATION_TYPE: &str = "x-amz-invocation-type";
-
 /// Starts an Invoke API for one function, on `address`, for callers that have `access`.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// If the address cannot be listened on.
 pub fn start_invoke_api(address: SocketAddr, access: Access, deployment: Arc<Deployment>) -> io::Result<Server> {
     Server::start(address, Limits::of_caller(MAX_REQUEST), move |connection| serve(&deployment, &access, connection))
 }
@@ -65,37 +59,10 @@ fn serve(deployment: &Deployment, access: &Access, mut connection: Connection) {
     }
 }
 
-/// What is served.
+/// The operations that are served.
 enum Operation {
     Invoke,
     InvokeWithResponseStream,
-}
-
-/// An error of the Invoke API's, as boto3 turns it into an exception.
-pub(crate) struct Refusal {
-    status: u16,
-    error_type: &'static str,
-    message: String,
-}
-
-impl Refusal {
-    fn new(status: u16, error_type: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Refusal { status, error_type, message }
-    }
-
-    fn into_response(self) -> Response {
-        let fault = if self.status < 500 { "User" } else { "Service" };
-        let body = json!({"Type": fault, "Message": self.message, "message": self.message});
-        let response = Response::json(self.status, body.to_string());
-        response.with("x-amzn-errortype", self.error_type)
-    }
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Refusal::new(500, "ServiceException", error.to_string())
-    }
 }
 
 fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refusal> {
@@ -107,7 +74,7 @@ fn answer(emulator: &Arc<Emulator>, request: &Request) -> Result<Response, Refus
         "Event" => {
             let emulator = Arc::clone(emulator);
             thread::spawn(move || {
-                // Nobody waits for the outcome; the log has it.
+                // Nobody waits for the outcome, so an error goes to the log.
                 if let Err(error) = emulator.invoke(&invocation) {
                     emulator.note(&error.to_string());
                 }
@@ -135,12 +102,7 @@ fn run(emulator: &Emulator, request: &Request, invocation: &Invocation) -> Resul
     Ok(response)
 }
 
-/// Whether the end of the log is to come with the answer.
-pub(crate) fn wants_log(request: &Request) -> bool {
-    request.header("x-amz-log-type").as_deref() == Some("Tail")
-}
-
-/// What the path asks for, when it is an invocation of our function by its name, its ARN, or RIE's `function`.
+/// The operation that the path asks for. The path names our function by its name, its ARN, or RIE's `function`.
 fn operation(emulator: &Emulator, request: &Request) -> Result<Operation, Refusal> {
     let path = request.path.split('?').next().unwrap_or_default();
     let of = |prefix: &str, suffix: &str| path.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
@@ -174,56 +136,6 @@ fn operation(emulator: &Emulator, request: &Request) -> Result<Operation, Refusa
 fn function_name(named: &str) -> &str {
     let after_function = named.split(':').skip_while(|part| *part != "function").nth(1);
     after_function.or_else(|| named.split(':').next()).unwrap_or(named)
-}
-
-/// How large the payload of that request may be.
-fn limit(request: &Request) -> usize {
-    if request.header(INVOCATION_TYPE).as_deref() == Some("Event") { MAX_EVENT } else { MAX_REQUEST }
-}
-
-fn too_large(limit: usize) -> Refusal {
-    let message = format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
-    Refusal::new(413, "RequestEntityTooLargeException", message)
-}
-
-fn invocation(request: &Request, limit: usize) -> Result<Invocation, Refusal> {
-    if request.body.len() > limit {
-        return Err(too_large(limit));
-    }
-    let payload = if request.body.is_empty() { b"{}".to_vec() } else { request.body.clone() };
-    check_json(&payload)
-        .map_err(|error| format!("Could not parse request body into json: Could not parse payload into json: {error}"))
-        .map_err(|message| Refusal::new(400, "InvalidRequestContentException", message))?;
-    let mut invocation = Invocation::new(payload)?;
-    if let Some(trace) = request.header("x-amzn-trace-id") {
-        invocation.trace_id = trace.into_owned();
-    }
-    if let Some(context) = request.header("x-amz-client-context") {
-        invocation.client_context = Some(client_context(&context)?);
-    }
-    invocation.tenant = request.header("x-amz-tenant-id").map(String::from);
-    Ok(invocation)
-}
-
-fn client_context(encoded: &str) -> Result<String, Refusal> {
-    BASE64_STANDARD
-        .decode(encoded)
-        .ok()
-        .filter(|json| serde_json::from_slice::<IgnoredAny>(json).is_ok())
-        .and_then(|json| String::from_utf8(json).ok())
-        // A header cannot hold line breaks, and JSON does not need them.
-        .map(|json| json.replace(['\r', '\n'], " "))
-        .ok_or_else(|| {
-            let message = "Client context must be a valid Base64-encoded JSON object.";
-            Refusal::new(400, "InvalidRequestContentException", message)
-        })
-}
-
-/// Lambda takes no event that is not JSON. Its meaning is the runtime's business: nothing is built from it here.
-fn check_json(payload: &[u8]) -> Result<(), String> {
-    std::str::from_utf8(payload).map_err(|error| error.to_string())?;
-    serde_json::from_slice::<IgnoredAny>(payload).map_err(|error| error.to_string())?;
-    Ok(())
 }
 
 #[cfg(test)]

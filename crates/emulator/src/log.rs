@@ -55,7 +55,7 @@ impl Log {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.0.lock().expect("nobody panics while logging")
+        self.0.lock().expect("the lock is not poisoned")
     }
 }
 
@@ -106,7 +106,7 @@ impl Output {
     /// Forwards all that was written until now; returns when it is in the log. False at the end of the pipe.
     pub(crate) fn drain(&self) -> bool {
         // Also waits for the other thread, which may hold bytes it has read and not yet logged.
-        let mut reader = self.reader.lock().expect("nobody panics while forwarding");
+        let mut reader = self.reader.lock().expect("the lock is not poisoned");
         let mut buffer = [0; 16 * 1024];
         loop {
             match reader.read(&mut buffer) {

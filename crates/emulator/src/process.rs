@@ -36,7 +36,7 @@ impl Process {
         reason = "`pipes` and `command` close here: their only writers are now in the child"
     )]
     pub(crate) fn spawn(mut command: Command, pipes: Vec<PipeWriter>) -> io::Result<Process> {
-        let _alone = SPAWNING.lock().expect("nobody panics while spawning");
+        let _alone = SPAWNING.lock().expect("the lock is not poisoned");
         for pipe in &pipes {
             fcntl_setfd(pipe, FdFlags::empty())?;
         }
@@ -98,6 +98,6 @@ impl Process {
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        self.child.lock().expect("nobody panics while signalling")
+        self.child.lock().expect("the lock is not poisoned")
     }
 }

@@ -1,4 +1,4 @@
-//! `InvokeWithResponseStream`: the response as a stream of events, each part as it comes.
+//! `InvokeWithResponseStream`: the response as a stream of events.
 
 use std::io;
 
@@ -10,10 +10,11 @@ use crate::{
     event_stream::event,
     http::{Connection, Request, Response},
     invocation::Invocation,
-    invoke_api::{Refusal, wants_log},
+    invoke_request::wants_log,
+    refusal::Refusal,
 };
 
-/// Runs the function once, and sends what comes of it. A caller who goes away does not stop the function, as on Lambda.
+/// Runs the function once and sends its response. A caller that goes away does not stop the function, as on Lambda.
 pub(crate) fn answer(
     emulator: &Emulator,
     connection: &mut Connection,
@@ -38,7 +39,7 @@ pub(crate) fn answer(
     };
     let outcome = emulator.invoke_and_show(invocation, &mut |part| match part {
         Part::Chunk(chunk) | Part::Whole(chunk) => send(chunk),
-        // How it ended is told in the last event.
+        // The last event says how the response ended.
         Part::Beginning { .. } | Part::End | Part::Fault(_) => send(b""),
     })?;
     let mut complete = json!({});
@@ -50,7 +51,7 @@ pub(crate) fn answer(
         complete["LogResult"] = BASE64_STANDARD.encode(outcome.log_tail).into();
     }
     let last = event("InvokeComplete", "application/json", complete.to_string().as_bytes());
-    // The next read of the connection finds out that nobody is there.
+    // The next read of the connection notices that the caller has gone.
     let _: io::Result<()> = sent.and_then(|()| connection.write_chunk(&last)).and_then(|()| connection.end_chunks());
     Ok(())
 }

@@ -142,11 +142,11 @@ impl State {
 pub(crate) struct RuntimeApi {
     server: Mutex<Option<Server>>,
     address: SocketAddr,
-    desk: Arc<Desk>,
+    shared: Arc<Shared>,
 }
 
 /// Where the runtime's requests and the caller's invocation meet.
-struct Desk {
+struct Shared {
     function: Function,
     /// Whether invocations come several at once.
     several: bool,
@@ -159,7 +159,7 @@ struct Desk {
 impl RuntimeApi {
     /// Listens on loopback.
     pub(crate) fn start(function: &Function, several: bool, refuse: Option<Refuse>) -> io::Result<RuntimeApi> {
-        let desk = Arc::new(Desk {
+        let shared = Arc::new(Shared {
             function: function.clone(),
             several,
             state: Mutex::new(State {
@@ -174,13 +174,13 @@ impl RuntimeApi {
             changed: Condvar::new(),
             refuse,
         });
-        let served = Arc::clone(&desk);
+        let served = Arc::clone(&shared);
         // A response above its limit is read to its end, because the runtime hears of that over the same connection.
         let limits = Limits { body: MAX_RESPONSE, ..Limits::RUNTIME };
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), limits, move |connection| {
             served.serve(connection);
         })?;
-        Ok(RuntimeApi { address: server.address(), server: Mutex::new(Some(server)), desk })
+        Ok(RuntimeApi { address: server.address(), server: Mutex::new(Some(server)), shared })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -189,8 +189,8 @@ impl RuntimeApi {
 
     /// Puts an event where the next poll finds it.
     pub(crate) fn submit(&self, invocation: Invocation, function_arn: String, deadline: SystemTime) {
-        let mut state = self.desk.state();
-        if !self.desk.several {
+        let mut state = self.shared.state();
+        if !self.shared.several {
             state.invocations.clear();
         }
         state.invocations.push(Current {
@@ -203,15 +203,15 @@ impl RuntimeApi {
             timed_out: false,
         });
         drop(state);
-        self.desk.changed.notify_all();
+        self.shared.changed.notify_all();
     }
 
     /// The caller knows how it ended. Where there are several, an answer that is still to come is told that it is late.
     pub(crate) fn settle(&self, id: &str) {
-        if !self.desk.several {
+        if !self.shared.several {
             return;
         }
-        let mut state = self.desk.state();
+        let mut state = self.shared.state();
         state.invocations.retain(|current| current.invocation.request_id != id || current.reply.is_none());
         if let Some(current) = state.find_mut(id) {
             current.timed_out = true;
@@ -220,43 +220,43 @@ impl RuntimeApi {
 
     /// The process has ended: whoever waits for it stops waiting. Not before all that it has sent was read.
     pub(crate) fn process_ended(&self, exit: Exit) {
-        let waited = self.desk.changed.wait_timeout_while(self.desk.state(), EXIT, |state| state.reading > 0);
-        waited.expect("nobody panics at the desk").0.exit = Some(exit);
-        self.desk.changed.notify_all();
+        let waited = self.shared.changed.wait_timeout_while(self.shared.state(), EXIT, |state| state.reading > 0);
+        waited.expect("the lock is not poisoned").0.exit = Some(exit);
+        self.shared.changed.notify_all();
     }
 
     /// Blocks until `done`, at most until `deadline`, and hands the state over.
     pub(crate) fn wait_for(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let limit = deadline.saturating_duration_since(Instant::now());
-        let waited = self.desk.changed.wait_timeout_while(self.desk.state(), limit, |state| !done(state));
-        waited.expect("nobody panics at the desk").0
+        let waited = self.shared.changed.wait_timeout_while(self.shared.state(), limit, |state| !done(state));
+        waited.expect("the lock is not poisoned").0
     }
 
     /// Takes the next piece of a streamed response; the runtime may send another one.
     pub(crate) fn take_piece(&self, id: &str) -> Option<Piece> {
-        let piece = self.desk.state().find_mut(id).and_then(|current| current.pieces.pop_front());
-        self.desk.changed.notify_all();
+        let piece = self.shared.state().find_mut(id).and_then(|current| current.pieces.pop_front());
+        self.shared.changed.notify_all();
         piece
     }
 
     /// Closes the connections that wait for an event.
     pub(crate) fn hang_up(&self) {
-        self.desk.state().hang_ups += 1;
-        self.desk.changed.notify_all();
+        self.shared.state().hang_ups += 1;
+        self.shared.changed.notify_all();
     }
 
     /// Closes the socket. The connections end with their process.
     pub(crate) fn stop(&self) {
-        let server = self.server.lock().expect("nobody panics while stopping").take();
+        let server = self.server.lock().expect("the lock is not poisoned").take();
         if let Some(server) = server {
             server.stop(Instant::now() + Duration::from_millis(200));
         }
     }
 }
 
-impl Desk {
+impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics at the desk")
+        self.state.lock().expect("the lock is not poisoned")
     }
 
     fn serve(&self, mut connection: Connection) {
@@ -330,7 +330,7 @@ impl Desk {
                 && state.find(id).is_some_and(|current| !current.timed_out && current.pieces.iter().any(is_chunk))
         };
         let waited = self.changed.wait_while(self.state(), waiting);
-        if let Some(current) = waited.expect("nobody panics at the desk").find_mut(id) {
+        if let Some(current) = waited.expect("the lock is not poisoned").find_mut(id) {
             current.pieces.push_back(Piece::Chunk(chunk));
         }
         self.changed.notify_all();
@@ -339,7 +339,7 @@ impl Desk {
     /// A streamed response broke off. Where the process has ended as well, that is the news.
     fn break_off(&self, id: &str) {
         let exited = self.changed.wait_timeout_while(self.state(), EXIT, |state| state.exit.is_none());
-        let mut state = exited.expect("nobody panics at the desk").0;
+        let mut state = exited.expect("the lock is not poisoned").0;
         if state.exit.is_none() {
             let error_type = "Runtime.TruncatedResponse".to_owned();
             let message = "The response broke off before its end.";
@@ -384,7 +384,7 @@ impl Desk {
         let waited = self.changed.wait_while(state, |state| {
             state.exit.is_none() && state.hang_ups == hang_ups && !state.invocations.iter().any(is_next)
         });
-        let mut state = waited.expect("nobody panics at the desk");
+        let mut state = waited.expect("the lock is not poisoned");
         if state.hang_ups != hang_ups {
             return None;
         }

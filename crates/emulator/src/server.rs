@@ -97,7 +97,7 @@ impl OpenConnections {
     }
 
     fn count(&self) -> MutexGuard<'_, usize> {
-        self.count.lock().expect("nobody panics while counting connections")
+        self.count.lock().expect("the lock is not poisoned")
     }
 }
 

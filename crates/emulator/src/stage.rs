@@ -89,7 +89,7 @@ impl Stage {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics on the stage")
+        self.state.lock().expect("the lock is not poisoned")
     }
 
     pub(crate) fn notify(&self) {
@@ -101,14 +101,14 @@ impl Stage {
         let (_state, outcome) = self
             .changed
             .wait_timeout_while(self.state(), limit, |state| !done(state))
-            .expect("nobody panics on the stage");
+            .expect("the lock is not poisoned");
         !outcome.timed_out()
     }
 
     /// Blocks until the process has ended or `done`. The play's own time-out ends the process, so this ends too.
     pub(crate) fn wait_while_running(&self, done: impl Fn(&State) -> bool) {
         let waited = self.changed.wait_while(self.state(), |state| state.exit.is_none() && !done(state));
-        drop(waited.expect("nobody panics on the stage"));
+        drop(waited.expect("the lock is not poisoned"));
     }
 
     /// Sleeps, but not longer than the process lives.

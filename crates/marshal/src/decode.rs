@@ -241,7 +241,12 @@ impl<'py> Decoder<'py, '_> {
         }
         self.position = end + 1;
         let text = &self.text[start..end];
-        let text = if plain.is_ascii { unicode::from_ascii(self.py, text) } else { unicode::from_utf_8(self.py, text) };
+        let text = if plain.is_ascii {
+            // SAFETY: `plain` has looked at every byte of the text.
+            unsafe { unicode::from_ascii(self.py, text) }
+        } else {
+            unicode::from_utf_8(self.py, text)
+        };
         Ok(text?.into_any())
     }
 
@@ -253,7 +258,8 @@ impl<'py> Decoder<'py, '_> {
             return self.string();
         }
         self.position = end + 1;
-        Ok(keys::key(self.py, &self.text[start..end])?.into_any())
+        // SAFETY: `plain` has looked at every byte of the text.
+        Ok(unsafe { keys::key(self.py, &self.text[start..end]) }?.into_any())
     }
 
     /// A string with an escape in it, or with what must not be there. Kept apart so that plain strings stay small code.

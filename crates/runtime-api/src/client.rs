@@ -1,32 +1,24 @@
 //! The Runtime API's calls, one method each.
 
-#[cfg(doc)]
-use crate::Fault;
-use crate::Response;
 use crate::connection::{Broken, Connection, notice_what_has_come};
 use crate::error::{Call, Error, Kind};
+#[cfg(doc)]
+use crate::fault::Fault;
 use crate::fault::cropped_type;
 use crate::invocation::{Invocation, Ticket};
+use crate::request::{ERROR_TYPE, INVOCATION_ID, RESPONSE_MODE, VERSION, XRAY_CAUSE, header_value, response_path};
+use crate::response::Response;
 use crate::streaming::{self, StreamedResponse};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderValue, TRAILER, USER_AGENT};
 use http::request::Builder;
 use http::response::Parts;
 use http::{Request, StatusCode};
 use lambda_runtime_api_client::body::Body;
 use std::sync::Arc;
 
-const VERSION: &str = "/2018-06-01/runtime";
-pub(crate) const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
-const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
-const XRAY_CAUSE: HeaderName = HeaderName::from_static("lambda-runtime-function-xray-error-cause");
-
-/// What Lambda is told of a failure after a restore, whatever the type of the exception.
+/// The error type of a failure after a restore, whatever the type of the exception.
 const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
-
-/// How much of an answer that reports an error is kept, in bytes.
-const MAX_ERROR_BODY: usize = 1024;
 
 /// A connection to the Runtime API. Must be used inside a tokio runtime; connects at the first call.
 #[derive(Debug)]
@@ -54,12 +46,12 @@ impl Client {
         let request = self.request(Request::get(format!("{VERSION}/invocation/next")));
         let Answered { parts, body: payload, .. } = self.ask(Call::Next, request, Bytes::new()).await?;
         if !parts.status.is_success() {
-            return Err(refused(Call::Next, parts.status, &payload, 0));
+            return Err(Error::refused(Call::Next, parts.status, &payload, 0));
         }
         Invocation::read(&parts.headers, payload).map_err(|kind| Error { call: Call::Next, kind })
     }
 
-    /// Answers an invocation.
+    /// Sends the response to an invocation.
     ///
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
@@ -68,7 +60,7 @@ impl Client {
         self.post(Call::Respond, request, response.body).await
     }
 
-    /// Begins to answer an invocation with a body that is still being made.
+    /// Begins the response to an invocation whose body is still being made.
     ///
     /// # Errors
     /// Where the request cannot be written as HTTP.
@@ -83,8 +75,7 @@ impl Client {
             .map_err(|source| Error { call: Call::Stream, kind: Kind::Request(source) })?;
         let connection = Arc::clone(&self.connection);
         let answer = Box::pin(async move {
-            // Of a body that is made as it goes nothing can be sent again, so that a connection that Lambda has hung up must be noticed
-            // before.
+            // A body that is made as it goes cannot be sent again, so a connection that Lambda has closed must be noticed before.
             notice_what_has_come().await;
             let (parts, body) = connection.exchange(request).await?;
             Ok((parts, body.unwrap_or_default()))
@@ -123,7 +114,7 @@ impl Client {
         let request = self.request(Request::get(format!("{VERSION}/restore/next")));
         let Answered { parts, body: complaint, .. } = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
         if parts.status != StatusCode::OK {
-            return Err(refused(Call::RestoreNext, parts.status, &complaint, 0));
+            return Err(Error::refused(Call::RestoreNext, parts.status, &complaint, 0));
         }
         self.connection.forget();
         Ok(())
@@ -143,7 +134,7 @@ impl Client {
     }
 
     fn answer(&self, ticket: &Ticket, path: &str) -> Builder {
-        let request = self.request(Request::post(answer_path(&ticket.request_id, path)));
+        let request = self.request(Request::post(response_path(&ticket.request_id, path)));
         match &ticket.invocation_id {
             Some(id) => request.header(INVOCATION_ID, header_value(id)),
             None => request,
@@ -156,16 +147,15 @@ impl Client {
         if parts.status.is_success() {
             return Ok(());
         }
-        let mut error = refused(call, parts.status, &complaint, sent);
+        let mut error = Error::refused(call, parts.status, &complaint, sent);
         if let Kind::Status { sent_again, .. } = &mut error.kind {
             *sent_again = again;
         }
         Err(error)
     }
 
-    /// Sends a request, once more if the connection broke under it: Lambda may have hung up while nobody looked at the connection,
-    /// as nobody does while the function runs. Nothing is served or answered twice: an invocation that is asked for again before it
-    /// was answered is the same one, and of two answers Lambda refuses the second.
+    /// Sends a request, and repeats it once if the connection broke: Lambda may have closed the connection while the function ran. Retrying
+    /// is safe: Lambda returns the same invocation until it has a response, and rejects a second response.
     pub(crate) async fn ask(&self, call: Call, request: Builder, body: Bytes) -> Result<Answered, Error> {
         let request = request.body(()).map_err(|source| Error { call, kind: Kind::Request(source) })?;
         let send = |again| {
@@ -174,7 +164,7 @@ impl Client {
                 let (parts, body) = self.connection.exchange(request).await?;
                 let body = match body {
                     Err(error) if call == Call::Next => return Err(Broken::Exchange(error)),
-                    // Of any other answer the status has said it all.
+                    // For all other calls the status is enough.
                     body => body.unwrap_or_default(),
                 };
                 Ok(Answered { parts, body, again })
@@ -182,16 +172,11 @@ impl Client {
         };
         let answer = match send(false).await {
             Err(Broken::Exchange(_)) => send(true).await,
-            // No connection at all: it makes no sense to try again.
+            // There is no connection at all, so a retry makes no sense.
             outcome => outcome,
         };
         answer.map_err(|source| Error { call, kind: Kind::Transport(source.into()) })
     }
-}
-
-/// Where an invocation is answered.
-pub(crate) fn answer_path(request_id: &str, kind: &str) -> String {
-    format!("{VERSION}/invocation/{request_id}/{kind}")
 }
 
 /// What came back.
@@ -200,22 +185,6 @@ pub(crate) struct Answered {
     pub body: Bytes,
     /// Whether the request was sent a second time.
     again: bool,
-}
-
-pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Error {
-    let body = String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR_BODY)]);
-    // One line, whatever it says.
-    let body = body.trim().replace(char::is_control, " ");
-    Error { call, kind: Kind::Status { status, body, sent, sent_again: false } }
-}
-
-/// A header value of whatever the function chose: bytes above ASCII go as UTF-8, what HTTP forbids is dropped. In JSON text
-/// that can only be a raw DEL, whose loss changes no structure.
-pub(crate) fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).or_else(|_| HeaderValue::from_bytes(text.as_bytes())).unwrap_or_else(|_| {
-        let legal: Vec<u8> = text.bytes().filter(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)).collect();
-        HeaderValue::from_bytes(&legal).expect("control characters are what HTTP forbids, and they are gone")
-    })
 }
 
 #[cfg(test)]
@@ -230,10 +199,5 @@ mod tests {
             let error = Client::new(bad, "test").expect_err(bad).to_string();
             assert!(error.contains("AWS_LAMBDA_RUNTIME_API"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_header_value_keeps_utf_8_and_drops_what_http_forbids() {
-        assert_eq!(header_value("é\u{7f}\r\nx: y").as_bytes(), "éx: y".as_bytes());
     }
 }

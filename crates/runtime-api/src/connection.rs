@@ -1,7 +1,7 @@
-//! The connection to the Runtime API: one, used again and again.
+//! The connection to the Runtime API. There is one, which is reused.
 //!
-//! A pool of connections costs more than an exchange over one of them. A request that finds the connection in use, or closed, makes
-//! another.
+//! A pool of connections costs more than an exchange over one of them. A request that finds the connection in use or closed makes another
+//! one.
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
@@ -20,26 +20,26 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long to wait for a connection, as the managed runtime does: the Runtime API is on this machine.
+/// How long to wait for a connection. The managed runtime waits as long: the Runtime API is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long an answer is waited for before the system asks whether the other end is still there, and how long from one question to the
-/// next. An end that vanished without closing the connection would be waited for forever.
+/// How long a response may take before the system checks that the other end still exists, and how often it repeats that. Without this, the
+/// runtime would wait forever for a machine that vanished without closing the connection.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a connection is idle before it is looked at once more: that takes two system calls, as many as the request itself.
+/// A connection that has been idle this long is checked before it is used. That takes two system calls, as many as the request itself.
 const UNATTENDED: Duration = Duration::from_millis(1);
 
-/// How much is read at once, at most.
+/// The most bytes of one read.
 const LARGEST_READ: usize = 1024 * 1024;
 
-/// As much memory is taken on the word of a `Content-Length`. Lambda's largest events are of 6 MB.
+/// The most memory that is reserved because of a `Content-Length`. Lambda's largest events have 6 MB.
 const LARGEST_EXPECTED: u64 = 8 * 1024 * 1024;
 
-/// The default port of HTTP, which a `Host` does not name.
+/// HTTP's default port, which a `Host` header leaves out.
 const HTTP: u16 = 80;
 
-/// Where the Runtime API is, and the connection to it while nobody uses it.
+/// The address of the Runtime API, and the connection to it while it is idle.
 pub(crate) struct Connection {
     /// `host:port`.
     address: String,
@@ -47,23 +47,23 @@ pub(crate) struct Connection {
     idle: Mutex<Option<Idle>>,
 }
 
-/// The connection while nobody uses it.
+/// An idle connection.
 struct Idle {
     sender: SendRequest<Body>,
     since: Instant,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// There was no connection at all.
+    /// There was no connection.
     Unreachable(std::io::Error),
-    /// It ended before the answer did, or the answer is no HTTP.
+    /// The connection ended before the response did, or the response is not HTTP.
     Exchange(hyper::Error),
 }
 
 impl Connection {
-    /// None where `endpoint` is not `host:port` or `host`. Connects at the first request.
+    /// `None` if `endpoint` is not `host:port` or `host`. Connects at the first request.
     pub(crate) fn to(endpoint: &str) -> Option<Self> {
         let uri: Uri = endpoint.parse().ok()?;
         let authority = uri.authority()?;
@@ -76,8 +76,8 @@ impl Connection {
         Some(Self { address, host, idle: Mutex::new(None) })
     }
 
-    /// Sends a request and reads the answer, whose body may break off. The connection may have been closed while nobody looked at it: as long as
-    /// nothing of the request has been taken, it goes over another one.
+    /// Sends a request and reads the response, whose body may break off. The connection may have been closed while it was idle. If no byte
+    /// of the request has been sent, a new connection is used.
     pub(crate) async fn exchange(&self, mut request: Request<Body>) -> Result<(Parts, hyper::Result<Bytes>), Broken> {
         request.headers_mut().insert(HOST, self.host.clone());
         loop {
@@ -85,7 +85,7 @@ impl Connection {
             let was_idle = idle.is_some();
             let mut sender = match idle {
                 Some(Idle { sender, since }) => {
-                    // Lambda may have hung up meanwhile: then the request costs a connection, and not its one retry.
+                    // Lambda may have closed the connection meanwhile. Then the request costs a connection, and not its one retry.
                     if since.elapsed() >= UNATTENDED {
                         notice_what_has_come().await;
                     }
@@ -102,7 +102,7 @@ impl Connection {
             match sender.try_send_request(request).await {
                 Ok(answer) => {
                     let (parts, body) = answer.into_parts();
-                    // Only read to its end, or the connection cannot be used again.
+                    // A connection can be reused only if the body is read to its end.
                     let body = whole(body).await;
                     if body.is_ok() {
                         *self.idle() = Some(Idle { sender, since: Instant::now() });
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Later requests use new connections.
+    /// Makes later requests use new connections.
     pub(crate) fn forget(&self) {
         self.idle().take();
     }
@@ -125,14 +125,14 @@ impl Connection {
     async fn connect(&self) -> Result<SendRequest<Body>, Broken> {
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
         let stream = stream.unwrap_or_else(|late| Err(late.into())).map_err(Broken::Unreachable)?;
-        // A small response must not wait for the acknowledgement of the packet before it.
+        // A small request must not wait for the acknowledgement of the packet before it.
         stream.set_nodelay(true).map_err(Broken::Unreachable)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_INTERVAL).with_interval(KEEPALIVE_INTERVAL);
-        // A system that cannot do that is as good as it was.
+        // If the system does not support that, the connection works all the same.
         let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         let handshake = Builder::new().max_buf_size(LARGEST_READ).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(Broken::Exchange)?;
-        // What it ends with, the request that was under way is told, too.
+        // An error of the connection also reaches the current request.
         tokio::spawn(async { drop(connection.await) });
         Ok(sender)
     }
@@ -142,20 +142,20 @@ impl Connection {
     }
 }
 
-/// Lets the connection's own task see what the socket has, such as the end of the connection.
+/// Runs the connection's own task once, so that it notices that the connection was closed.
 pub(crate) async fn notice_what_has_come() {
     for _ in 0..2 {
         tokio::task::yield_now().await;
     }
 }
 
-/// All of a body, in one piece of its own size. A part of it that has been copied is let go before the next is read, which then takes
-/// its place: no second body is there beside the first, and what was read is still in the processor's cache.
+/// A whole body in one buffer of its size. Each part is freed after it has been copied and before the next is read, which reuses its
+/// memory: there is never a second copy of the body, and the part is still in the processor's cache.
 async fn whole(mut body: Incoming) -> hyper::Result<Bytes> {
     let length = body.size_hint().lower().min(LARGEST_EXPECTED);
     let mut gathered = Vec::new();
     while let Some(frame) = body.frame().await {
-        // Trailers say nothing to us.
+        // Trailers are ignored.
         let Ok(data) = frame?.into_data() else { continue };
         if gathered.is_empty() && body.is_end_stream() {
             return Ok(data);

@@ -1,7 +1,10 @@
-//! What can go wrong between us and Lambda. Never a fault of the function: see [`crate::Fault`] for those.
+//! Errors between the runtime and Lambda. Failures of the function are [`crate::Fault`]s.
 
 use http::StatusCode;
 use std::fmt;
+
+/// How much of the body of an error response is kept, in bytes.
+const MAX_ERROR_BODY: usize = 1024;
 
 /// A failed exchange with the Runtime API.
 #[derive(Debug)]
@@ -38,37 +41,44 @@ pub enum Call {
 /// What happened to the request.
 #[derive(Debug)]
 pub enum Kind {
-    /// The endpoint is no `host:port`.
+    /// The endpoint is not `host:port`.
     Endpoint(String),
     /// The request cannot be written as HTTP, for instance because of its request id.
     Request(http::Error),
-    /// No answer: connection refused, reset, or closed half-way.
+    /// No response: the connection was refused, reset, or closed half-way.
     Transport(Box<dyn std::error::Error + Send + Sync>),
-    /// An answer other than success. `body` is the beginning of what Lambda said.
+    /// A response other than success. `body` is the beginning of its text.
     Status {
         /// Its code.
         status: StatusCode,
         /// Its text, cropped.
         body: String,
-        /// Bytes that we had sent.
+        /// Bytes that were sent.
         sent: usize,
-        /// Whether that was the second time, as nobody knew whether the first had arrived.
+        /// Whether the request was sent twice, because the first connection broke and the request may have arrived.
         sent_again: bool,
     },
-    /// An answer to `/next` that names no request.
+    /// A response to `/next` without a request id.
     NoRequestId,
-    /// An answer to `/next` whose request id cannot be part of a URL, so that nobody could answer it. The id is cropped.
+    /// A response to `/next` whose request id cannot be part of a URL. The id is cropped.
     RequestId(String),
-    /// An answer to `/extension/register` that names no extension.
+    /// A response to `/extension/register` without an extension's identifier.
     NoIdentifier,
-    /// Lambda was content with a streamed response before its end.
+    /// Lambda acknowledged a streamed response before its end.
     Early,
 }
 
 impl Error {
-    /// Whether Lambda refused this one answer (too large, too late, of the wrong invocation) while the environment itself
-    /// goes on. A 5xx asks the runtime to exit; without an answer nobody knows. Only of a stream it is known: whoever read it has
-    /// gone.
+    /// The error for a request of `sent` bytes that Lambda refused with this body.
+    pub(crate) fn refused(call: Call, status: StatusCode, body: &[u8], sent: usize) -> Self {
+        let body = String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR_BODY)]);
+        // The body may have line breaks, and an error is one line.
+        let body = body.trim().replace(char::is_control, " ");
+        Self { call, kind: Kind::Status { status, body, sent, sent_again: false } }
+    }
+
+    /// Whether Lambda refused this one response (too large, too late, of another invocation) while the execution environment continues. A
+    /// 5xx asks the runtime to exit. Without a response the state is unknown, except for a stream, whose reader has gone.
     #[must_use]
     pub fn concerns_one_invocation(&self) -> bool {
         match &self.kind {
@@ -80,7 +90,7 @@ impl Error {
         }
     }
 
-    /// Whether Lambda said that this is not the time for it.
+    /// Whether Lambda refused the request because it is not allowed at this time.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self.kind, Kind::Status { status: StatusCode::FORBIDDEN, .. })

@@ -1,7 +1,7 @@
-//! The Extensions API, version 2020-01-01, as far as a runtime needs it that wants to be told of its end: Lambda gives notice
-//! (SIGTERM) only where an extension is registered, and one inside the runtime's process counts.
+//! The Extensions API, version 2020-01-01. Lambda sends SIGTERM before it ends an execution environment only if an extension is registered.
+//! One inside the runtime's process counts.
 
-use crate::client::{Answered, Client, refused};
+use crate::client::{Answered, Client};
 use crate::error::{Call, Error, Kind};
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -14,16 +14,16 @@ const NAME: HeaderName = HeaderName::from_static("lambda-extension-name");
 const IDENTIFIER: HeaderName = HeaderName::from_static("lambda-extension-identifier");
 
 impl Client {
-    /// Registers an extension that wants no events. To be called before the first [`Client::next`].
+    /// Registers an extension without events. Call this before the first [`Client::next`].
     ///
     /// # Errors
-    /// When Lambda did not take it.
+    /// If Lambda refused it.
     pub async fn register_extension(&self, name: &'static str) -> Result<(), Error> {
         let request = self.request(Request::post(format!("{VERSION}/register"))).header(NAME, name);
         let body = Bytes::from_static(br#"{"events": []}"#);
         let Answered { parts, body: complaint, .. } = self.ask(Call::Register, request, body).await?;
         if parts.status != StatusCode::OK {
-            return Err(refused(Call::Register, parts.status, &complaint, 0));
+            return Err(Error::refused(Call::Register, parts.status, &complaint, 0));
         }
         let identifier =
             parts.headers.get(IDENTIFIER).ok_or(Error { call: Call::Register, kind: Kind::NoIdentifier })?;
@@ -32,7 +32,7 @@ impl Client {
             .header(IDENTIFIER, identifier)
             .body(Body::empty())
             .map_err(|source| Error { call: Call::Register, kind: Kind::Request(source) })?;
-        // The init phase lasts until every extension asks for an event. This one never gets any, so nobody waits for the answer.
+        // The init phase lasts until every extension asks for an event. This one never gets an event, so nobody waits for the response.
         let connection = Arc::clone(&self.connection);
         tokio::spawn(async move { drop(connection.exchange(poll).await) });
         Ok(())

@@ -1,46 +1,46 @@
-//! What is reported when a function fails: to the caller as JSON, to X-Ray as a header.
+//! The report of a function's failure: JSON for the caller, a header for X-Ray.
 
 use crate::json;
 use serde::Serialize;
 
-/// Lambda crops a longer cause, and a header near 1 MiB is refused by HTTP stacks on the way: ours stays below.
+/// The longest X-Ray cause. Lambda crops a longer one, and HTTP stacks on the way refuse a header near 1 MiB.
 const LONGEST_CAUSE: usize = 64 * 1024;
 
-/// The longest error type in a header, in bytes: a class may have any name. The trailers of a stream share 4 KB.
+/// The longest error type in a header, in bytes. A class may have any name, and the trailers of a stream share 4 KB.
 const LONGEST_TYPE: usize = 256;
 
-/// What stack traces are indented with in the log: no-break spaces, which the log viewer does not swallow.
+/// The indentation of stack traces in the log: no-break spaces, which the log viewer keeps.
 const INDENTATION: &str = "\u{a0}";
 
 /// The X-Ray type of every fault that is not an exception of the function's own.
 const VALIDATION_ERROR: &str = "LambdaValidationError";
 
-/// One entry of a stack, as X-Ray wants it.
+/// One frame of a stack, in X-Ray's format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Frame {
     /// The function's name.
     pub label: String,
     /// Its file.
     pub path: String,
-    /// The line in it; absent where Python knows none.
+    /// The line in it. `None` if Python knows none.
     pub line: Option<u32>,
 }
 
-/// A failure of the function: reported to Lambda, after which the loop goes on.
+/// A failure of the function. It is reported to Lambda, and the loop continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The exception's class name, or one of the `Runtime.*` types.
     pub error_type: String,
-    /// The exception's text.
+    /// The exception's message.
     pub message: String,
     /// One string per frame, formatted as Python formats tracebacks.
     pub stack_trace: Vec<String>,
-    /// The same frames for X-Ray. `None` for faults that the runtime itself states (`Runtime.*`).
+    /// The same frames for X-Ray. `None` for faults of the runtime's own (`Runtime.*`).
     pub frames: Option<Vec<Frame>>,
 }
 
 impl Fault {
-    /// A fault that the runtime itself states: no stack, and no exception of the function behind it.
+    /// A fault of the runtime's own (`Runtime.*`): without a stack.
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self { error_type: error_type.into(), message: message.into(), stack_trace: Vec::new(), frames: None }
     }
@@ -56,8 +56,8 @@ impl Fault {
         }
     }
 
-    /// The report in at most `limit` bytes, which must be some hundreds. The frames nearest to the failure stay longest, then the
-    /// message's beginning.
+    /// The report in at most `limit` bytes, which must be some hundreds. Drops the frames farthest from the failure first, then the
+    /// message's end.
     #[must_use]
     pub fn report_within(&self, limit: usize, request_id: &str) -> String {
         let mut report = self.report(request_id);
@@ -69,13 +69,13 @@ impl Fault {
             let Some((_, nearer)) = report.stack_trace.split_first() else { break };
             report.stack_trace = nearer;
         }
-        // Escapes can make a character six bytes long.
+        // An escape sequence has up to six bytes for a character.
         let message: String = self.message.chars().take(limit / 12).collect();
         let error_type: String = self.error_type.chars().take(limit / 24).collect();
         Report { error_message: &message, error_type: &error_type, request_id, stack_trace: &[] }.to_json()
     }
 
-    /// The X-Ray cause, JSON text for `Lambda-Runtime-Function-XRay-Error-Cause`.
+    /// The X-Ray cause: JSON for the header `Lambda-Runtime-Function-XRay-Error-Cause`.
     #[must_use]
     pub fn xray_cause(&self, working_directory: &str) -> String {
         let frames = self.frames.as_deref().unwrap_or_default();
@@ -83,17 +83,17 @@ impl Fault {
         if whole.len() <= LONGEST_CAUSE {
             return whole;
         }
-        // Most of the room goes to the message's beginning and to the frames nearest to the failure. Escapes can make a
-        // character six bytes long, so the cut is made well inside the limit.
+        // The message's beginning and the frames nearest to the failure get most of the space. An escape sequence has up to six bytes for a
+        // character, so the cut is well inside the limit.
         let message: String = self.message.chars().take(LONGEST_CAUSE / 16).collect();
         let nearest = &frames[frames.len().saturating_sub(32)..];
         let cropped = self.cause_of(working_directory, &message, nearest);
         if cropped.len() <= LONGEST_CAUSE { cropped } else { self.cause_of(working_directory, &message, &[]) }
     }
 
-    /// The lines that tell of it in a log of text, the first one the headline. A `story` tells all that the fault's own stack would.
+    /// The lines of a text log. The first one is the headline. A `traceback` replaces the fault's own stack.
     #[must_use]
-    pub fn log_lines(&self, story: Option<&[String]>) -> Vec<String> {
+    pub fn log_lines(&self, traceback: Option<&[String]>) -> Vec<String> {
         let mut headline = String::from("[ERROR]");
         if !self.error_type.is_empty() {
             headline = headline + " " + &self.error_type;
@@ -102,10 +102,10 @@ impl Fault {
             headline = headline + if self.error_type.is_empty() { " " } else { ": " } + &self.message;
         }
         let mut lines = vec![headline];
-        if story.is_none() {
+        if traceback.is_none() {
             lines.push(String::from("Traceback (most recent call last):"));
         }
-        for entry in story.unwrap_or(&self.stack_trace) {
+        for entry in traceback.unwrap_or(&self.stack_trace) {
             lines.extend(split_lines(entry).map(|line| {
                 let text = line.trim_start_matches(' ');
                 INDENTATION.repeat(line.len() - text.len()) + text
@@ -126,7 +126,7 @@ impl Fault {
     }
 }
 
-/// An error type as a header can have it.
+/// An error type, cropped for a header.
 pub(crate) fn cropped_type(error_type: &str) -> &str {
     let mut end = error_type.len().min(LONGEST_TYPE);
     while !error_type.is_char_boundary(end) {
@@ -135,7 +135,7 @@ pub(crate) fn cropped_type(error_type: &str) -> &str {
     &error_type[..end]
 }
 
-/// Splits where Python's `str.splitlines` does; an empty entry is an empty line.
+/// Splits where Python's `str.splitlines` splits. An empty entry is an empty line.
 fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
     let is_end = |character| {
         matches!(character, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
@@ -150,7 +150,7 @@ fn split_lines(entry: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// [`Fault`]'s JSON, in the managed runtime's order of keys.
+/// The JSON of a [`Fault`], with keys in the managed runtime's order.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report<'a> {
@@ -161,7 +161,7 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// As Lambda gets it.
+    /// The JSON text.
     #[must_use]
     pub fn to_json(&self) -> String {
         json::to_string(self)

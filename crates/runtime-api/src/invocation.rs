@@ -1,13 +1,13 @@
 //! One invocation, as `/next` delivers it.
 
-use crate::client::{INVOCATION_ID, answer_path};
 use crate::error::Kind;
+use crate::request::{INVOCATION_ID, response_path};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::uri::PathAndQuery;
 
-// Names are taken apart and checked once, when this is compiled.
+// Header names are parsed at compile time.
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
 const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
 const FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
@@ -16,13 +16,13 @@ const TENANT_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-tenant
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
 const IDENTITY: HeaderName = HeaderName::from_static("lambda-runtime-cognito-identity");
 
-/// What has to come back with an answer: which invocation it answers.
+/// Identifies an invocation. Its response carries the same values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     /// The request id, from `Lambda-Runtime-Aws-Request-Id`.
     pub request_id: String,
-    /// From `Lambda-Runtime-Invocation-Id`. Echoed with the answer so that Lambda can refuse one that comes too late,
-    /// instead of giving it to the wrong caller.
+    /// From `Lambda-Runtime-Invocation-Id`. Sent back with the response, so that Lambda can reject one that comes too late instead of
+    /// giving it to the wrong caller.
     pub invocation_id: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct Ticket {
 pub struct Invocation {
     /// Which invocation this is.
     pub ticket: Ticket,
-    /// Milliseconds since the epoch, from `Lambda-Runtime-Deadline-Ms`. Absent when missing or not a number.
+    /// Milliseconds since the epoch, from `Lambda-Runtime-Deadline-Ms`. `None` if missing or not a number.
     pub deadline: Option<i64>,
     /// From `Lambda-Runtime-Invoked-Function-Arn`.
     pub function_arn: Option<String>,
@@ -51,13 +51,13 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Reads the headers of an answer to `/next`. An invocation that nobody could answer is none.
+    /// Reads the headers of a response to `/next`.
     ///
     /// # Errors
-    /// Where its request id is missing, is not UTF-8, or could be no part of a path.
+    /// If the request id is missing, is not UTF-8, or cannot be part of a path: nobody could respond to such an invocation.
     pub fn read(headers: &HeaderMap, payload: Bytes) -> Result<Self, Kind> {
         let request_id = text(headers, REQUEST_ID).ok_or(Kind::NoRequestId)?;
-        // A replaced byte would name another request.
+        // A replacement character would name another request.
         let is_whole = headers.get(REQUEST_ID).is_some_and(|id| str::from_utf8(id.as_bytes()).is_ok());
         if !is_whole || !can_be_in_a_path(&request_id) {
             return Err(Kind::RequestId(request_id.chars().take(40).collect()));
@@ -76,29 +76,29 @@ impl Invocation {
         })
     }
 
-    /// Whether the payload is to be decoded as JSON. A missing content type counts as JSON, as in Lambda's other
-    /// runtimes; anything but exactly `application/json` does not, and the handler gets the bytes themselves.
+    /// Whether the payload is to be decoded as JSON. A missing content type counts as JSON, as in Lambda's other runtimes. For anything but
+    /// exactly `application/json` the handler gets the bytes.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.content_type.as_deref().is_none_or(|kind| kind == "application/json")
     }
 }
 
-/// Whether the request id can be in the path of an answer, where it goes as it came. A `#` would be the path's end.
+/// Whether the request id can be part of a path unchanged. A `#` would end the path.
 fn can_be_in_a_path(request_id: &str) -> bool {
-    let path = answer_path(request_id, "response");
+    let path = response_path(request_id, "response");
     let length = path.len();
     PathAndQuery::try_from(path).is_ok_and(|path| path.as_str().len() == length)
 }
 
-/// A header as text; absent when missing or empty, the first when repeated. Bytes that are not UTF-8 are replaced: an odd
-/// header other than the request id must not cost the invocation.
+/// A header as text. `None` if missing or empty; the first one if repeated. Bytes that are not UTF-8 are replaced, because an odd header
+/// other than the request id must not fail the invocation.
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let value = headers.get(name)?.as_bytes().trim_ascii();
     (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
 }
 
-/// The number that `text` begins with, as C's `strtol` reads it: the managed runtime takes `123abc` for 123.
+/// The number at the beginning of `text`, as C's `strtol` reads it: the managed runtime reads `123abc` as 123.
 fn leading_integer(text: &str) -> Option<i64> {
     let sign = usize::from(text.starts_with('-'));
     let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();

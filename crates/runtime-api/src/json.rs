@@ -10,7 +10,7 @@ pub fn to_string(value: &impl Serialize) -> String {
     let mut out = Vec::with_capacity(256);
     value
         .serialize(&mut Serializer::with_formatter(&mut out, PythonSeparators))
-        .expect("what is reported has string keys and is written to memory");
+        .expect("maps have string keys, and writing to memory cannot fail");
     String::from_utf8(out).expect("serde_json writes UTF-8")
 }
 

@@ -6,12 +6,12 @@
 //! Client::stream ──► StreamedResponse ◄── chunks, one by one
 //! ```
 //!
-//! Nothing here knows Python. What the Runtime API's headers mean is in [`invocation`], what a function's failure looks
-//! like on the wire in [`fault`], what can go wrong between us and Lambda in [`error`].
+//! Nothing here knows Python. [`invocation`] has the Runtime API's headers, [`fault`] the format of a function's failure, and [`error`] the
+//! errors between the runtime and Lambda.
 //!
-//! HTTP is hyper's, the types of bodies and of streamed responses are AWS's (`lambda_runtime` and `lambda_runtime_api_client`), and no
-//! other crate of the workspace imports them: `lambda_runtime::run` itself is not used because it refuses invocations that the
-//! managed Python runtime serves (docs/architecture.md).
+//! HTTP is hyper's. The types of bodies and of streamed responses are AWS's (`lambda_runtime` and `lambda_runtime_api_client`), and no
+//! other crate of the workspace imports them. `lambda_runtime::run` itself is not used, because it refuses invocations that the managed
+//! Python runtime serves (docs/architecture.md).
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod invocation;
 pub mod json;
 pub mod log_frame;
 pub mod prelude;
+mod request;
 pub mod response;
 pub mod streaming;
 

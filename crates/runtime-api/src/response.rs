@@ -1,4 +1,4 @@
-//! What a function answers.
+//! The function's response.
 
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -16,13 +16,13 @@ impl Response {
     /// The content type of JSON.
     pub const JSON: &str = "application/json";
 
-    /// A JSON text.
+    /// A response of JSON text.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), content_type: Self::JSON.into() }
     }
 
-    /// Bytes that the handler returned as they are, labelled as the managed runtime labels them.
+    /// Bytes that the handler returned, with the content type that the managed runtime gives them.
     #[must_use]
     pub fn raw(body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), content_type: "application/unknown".into() }

@@ -1,8 +1,8 @@
-//! A response whose body goes out while the function makes it.
+//! A streamed response: its body is sent while the function makes it.
 
-use crate::client::{header_value, refused};
 use crate::error::{Call, Error, Kind};
 use crate::fault::{Fault, cropped_type};
+use crate::request::header_value;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -14,21 +14,21 @@ use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::oneshot;
 
-/// What may follow the body.
+/// The trailers that may follow the body.
 pub(crate) const TRAILERS: &str = "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
 
-/// The longest report that goes into a trailer. HTTP stacks are strict about trailers: Go's, which Lambda's own emulator is written
-/// with, drops a response with more than 4 KB of them, and base64 makes four bytes of three.
+/// The longest report in a trailer, in bytes. Go's HTTP stack, which Lambda's own emulator uses, drops a response with more than 4 KB of
+/// trailers, and base64 makes four bytes of three.
 const LONGEST_REPORT: usize = 2700;
 
-/// Lambda's answer, which comes when it will.
+/// Lambda's response to the streamed response. It may come at any time.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<(Parts, Bytes), BoxError>> + Send>>;
 
-/// A response that has begun. Dropped before its end, it breaks off, and Lambda takes it for incomplete.
+/// A streamed response that has begun. If it is dropped before its end, it breaks off, and Lambda treats it as incomplete.
 pub struct StreamedResponse {
-    /// None when the body has ended.
+    /// `None` if the body has ended.
     sender: Option<Sender>,
     answer: Answer,
     sent: usize,
@@ -39,11 +39,11 @@ impl StreamedResponse {
         Self { sender: Some(sender), answer, sent: 0 }
     }
 
-    /// Sends a piece of the body, and is done when the last byte of it is with the socket: whoever makes the next piece not before
-    /// that is as slow as who reads them. An empty piece is nothing: on the wire it would be the end.
+    /// Sends a chunk of the body. Returns once the chunk is on the socket, which gives the producer backpressure. An empty chunk is
+    /// ignored, because on the wire it would end the body.
     ///
     /// # Errors
-    /// When nobody reads any more. Then that was all: the response is to be dropped.
+    /// If nobody reads the body any more. Then drop the response.
     pub async fn send(&mut self, piece: Bytes) -> Result<(), Error> {
         let (Some(sender), false) = (&mut self.sender, piece.is_empty()) else { return Ok(()) };
         let length = piece.len();
@@ -51,10 +51,10 @@ impl StreamedResponse {
         let piece = Bytes::from_owner(Piece { bytes: piece, _written: written });
         let hand_over = async {
             if sender.send_data(piece).await.is_ok() {
-                // It ends by the other side's end: the piece is gone.
+                // The receiver gets an error when the chunk is dropped, which is what it waits for.
                 let _ = is_written.await;
             } else {
-                // The connection broke, and that is an answer, too.
+                // The connection broke, which `answer` reports.
                 std::future::pending::<()>().await;
             }
         };
@@ -68,7 +68,7 @@ impl StreamedResponse {
         }
     }
 
-    /// Ends the body, and waits for Lambda to take it.
+    /// Ends the body, and waits until Lambda acknowledges it.
     ///
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
@@ -77,7 +77,7 @@ impl StreamedResponse {
         self.settle().await
     }
 
-    /// Ends the body with the word that the function failed on the way.
+    /// Ends the body with trailers that report that the function failed.
     ///
     /// # Errors
     /// See [`Error::concerns_one_invocation`] for what to do about one.
@@ -87,7 +87,7 @@ impl StreamedResponse {
             let mut trailers = HeaderMap::new();
             trailers.insert(ERROR_TYPE, header_value(cropped_type(&fault.error_type)));
             trailers.insert(ERROR_BODY, header_value(&BASE64_STANDARD.encode(report)));
-            // It fails when the connection broke, and the answer tells that.
+            // It fails if the connection broke, which the response to the request reports.
             let _ = sender.send_trailers(trailers).await;
         }
         self.settle().await
@@ -95,7 +95,11 @@ impl StreamedResponse {
 
     async fn settle(&mut self) -> Result<(), Error> {
         let (parts, complaint) = (&mut self.answer).await.map_err(lost)?;
-        if parts.status.is_success() { Ok(()) } else { Err(refused(Call::Stream, parts.status, &complaint, self.sent)) }
+        if parts.status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::refused(Call::Stream, parts.status, &complaint, self.sent))
+        }
     }
 }
 
@@ -113,7 +117,7 @@ impl fmt::Debug for StreamedResponse {
     }
 }
 
-/// A piece of the body on its way. The HTTP client drops it when its last byte is with the socket.
+/// A chunk of the body on its way. The HTTP client drops it when its last byte is on the socket.
 struct Piece {
     bytes: Bytes,
     _written: oneshot::Sender<()>,
@@ -125,11 +129,11 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-/// What an answer means that came while the body was still going out.
+/// The error for a response that came while the body was still being sent.
 fn early(answer: Result<(Parts, Bytes), BoxError>, sent: usize) -> Error {
     match answer {
         Ok((parts, _)) if parts.status.is_success() => Error { call: Call::Stream, kind: Kind::Early },
-        Ok((parts, complaint)) => refused(Call::Stream, parts.status, &complaint, sent),
+        Ok((parts, complaint)) => Error::refused(Call::Stream, parts.status, &complaint, sent),
         Err(source) => lost(source),
     }
 }

@@ -5,8 +5,9 @@
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
 use super::loaded_libraries::FileId;
+use super::refused::Refused;
 use super::restored::{self, Started};
-use super::{Refused, descriptors, thread, variables};
+use super::{descriptors, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;

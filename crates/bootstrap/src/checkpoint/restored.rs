@@ -30,11 +30,6 @@ pub struct Started {
     pub mapping: Duration,
 }
 
-/// Renews what must not be the same in every copy, and runs the function's hooks. The Runtime API can be reached by now.
-pub fn complete(py: Python<'_>) -> PyResult<()> {
-    py.import("whipsnake._checkpoint")?.call_method0("after").map(drop)
-}
-
 unsafe extern "C" {
     static mut environ: *const *const c_char;
 }

@@ -1,4 +1,4 @@
-//! Context variables, where several invocations go on at once: each invocation has a copy of the context as it was after the import.
+//! Context variables with several invocations at once: each invocation has a copy of the context as it was after the import.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,11 +14,11 @@ impl ContextAtImport {
         Ok(Self(copy.unbind()))
     }
 
-    /// Until the guard is dropped, this thread runs in a new copy: what is set there, no other invocation finds.
+    /// Makes this thread run in a new copy until the guard is dropped. Other invocations do not see what is set there.
     pub fn enter_copy<'py>(&self, py: Python<'py>) -> PyResult<Entered<'py>> {
         // SAFETY: attached, and a context is copied: a new reference, or null with an exception set.
         let copy = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_Copy(self.0.as_ptr())) }?;
-        // SAFETY: attached, and a context that nobody else can have entered.
+        // SAFETY: attached; the context is new, so nothing else has entered it.
         if unsafe { ffi::PyContext_Enter(copy.as_ptr()) } < 0 {
             return Err(PyErr::fetch(py));
         }

@@ -1,10 +1,10 @@
 //! Whether a process that has imported the function can be forked into several.
 //!
-//! Forked processes have open descriptors in common: two that speak over one connection to a database would get each other's
-//! answers. And of the threads that the import started, the workers would have none. A function whose import leaves either behind is
-//! imported by each worker on its own, as under the managed runtime.
+//! Forked processes share open descriptors: two that use one connection to a database would read each other's responses. Threads that the
+//! import has started do not exist in a forked process. If a function's import leaves either behind, each worker imports the function
+//! itself, as under the managed runtime.
 
-use super::Mode;
+use super::mode::Mode;
 use crate::report::stdio;
 use crate::shutdown::ExitReason;
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What this process has open: what is behind each descriptor's number.
+/// The open descriptors of this process, each with what it refers to.
 pub struct Descriptors(BTreeMap<i32, PathBuf>);
 
 impl Descriptors {
@@ -24,24 +24,24 @@ impl Descriptors {
         let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
         let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
         let open = entries.filter_map(|entry| Some((number(&entry.path())?, fs::read_link(entry.path()).ok()?)));
-        // The last one is the folder that was just read.
+        // The last entry is the folder that is being read.
         Self(open.filter(|(_, target)| !target.starts_with("/proc")).collect())
     }
 
-    /// What was opened since, but for devices such as /dev/urandom, which have no state.
+    /// What has been opened since. Devices such as /dev/urandom have no state and are left out.
     fn opened_since(&self) -> Vec<(i32, PathBuf)> {
         let now = Self::now().0.into_iter();
         now.filter(|(number, target)| self.0.get(number) != Some(target) && !target.starts_with("/dev/")).collect()
     }
 }
 
-/// What keeps this process from being forked, in words.
+/// The reason why this process cannot be forked, for the log.
 pub fn obstacle(py: Python<'_>, before: &Descriptors) -> Option<String> {
     if let Some((_, target)) = before.opened_since().first() {
         return Some(format!("its import left {} open", target.display()));
     }
     let of_python = py.import("_thread").and_then(|module| module.call_method0("_count")?.extract::<usize>());
-    // Some libraries take their own threads down before a fork, and start them when they are needed. So it is tried.
+    // Some libraries stop their own threads before a fork and restart them on demand. A fork shows whether they do.
     let threads = if of_python.is_ok_and(|count| count > 0) { count_threads() } else { count_threads_when_forked() };
     (threads > 1).then(|| format!("its import started {} threads", threads - 1))
 }
@@ -54,7 +54,7 @@ fn count_threads_when_forked() -> usize {
     if count_threads() == 1 {
         return 1;
     }
-    // SAFETY: the child does nothing but end, and the parent waits for that.
+    // SAFETY: the child exits at once, and the parent waits for it.
     unsafe {
         match libc::fork() {
             0 => libc::_exit(0),
@@ -65,11 +65,11 @@ fn count_threads_when_forked() -> usize {
     count_threads()
 }
 
-/// Starts this program again, as it was started, to fork before the import. Comes back only when that fails.
+/// Starts this program again with the same arguments, so that it forks before the import. Returns only if that fails.
 pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString, OsString)]) -> ExitReason {
     stdio::flush(py);
     for (number, _) in before.opened_since() {
-        // SAFETY: sets a flag of a descriptor; one that was closed meanwhile is refused.
+        // SAFETY: sets a flag of a descriptor; the kernel refuses one that was closed meanwhile.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     let mut arguments = env::args_os();

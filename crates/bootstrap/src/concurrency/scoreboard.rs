@@ -1,4 +1,4 @@
-//! What each worker process is doing, where its supervisor can read it after the worker's death.
+//! The scoreboard: what each worker process is doing. The supervisor can read it after a worker's death.
 
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -6,21 +6,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{ptr, slice};
 use whipsnake_runtime_api::Ticket;
 
-/// Bytes of text in a record. A request id has 36 on Lambda; an invocation whose ids do not fit is not noted.
+/// Bytes of text in a record. A request id has 36 on Lambda. Ids that do not fit are not noted.
 const TEXT: usize = 1008;
 
-/// Memory that the supervisor shares with its workers: one record for each slot. A note costs no system call.
+/// Memory that the supervisor shares with its workers: one record for each slot. Writing to it needs no system call.
 pub struct Scoreboard(&'static [Record]);
 
-/// The record of one slot.
+/// The entry of one slot.
 pub struct Entry(&'static Record);
 
 #[repr(C)]
 struct Record {
     state: AtomicU8,
-    /// In milliseconds since the epoch; 0 when unknown.
+    /// In milliseconds since the epoch; 0 if unknown.
     deadline: AtomicU64,
-    /// The request id and the invocation id, each with a NUL behind it.
+    /// The request id and the invocation id, each followed by a NUL.
     text: [AtomicU8; TEXT],
 }
 
@@ -30,9 +30,9 @@ pub enum WorkerState {
     /// It has not asked for an invocation yet.
     Starting,
     Waiting,
-    /// It found no way to ask.
+    /// Its requests for an invocation failed.
     GaveUp,
-    /// It serves an invocation, and has not answered it as far as it noted.
+    /// It serves an invocation, and has not noted a response yet.
     Serving(Ticket),
 }
 
@@ -46,23 +46,23 @@ impl Scoreboard {
     pub fn new(slots: usize) -> io::Result<Self> {
         let size = slots * size_of::<Record>();
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, at a place that the kernel chooses.
+        // SAFETY: a new mapping, at an address that the kernel chooses.
         let memory = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: as large as that, at the start of a page, never unmapped, and of atomics alone, for which zeros are values.
+        // SAFETY: the memory has this size, begins at a page, is never unmapped, and holds atomics only, for which zeros are valid.
         Ok(Self(unsafe { slice::from_raw_parts(memory.cast::<Record>(), slots) }))
     }
 
-    /// The record of the worker in this slot.
+    /// The entry of the worker in this slot.
     pub fn entry(&self, slot: usize) -> Entry {
         Entry(&self.0[slot])
     }
 }
 
 impl Entry {
-    /// For the next worker of the slot.
+    /// Resets the entry for the slot's next worker.
     pub fn clear(&self) {
         self.0.state.store(STARTING, Ordering::Release);
     }
@@ -75,7 +75,7 @@ impl Entry {
         self.0.state.store(GAVE_UP, Ordering::Release);
     }
 
-    /// The worker may die at any time: the text is there before the state says so.
+    /// Notes an invocation. The text is written before the state, because the worker may die at any time.
     pub fn note_busy(&self, ticket: &Ticket, deadline: Option<i64>) {
         let Ticket { request_id, invocation_id } = ticket;
         let invocation_id = invocation_id.as_deref().unwrap_or_default();
@@ -86,7 +86,7 @@ impl Entry {
         for (place, byte) in self.0.text.iter().zip(bytes) {
             place.store(byte, Ordering::Relaxed);
         }
-        // One that has passed already says that a clock is wrong, and nothing about the invocation.
+        // A deadline that has passed already means that a clock is wrong.
         let deadline = deadline.and_then(|deadline| u64::try_from(deadline).ok()).filter(|&deadline| deadline > now());
         self.0.deadline.store(deadline.unwrap_or_default(), Ordering::Relaxed);
         self.0.state.store(SERVING, Ordering::Release);
@@ -109,7 +109,7 @@ impl Entry {
         }
     }
 
-    /// How much time the invocation has that the worker serves. None when it serves none, or when the deadline is unknown.
+    /// How much time is left for the invocation that the worker serves. `None` if it serves none, or if the deadline is unknown.
     pub fn time_left(&self) -> Option<Duration> {
         let is_serving = self.0.state.load(Ordering::Acquire) == SERVING;
         let deadline = Some(self.0.deadline.load(Ordering::Relaxed)).filter(|&deadline| is_serving && deadline > 0);
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn the_time_left_is_that_of_the_invocation_that_is_served() {
         let entry = Scoreboard::new(1).expect("memory").entry(0);
-        let now = i64::try_from(now()).expect("before the year 292 million");
+        let now = i64::try_from(now()).expect("milliseconds since the epoch fit 64 bits");
         entry.note_busy(&ticket("a", None), Some(now + 20));
         std::thread::sleep(Duration::from_millis(30));
         assert_eq!(entry.time_left(), Some(Duration::ZERO));

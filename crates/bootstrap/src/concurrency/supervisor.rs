@@ -1,89 +1,85 @@
 //! Worker processes, and the process that supervises them.
 //!
-//! The supervisor runs nothing of the function. It forks the workers, passes signals on to them, reports the invocation that a worker
-//! died of, and starts another worker in its slot. It takes signals one by one while they are blocked, so that what the function's
-//! import has set up for them stays as it is for the workers. It never waits for anything else: what may take time, such as a report
-//! to Lambda, is done by a process of its own.
+//! The supervisor runs none of the function's code. It forks the workers, forwards signals to them, reports the invocation of a worker that
+//! died, and starts another worker in its slot. All signals are blocked, and it takes them one by one, so that handlers that the function's
+//! import has installed stay in place for the workers. It waits for nothing else: a process of its own does what may take time, such as a
+//! report to Lambda.
 
-use super::Place;
+use super::child_signal::ChildSignal;
+use super::exit_report::{ExitReport, description, notice};
 use super::scoreboard::{Entry, Scoreboard, WorkerState};
-use crate::invoke::driver::{SignalMask, die_of};
+use super::worker_process::{self, ProcessSlot};
+use crate::invoke::runtime_object;
+use crate::invoke::signal_mask::SignalMask;
 use crate::invoke::worker::Worker;
-use crate::report::notices;
 use crate::report::stdio;
-use crate::shutdown::ExitReason;
+use crate::shutdown::{ExitReason, die_of};
 use crate::start::environment::Environment;
 use crate::start::user_agent::user_agent;
 use pyo3::prelude::*;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use std::ffi::CStr;
-use std::future;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitStatus};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::net::unix::pipe::Receiver;
-use whipsnake_runtime_api::{Client, Fault, Ticket};
+use whipsnake_runtime_api::{Client, Ticket};
 
-/// How long Lambda has to acknowledge the report of an invocation that a worker died of.
-const REPORT_LIMIT: Duration = Duration::from_secs(10);
+/// How long Lambda has to acknowledge the report of an invocation whose worker died.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same when all workers have ended, and where no process can be forked for the report.
-const LAST_REPORT_LIMIT: Duration = Duration::from_secs(1);
+/// The same when all workers have exited, or if no process can be forked for the report.
+const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest pause before a slot gets another worker. The first is the tenth of a second, and each is twice the one before.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest delay before a slot gets another worker. The first delay is 100 ms, and each is twice the one before.
+const MAX_RESPAWN_DELAY: Duration = Duration::from_secs(5);
 
-/// A worker that lived so long did start well.
-const STEADY: Duration = Duration::from_secs(10);
+/// A worker that has lived so long has started successfully.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
 
-/// The longest invocation there is on Lambda, for one whose deadline is unknown.
-const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+/// The longest invocation on Lambda, for an invocation whose deadline is unknown.
+const MAX_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
-/// What a worker may need to end, after its invocation.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a worker may take to exit after its invocation.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
 
-/// The processes to be.
+/// The worker processes that are to be started.
 pub struct WorkerPool {
     number: u16,
     endpoint: String,
-    /// Where a worker gets what becomes its standard output and error.
+    /// The socket that a worker's standard output and standard error are connected to.
     log_provider: Option<String>,
 }
 
-/// Who watches over the workers.
+/// The process that watches the workers.
 struct Supervisor<'a, 'py> {
     py: Python<'py>,
-    parent: &'a Arc<Worker>,
+    parent: &'static Worker,
     pool: &'a WorkerPool,
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
-    /// Processes that report to Lambda, each with the time when it is given up.
+    /// Processes that report to Lambda, each with the time when it is killed.
     reports: Vec<(i32, Instant)>,
-    /// Something can be read here when no worker is to ask for invocations any more.
+    /// A pipe that can be read when no worker is to ask for invocations any more.
     drain: (PipeReader, PipeWriter),
-    /// Whether the workers have been told to ask for no more.
+    /// Whether the pipe has been written to.
     drained: bool,
-    /// When those of them are killed that have not ended.
+    /// When the remaining workers are killed after that.
     drained_by: Option<Instant>,
-    /// What the function is to find as it was.
+    /// The signal mask that the function is to find.
     mask: SignalMask,
     child_signal: ChildSignal,
     /// Whether any worker has ever asked for an invocation.
-    initialised: bool,
-    /// Once the workers are to end: how this process ends, as far as that is known.
+    initialized: bool,
+    /// How this process ends. Set once the workers are to exit.
     exit_status: Option<ExitStatus>,
-    /// When all workers have ended: how long the last reports are waited for.
+    /// How long the last reports may take when all workers have exited.
     reports_by: Option<Instant>,
 }
 
-/// The place of one worker after the other.
+/// The slot of one worker after the other.
 #[derive(Default)]
 struct Slot {
-    /// The process id of the worker, and when it was started.
+    /// The worker's process id, and when it was started.
     worker: Option<(i32, Instant)>,
     /// How many workers in a row died, or could not be forked, before they did anything.
     failures: u32,
@@ -92,11 +88,11 @@ struct Slot {
 }
 
 impl Slot {
-    /// Has another worker started. Returns the pause before that.
-    fn start_again(&mut self) -> Duration {
+    /// Schedules another worker. Returns the delay before it starts.
+    fn respawn(&mut self) -> Duration {
         let pause = match self.failures {
             0 => Duration::ZERO,
-            failures => Duration::from_millis(100).saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE),
+            failures => Duration::from_millis(100).saturating_mul(1 << (failures - 1).min(16)).min(MAX_RESPAWN_DELAY),
         };
         self.due = Some(Instant::now() + pause);
         pause
@@ -112,9 +108,9 @@ impl WorkerPool {
         }
     }
 
-    /// Forks. Only the workers come back, each with a server of its own; this process ends when they have.
-    pub fn fork(&self, py: Python<'_>, parent: &Arc<Worker>) -> Result<Arc<Worker>, ExitReason> {
-        // Nothing is written twice, and what there is now is looked at by no worker's garbage collection: that would make copies.
+    /// Forks the workers. Returns in each worker process, with a worker of its own. This process exits when the workers have.
+    pub fn fork(&self, py: Python<'_>, parent: &'static Worker) -> Result<&'static Worker, ExitReason> {
+        // Flushed, so that nothing is written twice. Frozen, so that no worker's garbage collection writes to shared pages.
         stdio::flush(py);
         py.import("gc")?.call_method0("freeze")?;
         let number = usize::from(self.number);
@@ -132,7 +128,7 @@ impl WorkerPool {
             drained_by: None,
             mask: SignalMask::block(),
             child_signal: ChildSignal::take(),
-            initialised: false,
+            initialized: false,
             exit_status: None,
             reports_by: None,
         };
@@ -143,8 +139,8 @@ impl WorkerPool {
 }
 
 impl Supervisor<'_, '_> {
-    /// Comes back in a worker, with its server, and where not even the first worker can be forked.
-    fn run(&mut self) -> Result<Arc<Worker>, ExitReason> {
+    /// Returns in a worker process, with its worker. Fails if not even the first worker can be forked.
+    fn run(&mut self) -> Result<&'static Worker, ExitReason> {
         loop {
             let now = Instant::now();
             for position in 0..self.slots.len() {
@@ -154,8 +150,8 @@ impl Supervisor<'_, '_> {
                     return Ok(worker);
                 }
             }
-            self.keep_the_limits(now);
-            match self.mask.wait(self.time_to_wait()) {
+            self.enforce_limits(now);
+            match self.mask.wait(self.time_until_due()) {
                 Some(SIGCHLD) => self.reap(),
                 Some(signal) => self.forward_signal(signal),
                 None => {}
@@ -163,15 +159,15 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Until something is due. None: only a signal can bring something to do.
-    fn time_to_wait(&self) -> Option<Duration> {
+    /// The time until something is due. `None` if only a signal can bring something to do.
+    fn time_until_due(&self) -> Option<Duration> {
         let due = self.slots.iter().filter_map(|slot| slot.due);
         let limits = self.reports.iter().map(|&(_, until)| until).chain(self.drained_by).chain(self.reports_by);
         due.chain(limits).min().map(|next| next.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends what has had its time, and this process when there is nothing left to wait for.
-    fn keep_the_limits(&mut self, now: Instant) {
+    /// Kills what has exceeded its time. Ends this process if there is nothing left to wait for.
+    fn enforce_limits(&mut self, now: Instant) {
         for &(reporter, _) in self.reports.iter().filter(|&&(_, until)| until <= now) {
             kill(reporter, libc::SIGKILL);
         }
@@ -183,15 +179,15 @@ impl Supervisor<'_, '_> {
         if let Some(status) = self.exit_status
             && self.slots.iter().all(|slot| slot.worker.is_none())
         {
-            let limit = *self.reports_by.get_or_insert(now + LAST_REPORT_LIMIT);
+            let limit = *self.reports_by.get_or_insert(now + LAST_REPORT_TIMEOUT);
             if self.reports.is_empty() || limit <= now {
                 self.exit_like(status);
             }
         }
     }
 
-    /// Starts a worker in this slot. In the worker itself: its server. Where it cannot be forked, that is tried again.
-    fn start(&mut self, position: usize) -> Result<Option<Arc<Worker>>, ExitReason> {
+    /// Starts a worker in this slot. Returns the worker in the new process. If the fork fails, it is tried again later.
+    fn start(&mut self, position: usize) -> Result<Option<&'static Worker>, ExitReason> {
         let supervisor = process::id();
         let entry = self.scoreboard.entry(position);
         entry.clear();
@@ -203,7 +199,7 @@ impl Supervisor<'_, '_> {
                 self.slots[position].worker = Some((child, Instant::now()));
                 return Ok(None);
             }
-            Err(error) if !self.initialised && self.slots.iter().all(|slot| slot.worker.is_none()) => {
+            Err(error) if !self.initialized && self.slots.iter().all(|slot| slot.worker.is_none()) => {
                 self.child_signal.restore();
                 self.mask.restore();
                 return Err(error.into());
@@ -211,33 +207,34 @@ impl Supervisor<'_, '_> {
             Err(error) => {
                 let slot = &mut self.slots[position];
                 slot.failures += 1;
-                let pause = slot.start_again().as_millis();
+                let pause = slot.respawn().as_millis();
                 notice(&format!("could not fork a worker process: {error}; trying again in {pause} ms"));
                 return Ok(None);
             }
         }
-        leave_the_group_and_die_with(supervisor);
+        worker_process::leave_the_group_and_die_with(supervisor);
         self.child_signal.restore();
         self.mask.restore();
         if let Some(provider) = &self.pool.log_provider
-            && let Err(error) = redirect_output(provider)
+            && let Err(error) = worker_process::redirect_output(provider)
         {
             notice(&format!("could not reach {provider}, where standard output is to go: {error}"));
         }
         self.worker_in_slot(entry).map(Some)
     }
 
-    /// In a worker: what it serves with. What its supervisor has for that is not shared.
-    fn worker_in_slot(&self, entry: Entry) -> Result<Arc<Worker>, ExitReason> {
+    /// The worker of a process that was just forked. It shares nothing that its supervisor waits with.
+    fn worker_in_slot(&self, entry: Entry) -> Result<&'static Worker, ExitReason> {
         let client = Client::new(&self.pool.endpoint, user_agent())?;
-        let driver = self.parent.driver.anew(self.py)?;
+        let driver = self.parent.driver.after_fork(self.py)?;
         let drain = self.drain.0.try_clone().map_err(|error| ExitReason::Raised(error.into()))?;
-        let parent = self.parent.beside(self.py, Place::Process(entry, Drain::new(drain)), client, driver);
-        parent.register(self.py)?;
-        Ok(parent)
+        let slot = Box::new(ProcessSlot::new(entry, drain));
+        let worker = self.parent.beside(self.py, slot, client, driver);
+        runtime_object::register(self.py, worker)?;
+        Ok(worker)
     }
 
-    /// Sees after the processes that have ended: workers, those that report, and what the import has left to this process.
+    /// Reaps child processes: workers, reporters, and processes that the function's import has started.
     fn reap(&mut self) {
         loop {
             let mut status = 0;
@@ -254,11 +251,11 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// A worker has ended: reports its invocation, and has another worker take the slot, unless all is to end.
+    /// Reports the invocation of a worker that has exited, and schedules another worker for its slot unless all are to exit.
     fn replace(&mut self, position: usize, status: ExitStatus) {
         let state = self.scoreboard.entry(position).state();
         tracing::debug!(position, ?status, ?state, "a worker has ended");
-        self.initialised = self.initialised
+        self.initialized = self.initialized
             || (0..self.slots.len()).any(|position| self.scoreboard.entry(position).state() != WorkerState::Starting);
         let lived = self.slots[position].worker.take().map(|(_, since)| since.elapsed()).unwrap_or_default();
         if let WorkerState::Serving(ticket) = &state {
@@ -270,92 +267,71 @@ impl Supervisor<'_, '_> {
             }
             return;
         }
-        if lived >= STEADY || matches!(state, WorkerState::Serving(_)) {
+        if lived >= STEADY_AFTER || matches!(state, WorkerState::Serving(_)) {
             self.slots[position].failures = 0;
         }
-        let how = words_for(status);
+        let how = description(status);
         match state {
-            WorkerState::Serving(_) => _ = self.slots[position].start_again(),
+            WorkerState::Serving(_) => _ = self.slots[position].respawn(),
             WorkerState::Waiting => {
                 notice(&format!("a worker process ended between two invocations: {how}"));
-                self.slots[position].start_again();
+                self.slots[position].respawn();
                 self.slots[position].failures += 1;
             }
             WorkerState::GaveUp => self.drain(status),
-            // None has got so far: that another one would is not to be expected.
-            WorkerState::Starting if !self.initialised => self.exit_like(status),
+            // No worker has got further, so another one would fail as well.
+            WorkerState::Starting if !self.initialized => self.exit_like(status),
             WorkerState::Starting => {
                 self.slots[position].failures += 1;
-                let pause = self.slots[position].start_again().as_millis();
+                let pause = self.slots[position].respawn().as_millis();
                 notice(&format!("a worker process did not start: {how}; starting another one in {pause} ms"));
             }
         }
     }
 
-    /// A worker found no way to ask for invocations. The others finish what they serve and ask for no more, then all ends.
+    /// A worker's requests for invocations have failed. The others finish their invocations and ask for no more, then this process ends.
     fn drain(&mut self, status: ExitStatus) {
         let serving = (0..self.slots.len()).map(|position| self.scoreboard.entry(position)).filter_map(|entry| {
-            matches!(entry.state(), WorkerState::Serving(_)).then(|| entry.time_left().unwrap_or(LONGEST_INVOCATION))
+            matches!(entry.state(), WorkerState::Serving(_)).then(|| entry.time_left().unwrap_or(MAX_INVOCATION))
         });
         self.drained = true;
-        self.drained_by = Some(Instant::now() + serving.max().unwrap_or_default() + GRACE);
-        self.end_with(status);
+        self.drained_by = Some(Instant::now() + serving.max().unwrap_or_default() + EXIT_GRACE);
+        self.end_workers(status);
         if let Err(error) = (&self.drain.1).write_all(&[0]) {
             notice(&format!("could not tell the worker processes to end: {error}"));
             self.signal(SIGTERM);
         }
     }
 
-    /// No worker is started any more, and this process ends when those that run have.
-    fn end_with(&mut self, status: ExitStatus) {
+    /// Starts no more workers. This process ends when the running ones have exited.
+    fn end_workers(&mut self, status: ExitStatus) {
         self.exit_status.get_or_insert(status);
         for slot in &mut self.slots {
             slot.due = None;
         }
     }
 
-    /// Reports the invocation that a worker died of. That needs Lambda's answer, and somebody to read the log, and either may fail
-    /// to come: a process of its own waits for them.
+    /// Reports the invocation of a worker that died. The report waits for Lambda and for a reader of the log, so a process of its own sends
+    /// it.
     fn report(&mut self, ticket: &Ticket, status: ExitStatus) {
-        // SAFETY: without Python's hooks, which are the function's: the child writes to the log, sends the report and ends.
+        let report = ExitReport { parent: self.parent, endpoint: &self.pool.endpoint, ticket, status };
+        // SAFETY: not Python's fork, so none of the function's hooks run. The child writes to the log, sends the report and exits.
         match unsafe { libc::fork() } {
             0 => {
-                self.send_report(ticket, status, REPORT_LIMIT);
-                // SAFETY: ends the process, and nothing of its parent's is touched.
+                report.send(self.py, REPORT_TIMEOUT);
+                // SAFETY: ends the process, and touches nothing of its parent's.
                 unsafe { libc::_exit(0) }
             }
-            -1 => self.send_report(ticket, status, LAST_REPORT_LIMIT),
-            reporter => self.reports.push((reporter, Instant::now() + REPORT_LIMIT)),
+            -1 => report.send(self.py, LAST_REPORT_TIMEOUT),
+            reporter => self.reports.push((reporter, Instant::now() + REPORT_TIMEOUT)),
         }
     }
 
-    /// The report in Lambda's own words for a runtime that exits.
-    fn send_report(&self, ticket: &Ticket, status: ExitStatus, limit: Duration) {
-        let message = format!("RequestId: {} Error: {}", ticket.request_id, words_for(status));
-        let fault = Fault::new("Runtime.ExitError", message);
-        self.parent.log.get().fault_of(self.py, &ticket.request_id, &fault, None);
-        let post = || -> Result<(), Box<dyn std::error::Error>> {
-            // Made for this alone: a worker that is forked later must find nothing of it.
-            let client = Client::new(&self.pool.endpoint, user_agent())?;
-            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let report = fault.report(&ticket.request_id).to_json();
-            let xray_cause = fault.xray_cause("");
-            tokio.block_on(async {
-                let posted = tokio::time::timeout(limit, client.fail(ticket, report.into(), &xray_cause)).await;
-                posted.map_err(|_| format!("the Runtime API did not answer within {} s", limit.as_secs()))??;
-                Ok(())
-            })
-        };
-        if let Err(error) = post() {
-            notice(&format!("could not report that a worker process died of {}: {error}", ticket.request_id));
-        }
-    }
-
-    /// Sends a signal to all workers. One that is meant to end a process ends all, and others are not sent any more then: Python has the
-    /// defaults set again when it ends, and a timer would end a worker too early.
+    /// Sends a signal to all workers. If the signal is one that ends processes, all workers are to exit. After that other signals are not
+    /// forwarded: Python restores the default handlers when it ends, and a timer would end a worker too early.
     fn forward_signal(&mut self, signal: i32) {
         if matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT) {
-            self.end_with(ExitStatus::from_raw(signal));
+            self.end_workers(ExitStatus::from_raw(signal));
         } else if self.exit_status.is_some() {
             return;
         }
@@ -368,8 +344,8 @@ impl Supervisor<'_, '_> {
         }
     }
 
-    /// Ends this process as a worker has, and with it the others. Python is not ended: what the function wants done at the end, the
-    /// workers have done.
+    /// Ends this process with a worker's exit status, and kills the others. Python is not finalized: the workers have run the function's
+    /// exit handlers.
     fn exit_like(&self, status: ExitStatus) -> ! {
         self.signal(libc::SIGKILL);
         for &(reporter, _) in &self.reports {
@@ -378,7 +354,7 @@ impl Supervisor<'_, '_> {
         self.mask.restore();
         match status.signal() {
             Some(signal) => {
-                // SAFETY: the default is always allowed; the function may have had a handler.
+                // SAFETY: the default is always allowed; the function may have installed a handler.
                 unsafe { libc::signal(signal, libc::SIG_DFL) };
                 die_of(signal)
             }
@@ -388,106 +364,7 @@ impl Supervisor<'_, '_> {
     }
 }
 
-/// What the process does about SIGCHLD. Where the function ignores it, or whoever started this process did, the system says nothing
-/// of a child that ends, and keeps no exit status.
-struct ChildSignal {
-    before: libc::sigaction,
-}
-
-impl ChildSignal {
-    /// Sets the default, as the supervisor needs it.
-    fn take() -> Self {
-        // SAFETY: zeros are an action, which is the default one, and what was set is read into one.
-        unsafe {
-            let default: libc::sigaction = std::mem::zeroed();
-            let mut before = std::mem::zeroed();
-            libc::sigaction(SIGCHLD, &raw const default, &raw mut before);
-            Self { before }
-        }
-    }
-
-    /// As it was before.
-    fn restore(&self) {
-        // SAFETY: an action that was set in this program before.
-        unsafe { libc::sigaction(SIGCHLD, &raw const self.before, std::ptr::null_mut()) };
-    }
-}
-
-/// A worker's end of the supervisor's word that no invocation is to be asked for any more.
-pub struct Drain {
-    pipe: OwnedFd,
-    /// The same, once the worker's reactor watches it.
-    watched: OnceLock<Option<Receiver>>,
-}
-
-impl Drain {
-    fn new(pipe: PipeReader) -> Self {
-        Self { pipe: pipe.into(), watched: OnceLock::new() }
-    }
-
-    /// Returns when the word is there. Nobody reads it, so that it stays for all.
-    pub async fn asked_for(&self) {
-        let watch = || Receiver::from_owned_fd(self.pipe.try_clone().ok()?).ok();
-        if let Some(watched) = self.watched.get_or_init(watch)
-            && watched.readable().await.is_ok()
-        {
-            return;
-        }
-        // It cannot be watched, for instance because the function has closed it.
-        future::pending::<()>().await;
-    }
-}
-
 fn kill(child: i32, signal: i32) {
-    // SAFETY: a child that has not been waited for: its id is nobody else's.
+    // SAFETY: the child has not been waited for, so no other process has its id.
     unsafe { libc::kill(child, signal) };
-}
-
-/// Writes a line to standard error if somebody reads it: the supervisor waits for no reader.
-fn notice(text: &str) {
-    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: asks the kernel about one descriptor, and writes to the stack.
-    let is_ready = unsafe { libc::poll(&raw mut stderr, 1, 0) } > 0 && stderr.revents & libc::POLLOUT != 0;
-    if is_ready {
-        notices::notice(text);
-    }
-}
-
-/// Lambda's words for the end of a runtime.
-fn words_for(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => "Runtime exited without providing a reason".into(),
-        (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
-        (None, signal) => format!("Runtime exited with error: signal: {}", name_of(signal.unwrap_or_default())),
-    }
-}
-
-fn name_of(signal: i32) -> String {
-    // SAFETY: the C library's own text, which is read before this thread asks for another one.
-    let name = unsafe { CStr::from_ptr(libc::strsignal(signal)) };
-    name.to_string_lossy().to_lowercase()
-}
-
-/// Signals to the process group reach a worker by its supervisor, and once. It does not outlive that one.
-fn leave_the_group_and_die_with(supervisor: u32) {
-    // SAFETY: both concern this process alone, and cannot fail for one that has just been forked.
-    unsafe {
-        libc::setpgid(0, 0);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-    }
-    if std::os::unix::process::parent_id() != supervisor {
-        process::exit(1);
-    }
-}
-
-/// Lambda has a stream of log lines for each worker: two connections take the place of standard output and standard error.
-fn redirect_output(provider: &str) -> io::Result<()> {
-    for descriptor in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-        let connection = UnixStream::connect(provider)?;
-        // SAFETY: two open descriptors.
-        if unsafe { libc::dup2(connection.as_raw_fd(), descriptor) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! Module archives: bytecode of many modules in one file, mapped into memory. `whipsnake pack` makes one for a function,
 //! `whipsnake layer` for the standard library and for the SDK.
 //!
-//! Modules are found as ever: each folder has a `FileFinder` of CPython's own, each module its `SourceFileLoader`, and both are asked
-//! where the archive does not have the answer. So the order of `sys.path`, resources, tracebacks and whatever looks at finders and
-//! loaders need no thought here.
+//! CPython's own finders and loaders stay in place: each folder has a `FileFinder`, and each module a `SourceFileLoader`. They handle
+//! everything that the archive does not know. So the order of `sys.path`, resources, tracebacks and code that inspects finders and loaders
+//! work as always.
 
 mod archives;
 mod finder;
@@ -17,14 +17,14 @@ use finder::FolderHook;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-/// Lets modules come from archives, where there are any.
+/// Makes modules come from archives, if there are any.
 pub fn set_up(py: Python<'_>, environment: &Environment) -> PyResult<()> {
     if !environment.uses_archives() {
         return Ok(());
     }
     let archives = Archives::open(py, &places(environment));
     let sys = py.import("sys")?;
-    // The archive's code has its assertions.
+    // The archive's code was compiled with assertions.
     if archives.is_empty() || sys.getattr("flags")?.getattr("optimize")?.is_truthy()? {
         return Ok(());
     }
@@ -41,7 +41,7 @@ fn places(environment: &Environment) -> Vec<Place<'_>> {
     let mut places: Vec<Place<'_>> =
         root.map(|root| Place { root, without: None, remedy: FUNCTION }).into_iter().collect();
     if BUILD.home.is_some() {
-        // The SDK may be a layer of its own, with an archive of its own.
+        // The SDK may be a layer of its own, with its own archive.
         places.push(Place { root: BUILD.site_packages, without: None, remedy: LAYER });
         let without = BUILD.site_packages.rsplit('/').next();
         places.extend(BUILD.standard_library.to_str().ok().map(|root| Place { root, without, remedy: LAYER }));
@@ -49,7 +49,7 @@ fn places(environment: &Environment) -> Vec<Place<'_>> {
     places
 }
 
-/// What has looked into the folders before: CPython's own start, or a `sitecustomize`.
+/// Drops the finders that CPython's start or a `sitecustomize` has made for these folders.
 fn forget_finders(cache: &Bound<'_, PyDict>, archives: &Archives) -> PyResult<()> {
     for folder in cache.keys() {
         if folder.extract::<&str>().is_ok_and(|folder| archives.cover(folder)) {

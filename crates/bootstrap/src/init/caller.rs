@@ -1,9 +1,9 @@
-//! Runs code of ours below Python frames that have the names of the managed runtime's (python/src/whipsnake/_caller.py): a function
-//! finds them behind its own. One frame serves all invocations of a thread, so that an invocation costs no more than without.
+//! Runs native code below Python frames with the managed runtime's names (python/src/whipsnake/_caller.py), because a function sees its
+//! callers' frames. One frame serves all invocations of a thread, so an invocation costs no more than without it.
 //!
-//! Exceptions are caught above these frames, so that no traceback has them.
+//! Exceptions are caught above these frames, so no traceback contains them.
 
-use crate::invoke::awslambdaric;
+use crate::init::awslambdaric;
 use crate::start::frozen_modules;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -14,23 +14,23 @@ use pyo3::types::{PyCFunction, PyDict};
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Who calls the function.
+/// The function that seems to call the handler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     GetHandler,
     HandleEventRequest,
-    /// The loop, and nothing below it: `handle_event_request` is that of the names which the function has imported.
+    /// Only the loop. The names that the function has imported bring their own `handle_event_request`.
     Run,
 }
 
 impl Caller {
-    /// Who calls handlers, by what the function has imported.
+    /// The caller of handlers, which depends on what the function has imported.
     pub fn of_handlers(modules: &Bound<'_, PyDict>) -> Self {
         if awslambdaric::is_imported(modules) { Self::Run } else { Self::HandleEventRequest }
     }
 }
 
-/// Calls `body` below the frames of `caller`. An error is one of these frames' own, such as that of a signal handler that ran in one.
+/// Calls `body` below the frames of `caller`. Fails with an exception that was raised in these frames, such as a signal handler's.
 pub fn call<T: Send + 'static>(
     py: Python<'_>,
     caller: Caller,
@@ -79,18 +79,18 @@ fn run(py: Python<'_>, caller: Caller, body: &Bound<'_, PyCFunction>) -> PyResul
     called.map(drop)
 }
 
-/// What the code of _caller.py has made. Run here, because an import costs five times as much.
+/// The functions of _caller.py. The code is run here, because an import costs five times as much.
 fn names(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
     static NAMES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let make = || {
         let names = PyDict::new(py);
         // SAFETY: attached; the dictionary is borrowed from the interpreter, which has one.
         let builtins = unsafe { Bound::from_borrowed_ptr(py, ffi::PyEval_GetBuiltins()) };
-        // Where imports of ours look: they take the names of the frame that they are called from.
+        // An import in that code looks for `__import__` here.
         names.set_item(intern!(py, "__builtins__"), builtins)?;
         let code = frozen_modules::code(c"whipsnake._caller").unwrap_or_default();
-        // SAFETY: attached, with bytes that are marshalled code of this very version of CPython, and their length. Both calls give a
-        // new reference, or null with an exception set.
+        // SAFETY: attached; the bytes are marshalled code of this CPython version, with their length. Both calls return a new reference, or
+        // null with an exception set.
         unsafe {
             let code = ffi::PyMarshal_ReadObjectFromString(code.as_ptr().cast::<c_char>(), code.len().cast_signed());
             let code = Bound::from_owned_ptr_or_err(py, code)?;

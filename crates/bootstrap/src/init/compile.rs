@@ -1,23 +1,22 @@
-//! How source files are compiled that have no bytecode beside them: most functions, as their zip has none and `/var/task` cannot
-//! be written.
+//! Compiles source files that have no bytecode. That is the case for most functions: their zip has no bytecode, and `/var/task` is
+//! read-only.
 //!
-//! The import system calls the built-in `compile`, which asks first whether it was given a syntax tree. CPython makes all the
-//! classes of `ast` for that question, in a quarter of the time that a start takes. Source files are bytes: here the compiler
-//! gets them right away.
+//! The import system calls the built-in `compile`, which checks first whether it was given a syntax tree. For that check CPython creates
+//! all classes of `ast`, which takes a quarter of a start. Source files are bytes, so this module passes them to the compiler directly.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use std::ffi::{CString, c_int};
 
-/// Has the import system use [`compile_source`].
+/// Makes the import system use [`compile_source`].
 pub fn set_up(py: Python<'_>) -> PyResult<()> {
     let function = wrap_pyfunction!(compile_source, py)?;
-    // It finds the built-in one, as any module does, when it has no such global of its own.
+    // Without this global, the import system finds the built-in function.
     py.import("_frozen_importlib_external")?.setattr("compile", function)
 }
 
-/// The built-in `compile`, for the way in which the import system calls it.
+/// The built-in `compile` for the one way in which the import system calls it.
 #[pyfunction]
 #[pyo3(name = "compile", signature = (*arguments, **options))]
 fn compile_source<'py>(
@@ -30,14 +29,14 @@ fn compile_source<'py>(
     }
 }
 
-/// A whole file.
+/// The start symbol for a whole file.
 struct Source {
     text: CString,
     optimize: c_int,
 }
 
 impl Source {
-    /// None for everything but the bytes of a module in a file: that is for the built-in function, and so are its errors.
+    /// `None` for everything but the bytes of a module's file. The built-in function handles the rest, and reports its errors.
     fn of(arguments: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> Option<Self> {
         let (source, path, mode) =
             arguments.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>)>().ok()?;
@@ -47,7 +46,7 @@ impl Source {
             && inherits.is_truthy().ok()?
             && path.is_exact_instance_of::<PyString>()
             && mode.cast::<PyString>().ok()?.to_str().ok()? == "exec";
-        // Fails where there is a NUL.
+        // Fails if the source has a NUL.
         let text = CString::new(source.cast_exact::<PyBytes>().ok()?.as_bytes()).ok()?;
         usual.then_some(Self { text, optimize })
     }
@@ -56,12 +55,12 @@ impl Source {
         let py = arguments.py();
         let path = arguments.get_item(1)?;
         let mut flags = ffi::PyCompilerFlags {
-            // What the built-in function says of bytes: UTF-8, unless a cookie in them says otherwise.
+            // The built-in function does the same for bytes: UTF-8, unless a coding cookie says otherwise.
             cf_flags: SOURCE_IS_UTF8,
             cf_feature_version: py.version_info().minor.into(),
         };
-        // SAFETY: attached, with a NUL-terminated text, a str for the path and flags that live through the call. Returns a new
-        // reference, or null with an exception set.
+        // SAFETY: attached; the text ends with NUL, and the path and the flags live through the call. Returns a new reference, or null with
+        // an exception set.
         unsafe {
             let text = self.text.as_ptr();
             let code =
@@ -71,5 +70,5 @@ impl Source {
     }
 }
 
-/// `PyCF_SOURCE_IS_UTF8` of CPython's compile.h.
+/// `PyCF_SOURCE_IS_UTF8` in CPython's compile.h.
 const SOURCE_IS_UTF8: c_int = 0x0100;

@@ -1,4 +1,4 @@
-//! The context object, and the invocation's traces in the process.
+//! Context objects, and the trace id in the environment.
 
 use crate::init::env_vars;
 use crate::report::log::Log;
@@ -8,8 +8,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::Invocation;
 
-/// Makes context objects. They are Python (python/src/awslambdaric/lambda_context.py): functions set attributes on them, print
-/// them and compare their type.
+/// Makes context objects. Their class is Python (python/src/awslambdaric/lambda_context.py), because functions set attributes on them,
+/// print them and compare their type.
 pub struct ContextFactory(Py<PyAny>);
 
 impl ContextFactory {
@@ -21,7 +21,7 @@ impl ContextFactory {
         Ok(Self(module.getattr("_create_lambda_context")?.unbind()))
     }
 
-    /// The same, for another server.
+    /// The same factory, for another worker.
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
         Self(self.0.clone_ref(py))
     }
@@ -40,7 +40,7 @@ impl ContextFactory {
     }
 }
 
-/// Puts the trace id where X-Ray, botocore and child processes look for it.
+/// Sets `_X_AMZN_TRACE_ID`, which X-Ray, botocore and child processes read.
 pub fn trace(py: Python<'_>, trace_id: Option<&str>) {
     if let Err(error) = env_vars::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
         notice(format_args!("could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}"));

@@ -1,4 +1,4 @@
-//! The environment variables that the function sees, once CPython runs.
+//! The environment variables that the function sees once CPython runs.
 
 use crate::modules::imported;
 use pyo3::intern;
@@ -12,8 +12,8 @@ use std::{io, mem, ptr};
 
 /// Sets or removes a variable, for the function and its child processes.
 ///
-/// In `os.environ`: Python's copy of the environment would not notice a change made below it. Where the function has not
-/// imported `os`, in what that will be made from: the import would be the larger part of a small function's start.
+/// Changes `os.environ`, because Python would not notice a change of the C environment. If the function has not imported `os`, changes the
+/// dictionary that `os.environ` will be made from: importing `os` would be most of a small function's start.
 pub fn set(py: Python<'_>, name: &Bound<'_, PyString>, value: Option<&str>) -> PyResult<()> {
     let copy = match imported(py, intern!(py, "os"))? {
         Some(os) => {
@@ -45,7 +45,7 @@ pub fn set(py: Python<'_>, name: &Bound<'_, PyString>, value: Option<&str>) -> P
     }
 }
 
-/// In whatever the function has put in the place of `os.environ`.
+/// Changes the object that the function has assigned to `os.environ`.
 fn set_in_the_functions_own(
     environ: &Bound<'_, PyAny>,
     name: &Bound<'_, PyString>,
@@ -58,14 +58,14 @@ fn set_in_the_functions_own(
     }
 }
 
-/// Sets a variable of the C environment. Not by `setenv`, which is what Python's `os.putenv` calls: the C library keeps every value that
-/// a variable ever had, and a trace id is another one each time.
+/// Sets a variable of the C environment. Not by `setenv`, as Python's `os.putenv` does: the C library keeps every value that a variable
+/// ever had, and each invocation has another trace id.
 fn put(name: &str, value: &str) -> PyResult<()> {
     static VALUES: Mutex<BTreeMap<String, Values>> = Mutex::new(BTreeMap::new());
     let variable = CString::new(format!("{name}={value}")).map_err(no_nul)?;
     let mut values = VALUES.lock().unwrap_or_else(PoisonError::into_inner);
     let text = values.entry(name.to_owned()).or_default().keep(&variable)?;
-    // SAFETY: attached, as all who write the environment through Python are. The text stays where it is, and is the variable's
+    // SAFETY: attached, like all code that changes the environment through Python. The text stays at its address, and is the variable's
     // newest.
     if unsafe { libc::putenv(text) } != 0 {
         return Err(io::Error::last_os_error().into());
@@ -73,12 +73,12 @@ fn put(name: &str, value: &str) -> PyResult<()> {
     Ok(())
 }
 
-/// The texts of one variable that the C environment has pointed at. C code may keep what `getenv` returned: it reads its own text for
-/// some hundred invocations, and an empty one after that, but never the text of another invocation. An address is used once, and
-/// the memory of old texts goes back to the system.
+/// The texts of one variable that the C environment has pointed at. C code may keep what `getenv` returned. For some hundred invocations it
+/// reads its own text, after that an empty one, and never the text of another invocation. An address is used once, and the memory of old
+/// texts goes back to the system.
 #[derive(Default)]
 struct Values {
-    /// The newest texts, and those before.
+    /// The newest texts, and the ones before.
     block: Block,
     block_before: Block,
     /// How many bytes of the newest block are in use.
@@ -89,22 +89,22 @@ struct Values {
 #[derive(Default)]
 struct Block {
     address: usize,
-    /// In bytes; 0: there is none.
+    /// In bytes. 0 if there is none.
     size: usize,
 }
 
 impl Values {
-    /// Bytes of a block. One that is too short for its text is as long as that needs.
+    /// Bytes of a block. A longer text gets a block of its own length.
     const BLOCK: usize = 64 * 1024;
 
-    /// Copies a text to where no text was before.
+    /// Copies a text to an address that has had no text before.
     fn keep(&mut self, text: &CStr) -> io::Result<*mut c_char> {
         let bytes = text.to_bytes_with_nul();
         if bytes.len() > self.block.size - self.used {
             self.start_block(bytes.len())?;
         }
         let place = (self.block.address + self.used) as *mut c_char;
-        // SAFETY: inside the block, and behind all that has been written to it.
+        // SAFETY: inside the block, behind everything that has been written to it.
         unsafe { ptr::copy_nonoverlapping(text.as_ptr(), place, bytes.len()) };
         self.used += bytes.len();
         Ok(place)
@@ -113,7 +113,7 @@ impl Values {
     fn start_block(&mut self, needed: usize) -> io::Result<()> {
         let size = needed.max(Self::BLOCK);
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, at a place that the kernel chooses. It is never unmapped.
+        // SAFETY: a new mapping, at an address that the kernel chooses. It is never unmapped.
         let block = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
         if block == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -124,7 +124,7 @@ impl Values {
         );
         self.used = 0;
         if old.size != 0 {
-            // SAFETY: a block of ours, which the environment does not point into any more. What is read there from now on is zero.
+            // SAFETY: our block, which the environment does not point into any more. Reads return zeros from then on.
             unsafe { libc::madvise(old.address as *mut c_void, old.size, libc::MADV_DONTNEED) };
         }
         Ok(())
@@ -133,7 +133,7 @@ impl Values {
 
 fn remove(name: &str) -> PyResult<()> {
     let name = CString::new(name).map_err(no_nul)?;
-    // SAFETY: as above.
+    // SAFETY: attached, as above.
     unsafe { libc::unsetenv(name.as_ptr()) };
     Ok(())
 }
@@ -151,7 +151,7 @@ mod tests {
         let text = |number: usize| CString::new(format!("NAME={number:090}")).expect("no NUL");
         let mut values = Values::default();
         let kept: Vec<_> = (0..5000).map(|number| (number, values.keep(&text(number)).expect("memory"))).collect();
-        // SAFETY: texts that end with NUL, in memory that is never unmapped.
+        // SAFETY: the texts end with NUL, in memory that is never unmapped.
         let read = |place: *mut c_char| unsafe { CStr::from_ptr(place) }.to_owned();
         let (gone, there): (Vec<_>, Vec<_>) = kept.into_iter().partition(|&(_, place)| read(place).is_empty());
         assert!(there.iter().all(|&(number, place)| read(place) == text(number)));

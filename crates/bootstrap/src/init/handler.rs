@@ -1,4 +1,4 @@
-//! Finds the function: `module.function`, by the managed runtime's rules and with its texts.
+//! Finds the function `module.function`, by the managed runtime's rules and with its messages.
 
 use crate::init::caller::{self, Caller};
 use crate::report::traceback::{self, Failure};
@@ -6,8 +6,8 @@ use pyo3::exceptions::{PyAttributeError, PyImportError, PySyntaxError};
 use pyo3::prelude::*;
 use whipsnake_runtime_api::{Fault, Frame};
 
-/// The modules that are part of the interpreter itself in the managed runtime's builds. Another build may have more; a
-/// function's `math.py` is no conflict for that.
+/// The built-in modules of the managed runtime's builds. Another build may have more, and a function may have a file `math.py` all the
+/// same.
 #[rustfmt::skip]
 pub const BUILT_IN: &[&str] = &[
     "_abc", "_ast", "_codecs", "_collections", "_functools", "_imp", "_io", "_locale", "_operator", "_signal", "_sre",
@@ -26,7 +26,7 @@ impl From<Bound<'_, PyAny>> for Handler {
 }
 
 impl Handler {
-    /// Imports the module and takes the function from it. It need not be callable: that fails at the first invocation.
+    /// Imports the module and gets the function from it. A function that cannot be called fails at the first invocation.
     pub fn find(py: Python<'_>, handler: &str) -> Result<Self, Failure> {
         let Some((module, function)) = handler.rsplit_once('.') else {
             return Err(Failure::from(Fault::new(
@@ -61,7 +61,7 @@ impl Handler {
         Self(self.0.clone_ref(py))
     }
 
-    /// Whether a call gives something to await or to iterate asynchronously, as far as that can be told without calling it.
+    /// Whether a call returns something to await or to iterate asynchronously, as far as the function shows that.
     pub fn is_async(&self, py: Python<'_>) -> PyResult<bool> {
         let handler = self.0.bind(py);
         py.import("whipsnake._concurrency")?.call_method1("is_async", (handler,))?.is_truthy()
@@ -72,19 +72,19 @@ impl Handler {
         self.0.bind(py)
     }
 
-    /// Calls it, as the managed runtime does: two positional arguments.
+    /// Calls the function as the managed runtime does: with two positional arguments.
     pub fn call<'py>(&self, event: &Bound<'py, PyAny>, context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.0.bind(event.py()).call1((event, context))
     }
 }
 
-/// Imports `name` by calling the import system's Python function, whose frames are part of what is reported: the C function
-/// removes them. A relative name goes to `importlib`, which refuses it in words of its own.
+/// Imports `name` by the import system's Python function. Its frames are part of the report, and the C function would remove them. A
+/// relative name goes to `importlib`, which refuses it with its own message.
 fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     if is_relative(name) {
         return py.import("importlib")?.call_method1("import_module", (name,));
     }
-    // What importlib.import_module calls. The package importlib itself is files to find and read.
+    // `importlib.import_module` calls this. The package importlib itself would have to be found and read.
     py.import("_frozen_importlib")?.call_method1("_gcd_import", (name,))
 }
 
@@ -114,18 +114,18 @@ fn import_failure(py: Python<'_>, module: &str, name: &str, error: PyErr) -> Fai
     }
 }
 
-/// Where a syntax error is, in the managed runtime's own form.
+/// The position of a syntax error, in the managed runtime's own format.
 fn syntax_error_place(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     let part = |name: &str| -> PyResult<String> { Ok(traceback::text(&error.value(py).getattr(name)?.str()?)) };
     Ok(format!("  File \"{}\" Line {}\n    {}", part("filename")?, part("lineno")?, part("text")?))
 }
 
-/// The frame of `importlib.import_module`, which the managed runtime's stack begins with and ours would, had we called it.
+/// The frame of `importlib.import_module`, which the managed runtime's stack begins with.
 fn add_importlib_frame(py: Python<'_>, fault: &mut Fault) {
     let entry = || -> PyResult<(String, Frame)> {
         let code = py.import("importlib")?.getattr("import_module")?.getattr("__code__")?;
         let path: String = code.getattr("co_filename")?.extract()?;
-        // The call is the function's last line.
+        // The call is on the function's last line.
         let mut line = 0;
         for range in code.call_method0("co_lines")?.try_iter()? {
             let (_, _, number): (usize, usize, Option<u32>) = range?.extract()?;

@@ -1,14 +1,15 @@
-//! How the function finds the modules that the managed runtime has imported before it.
+//! A finder for modules that the managed runtime has imported before the function.
 //!
-//! That runtime is written in Python, so a good part of the standard library is in `sys.modules` when the function starts, and
-//! a file of the function's own that happens to be called `queue.py` or `types.py` is never seen. We import next to nothing;
-//! this finder makes those names mean the standard library all the same. It also spares them the search through the
-//! function's and the layers' folders, and it is the place where `logging` gets its handler and where `_colorize` is put off:
-//! `logging` imports `traceback`, which imports that for the colours of a terminal, and with it `dataclasses` and `inspect`.
-//! They are more than half of what `logging` costs, and needed when something has failed.
+//! The managed runtime is written in Python, so much of the standard library is in `sys.modules` when the function starts, and the
+//! function's own `queue.py` or `types.py` is never imported. Whipsnake imports almost nothing. This finder makes those names mean the
+//! standard library all the same, and spares them the search through the function's and the layers' folders.
 //!
-//! The other way round, a build of CPython may have modules in itself that are files in the managed runtime's, where a file of
-//! the function's own wins over them. It does here, too.
+//! The finder also installs the handler of `logging`, and defers `_colorize`: `logging` imports `traceback`, which imports `_colorize` for
+//! colors on a terminal, which imports `dataclasses` and `inspect`. These are more than half of the cost of `logging`, and are needed only
+//! when something has failed.
+//!
+//! Conversely, some modules are built into this CPython and files in the managed runtime's, where the function's own file has precedence.
+//! It has precedence here too.
 
 use crate::init::handler::BUILT_IN;
 use crate::init::stdlib_paths::StdlibPaths;
@@ -22,7 +23,7 @@ use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What awslambdaric 4.2.2 has imported when it imports the function, on CPython 3.12 to 3.15 together; sorted.
+/// The modules that awslambdaric 4.2.2 has imported when it imports the function, on CPython 3.12 to 3.15 together. Sorted.
 #[rustfmt::skip]
 const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
     "__future__", "_collections_abc", "_colorize", "_decimal", "_heapq", "_json", "_opcode_metadata", "_py_warnings",
@@ -33,8 +34,8 @@ const IMPORTED_BY_THE_MANAGED_RUNTIME: &[&str] = &[
     "warnings", "weakref", "zipimport",
 ];
 
-/// Submodules that the managed runtime has imported, so that they are attributes of a parent that does not import them itself. On
-/// some versions of CPython it has only some of them; to have one more does no harm.
+/// Submodules that the managed runtime has imported. They are attributes of parents that do not import them. Some versions of CPython
+/// import only some of them; the others do no harm.
 const SUBMODULES: &[(&str, &[&str])] = &[
     // CPython 3.14 imports it itself.
     #[cfg(not(Py_3_14))]
@@ -44,7 +45,7 @@ const SUBMODULES: &[(&str, &[&str])] = &[
     ("importlib", &["_abc", "machinery", "util"]),
 ];
 
-/// The submodules of one parent that are to be attributes of it.
+/// The submodules that one parent gets as attributes.
 fn submodules(parent: &str) -> Option<&'static [&'static str]> {
     SUBMODULES.iter().find(|(name, _)| *name == parent).map(|(_, submodules)| *submodules)
 }
@@ -57,7 +58,7 @@ pub struct StandardLibraryFinder {
     search_paths: Py<PyList>,
     built_in: &'static [&'static str],
     log: Py<Log>,
-    /// Whether `logging` has its handler.
+    /// Whether `logging` has its handler already.
     log_is_installed: Arc<AtomicBool>,
 }
 
@@ -82,12 +83,12 @@ impl StandardLibraryFinder {
         }
         let search_paths = if IMPORTED_BY_THE_MANAGED_RUNTIME.binary_search(&fullname).is_ok() {
             if self.is_frozen.bind(py).call1((fullname,))?.is_truthy()? {
-                // CPython has it in itself, and looks there before it looks at files.
+                // CPython has the module frozen, and looks there before it looks for files.
                 return Ok(None);
             }
             Some(&self.search_paths)
         } else if self.built_in.contains(&fullname) && !BUILT_IN.contains(&fullname) {
-            // A file elsewhere: all of sys.path is searched, and the built-in one serves only if nothing is there.
+            // All of `sys.path` is searched. The built-in module is used only if there is no file.
             None
         } else {
             return Ok(None);
@@ -99,7 +100,7 @@ impl StandardLibraryFinder {
         }
         if fullname == "logging" {
             let (log, is_installed) = (self.log.clone_ref(py), Arc::clone(&self.log_is_installed));
-            // Another copy of the module, which nobody else will get, is none of ours; nor is one that somebody imports after the first.
+            // Only the module in `sys.modules` gets the handler, and only the first time.
             after_execution(&spec.getattr("loader")?, move |module| {
                 let py = module.py();
                 let is_imported = imported(py, intern!(py, "logging"))?.is_some_and(|logging| logging.is(module));
@@ -118,7 +119,7 @@ impl StandardLibraryFinder {
 }
 
 impl StandardLibraryFinder {
-    /// A module within a package, which is to have submodules of its own.
+    /// Finds a module in a package that gets submodules as attributes.
     fn with_submodules<'py>(
         &self,
         py: Python<'py>,
@@ -134,8 +135,8 @@ impl StandardLibraryFinder {
     }
 }
 
-/// Puts the finder in its place, and the log handler where `logging` is imported already (by a `.pth` file or sitecustomize).
-pub fn set_up(log: &Bound<'_, Log>, places: &StdlibPaths) -> PyResult<()> {
+/// Installs the finder. If `logging` is imported already (by a `.pth` file or sitecustomize), installs its handler too.
+pub fn set_up(log: &Bound<'_, Log>, paths: &StdlibPaths) -> PyResult<()> {
     let py = log.py();
     let sys = py.import("sys")?;
     let modules = sys.getattr("modules")?.cast_into::<PyDict>()?;
@@ -153,16 +154,16 @@ pub fn set_up(log: &Bound<'_, Log>, places: &StdlibPaths) -> PyResult<()> {
     let finder = StandardLibraryFinder {
         path_finder: path_finder.unbind(),
         is_frozen: py.import("_imp")?.getattr("is_frozen")?.unbind(),
-        search_paths: PyList::new(py, places.search_paths)?.unbind(),
-        built_in: places.built_in,
+        search_paths: PyList::new(py, paths.search_paths)?.unbind(),
+        built_in: paths.built_in,
         log: log.clone().unbind(),
         log_is_installed: Arc::new(AtomicBool::new(logging.is_some())),
     };
     meta_path.insert(0, Py::new(py, finder)?)
 }
 
-/// Calls `then` with the module when `loader` has executed it. The loader is one module's own; what is set on it is gone before the
-/// module's code starts, so that nothing is left to see, and comes back where that code fails: it may be tried again.
+/// Calls `then` with the module after `loader` has executed it. The hook is an attribute of this loader. It is removed before the module's
+/// code runs, so the code does not see it, and comes back if that code fails, because the import may be repeated.
 fn after_execution(
     loader: &Bound<'_, PyAny>,
     then: impl Fn(&Bound<'_, PyAny>) -> PyResult<()> + Send + Sync + 'static,
@@ -185,7 +186,8 @@ fn after_execution(
     loader.setattr(intern!(py, "exec_module"), hook)
 }
 
-/// Has a module import submodules of its own when somebody asks for them. The function that does so leaves when it has imported all.
+/// Makes a module import its submodules on demand, by a module-level `__getattr__`. That function is removed when all submodules have been
+/// imported.
 fn import_when_asked(parent: &Bound<'_, PyAny>, submodules: &'static [&'static str]) -> PyResult<()> {
     let py = parent.py();
     let name: String = parent.getattr(intern!(py, "__name__"))?.extract()?;
@@ -199,7 +201,7 @@ fn import_when_asked(parent: &Bound<'_, PyAny>, submodules: &'static [&'static s
     let getattr = intern!(py, "__getattr__");
     let original = parent.dict().get_item(getattr)?.map(Bound::unbind);
     let attributes = parent.dict().unbind();
-    // Not a Python function: it would be in the stack of whoever asks for a name that is not there.
+    // A native function: a Python function would show up in the traceback of an AttributeError.
     let import =
         PyCFunction::new_closure(py, Some(c"__getattr__"), None, move |arguments, _| -> PyResult<Py<PyAny>> {
             let py = arguments.py();
@@ -219,7 +221,7 @@ fn import_when_asked(parent: &Bound<'_, PyAny>, submodules: &'static [&'static s
                 return original.call1(py, (asked,));
             }
             let error = PyAttributeError::new_err(format!("module '{name}' has no attribute '{asked}'"));
-            // For Python's suggestions.
+            // Python suggests similar names by these attributes.
             error.value(py).setattr("name", &asked)?;
             if let Some(module) = imported(py, &PyString::new(py, &name))? {
                 error.value(py).setattr("obj", module)?;

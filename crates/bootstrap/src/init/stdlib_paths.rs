@@ -1,22 +1,21 @@
-//! Where the standard library and packages are.
+//! The folders of the standard library and of packages.
 
 use crate::build_info::BUILD;
 use crate::start::environment::Environment;
 use pyo3::prelude::*;
 
-/// Known for as long as the process lives.
+/// The folders of the standard library and of packages. They do not change while the process lives.
 pub struct StdlibPaths {
     /// The standard library's zip, folder and extension modules.
     pub search_paths: &'static [&'static str],
     /// Where packages are installed.
     pub site_packages: &'static [&'static str],
-    /// Modules that are part of the interpreter itself.
+    /// Built-in modules.
     pub built_in: &'static [&'static str],
 }
 
 impl StdlibPaths {
-    /// As the build has noted them, or as CPython has found them from `WHIPSNAKE_PYTHON`. To be called before `sys.path` is
-    /// changed.
+    /// The folders that the build has noted, or that CPython has found from `WHIPSNAKE_PYTHON`. Call this before `sys.path` is changed.
     pub fn find(py: Python<'_>, environment: &Environment) -> PyResult<Self> {
         if environment.whipsnake_python.is_none() {
             let site_packages = const { &[BUILD.site_packages] };
@@ -25,7 +24,8 @@ impl StdlibPaths {
         let sys = py.import("sys")?;
         let path: Vec<String> = sys.getattr("path")?.extract()?;
         let standard_library: String = sys.getattr("_stdlib_dir")?.extract()?;
-        // The zip comes before the folder, and the extension modules behind it; then what `site` has added.
+        // The zip comes before the standard library's folder, and the extension modules after it. Then come the folders that `site` has
+        // added.
         let zip = path.iter().position(|folder| *folder == standard_library).unwrap_or_default().saturating_sub(1);
         let (mut search_paths, mut site_packages) = (path, Vec::new());
         search_paths.drain(..zip);

@@ -1,6 +1,6 @@
-//! Web applications as handlers: tells whether the handler is one, and has it adapted (python/src/whipsnake/_asgi.py, _wsgi.py).
+//! Web applications as handlers: detects them, and adapts them (python/src/whipsnake/_asgi.py, _wsgi.py).
 //!
-//! Nothing is taken for an application that could be a handler. A plain function costs a look at its code object.
+//! A function that could be a handler is never taken for an application. For a plain function, detection reads its code object.
 
 use crate::report::traceback::{self, Failure};
 use crate::start::environment::Environment;
@@ -12,10 +12,10 @@ use whipsnake_runtime_api::Fault;
 /// `inspect.CO_COROUTINE`.
 const COROUTINE: u32 = 0x80;
 
-/// What `ASGI` calls an application with: scope, receive and send. Handlers are called with two arguments.
+/// The number of an ASGI application's arguments: scope, receive and send. Handlers have two arguments.
 const ASGI_ARGUMENTS: usize = 3;
 
-/// WSGI applications by their class, because what they are called with looks like a handler's arguments.
+/// WSGI applications, by class. Their arguments look like a handler's.
 const WSGI_CLASSES: &[(&str, &str)] = &[
     ("bottle", "Bottle"),
     ("django.core.handlers.wsgi", "WSGIHandler"),
@@ -24,7 +24,7 @@ const WSGI_CLASSES: &[(&str, &str)] = &[
     ("pyramid.router", "Router"),
 ];
 
-/// The handler, or what serves the application that it is.
+/// The adapter of the handler if that is an application, else the handler itself.
 pub fn adapted<'py>(handler: Bound<'py, PyAny>, environment: &Environment) -> Result<Bound<'py, PyAny>, Failure> {
     let py = handler.py();
     let Some(interface) = interface(&handler, environment)? else { return Ok(handler) };
@@ -42,17 +42,17 @@ pub fn adapted<'py>(handler: Bound<'py, PyAny>, environment: &Environment) -> Re
         .map_err(|error| traceback::failure(py, error))
 }
 
-/// Imports what serves the application, where the handler is one.
+/// Imports the adapter if the handler is an application.
 pub fn load(handler: &Bound<'_, PyAny>, environment: &Environment) -> Result<(), Failure> {
     let py = handler.py();
     let Some(interface) = interface(handler, environment)? else { return Ok(()) };
     py.import(format!("whipsnake.{interface}")).map(drop).map_err(|error| traceback::failure(py, error))
 }
 
-/// The module that serves the handler, where that is an application by `WHIPSNAKE_APP` or by its own look.
+/// The module that adapts the handler, by `WHIPSNAKE_APP` or by what the handler looks like. `None` for handlers that are no applications.
 fn interface(handler: &Bound<'_, PyAny>, environment: &Environment) -> Result<Option<&'static str>, Failure> {
     match environment.app.as_deref() {
-        // What cannot even be asked is a handler of a kind of its own.
+        // A handler that raises when it is inspected is no application.
         None => Ok(interface_of(handler).unwrap_or_default()),
         Some("asgi") => Ok(Some("_asgi")),
         Some("wsgi") => Ok(Some("_wsgi")),
@@ -64,7 +64,7 @@ fn unknown(variable: &str, value: &str, known: &str) -> Failure {
     Fault::new("Runtime.InvalidEnvironment", format!("{variable} is {value:?}, and should be {known}")).into()
 }
 
-/// The module that serves what is an application for sure.
+/// The module that adapts a handler which is certainly an application.
 fn interface_of(handler: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
     if let Ok(function) = handler.cast::<PyFunction>() {
         return Ok(is_asgi(function, ASGI_ARGUMENTS)?.then_some("_asgi"));
@@ -72,13 +72,13 @@ fn interface_of(handler: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
     let class = handler.get_type();
     let call = class.getattr(intern!(handler.py(), "__call__"))?;
     match call.cast::<PyFunction>() {
-        // And `self`.
+        // One more argument, for `self`.
         Ok(call) if is_asgi(call, ASGI_ARGUMENTS + 1)? => Ok(Some("_asgi")),
         _ => Ok(is_wsgi(&class, &call)?.then_some("_wsgi")),
     }
 }
 
-/// Whether a function is `async` and needs so many arguments.
+/// Whether a function is `async` and needs this number of arguments.
 fn is_asgi(function: &Bound<'_, PyFunction>, arguments: usize) -> PyResult<bool> {
     let py = function.py();
     let code = function.getattr(intern!(py, "__code__"))?;
@@ -87,11 +87,11 @@ fn is_asgi(function: &Bound<'_, PyFunction>, arguments: usize) -> PyResult<bool>
     }
     let positional: usize = code.getattr("co_argcount")?.extract()?;
     let optional = function.getattr("__defaults__")?.cast_into::<PyTuple>().map_or(0, |defaults| defaults.len());
-    // A function may have been given more defaults than it has arguments.
+    // A function may have more defaults than arguments.
     Ok(positional == arguments + optional)
 }
 
-/// Whether a class is a WSGI framework's, and is called as that wrote it: one that takes events by itself is called otherwise.
+/// Whether a class is a WSGI framework's and has the framework's own `__call__`. A subclass with another one may take events itself.
 fn is_wsgi(class: &Bound<'_, PyType>, call: &Bound<'_, PyAny>) -> PyResult<bool> {
     for ancestor in class.mro().iter() {
         let ancestor = ancestor.cast_into::<PyType>()?;

@@ -1,70 +1,70 @@
-//! Signals while the runtime waits.
+//! Waits for Lambda and for signals at once.
 //!
-//! Python's own handlers are woken through `signal.set_wakeup_fd`: CPython's C handler writes a byte there, the wait ends, and
-//! the handler runs within milliseconds instead of at the next invocation. The descriptor is ours while we wait, and at no other time:
-//! asyncio, trio and others ask whose it is. signal-hook covers the one signal on which Python
-//! has no say: SIGTERM when the function installed no handler. It is registered after CPython has looked (so that
-//! `signal.getsignal` says SIG_DFL) and before the function's code (so that `signal.signal` replaces it).
+//! CPython's C signal handler writes a byte to the descriptor of `signal.set_wakeup_fd`. The wait ends, and the function's own handler runs
+//! within milliseconds instead of at the next invocation. The descriptor is ours only while the runtime waits, because asyncio, trio and
+//! others ask who owns it. SIGTERM without a handler of the function's is the one signal that Python does not handle: see [`sigterm`]. Its
+//! handler is registered after CPython has looked, so that `signal.getsignal` returns SIG_DFL, and before the function's code runs, so that
+//! `signal.signal` replaces it.
 
 use crate::invoke::event_loop::EventLoop;
-use crate::report::log;
-use crate::report::notices::notice;
-use crate::report::stdio;
-use crate::shutdown;
+use crate::invoke::forked;
+use crate::invoke::signal_mask::SignalMask;
+use crate::invoke::sigterm;
+use crate::shutdown::{self, ExitReason};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use signal_hook::SigId;
-use signal_hook::consts::SIGTERM;
-use signal_hook::low_level::emulate_default_handler;
 use std::ffi::c_int;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{mem, ptr, thread};
+use std::{ptr, thread};
 use tokio::net::UnixStream as AsyncUnixStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 unsafe extern "C" {
-    /// What `signal.set_wakeup_fd` does, without asking the kernel about the descriptor. Part of CPython's C interface.
+    /// Does what `signal.set_wakeup_fd` does, without asking the kernel about the descriptor. Part of CPython's C interface.
     safe fn PySignal_SetWakeupFd(descriptor: c_int) -> c_int;
 }
 
 /// No descriptor.
 const NONE: RawFd = -1;
 
-/// How often signals are looked for where nothing can wake us, as the function has closed one of our descriptors.
-const DEAF: Duration = Duration::from_millis(100);
+/// How often the driver looks for signals if nothing can wake it, because the function has closed one of its descriptors.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// True while the function's code may run, and in every forked child: then SIGTERM without a handler ends the process at once,
-/// as it does under the managed runtime. While we wait it is false, and the end is orderly.
-static BUSY: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-
-/// True in a process that the function has forked. What we talk to Lambda with belongs to its parent.
-static FORKED: AtomicBool = AtomicBool::new(false);
-
-/// Why a wait was given up.
+/// Why a wait was interrupted.
 pub enum Interruption {
-    /// A signal handler of the function's raised.
+    /// A signal handler of the function's raised an exception.
     Raised(PyErr),
     /// SIGTERM, and the function has no handler for it.
     Terminated,
 }
 
-/// Why there was no wait beside the event loop, or why it was given up.
-enum Beside {
+impl From<Interruption> for ExitReason {
+    fn from(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Raised(error) => Self::Raised(error),
+            Interruption::Terminated => Self::Terminated,
+        }
+    }
+}
+
+/// Why a wait with the event loop running did not end.
+enum LoopWaitError {
     Interrupted(Interruption),
-    /// The process may have no other.
+    /// The process may not start another thread.
     NoThread,
 }
 
-impl From<Interruption> for Beside {
+impl From<Interruption> for LoopWaitError {
     fn from(interruption: Interruption) -> Self {
         Self::Interrupted(interruption)
     }
@@ -76,42 +76,41 @@ pub struct Driver {
     wakeups: AsyncUnixStream,
     busy: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
-    /// What signal-hook does about SIGTERM. None beside the main thread: signals are that one's.
+    /// The handler of SIGTERM. `None` outside the main thread, which gets all signals.
     action: Option<SigId>,
-    /// What a signal handler raised while a response was on its way. It counts when that has been acknowledged.
+    /// An exception of a signal handler that ran while a response was sent. It counts when the response has been acknowledged.
     raised: Mutex<Option<PyErr>>,
     /// The end that CPython and signal-hook write to.
     sender: UnixStream,
-    /// What async handlers have going on runs while we wait.
+    /// Tasks that async handlers have started run while the runtime waits.
     pub event_loop: EventLoop,
 }
 
 impl Driver {
-    /// Takes charge of the signals. To be called after CPython has started and before the function's code runs.
+    /// Installs the signal handlers. Call this after CPython has started and before the function's code runs.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let mut driver = Self::without_signals(py)?;
-        FORKED.store(false, Ordering::Relaxed);
-        driver.busy = Arc::clone(BUSY.get_or_init(|| Arc::new(AtomicBool::new(true))));
-        driver.action = Some(watch_sigterm(&driver.busy, &driver.terminated, &driver.sender)?);
-        // CPython keeps this choice until it is given another descriptor by this function.
+        driver.busy = forked::take_charge();
+        driver.action = Some(sigterm::watch(&driver.busy, &driver.terminated, &driver.sender)?);
+        // CPython keeps this option until the function `set_wakeup_fd` is called again.
         let options = PyDict::new(py);
         options.set_item("warn_on_full_buffer", false)?;
-        // The C module under `signal`, which itself imports enum.
+        // `_signal` is the C module below `signal`, which would import enum.
         let set_wakeup_fd = py.import("_signal")?.getattr("set_wakeup_fd")?;
         let before: RawFd = set_wakeup_fd.call((driver.sender.as_raw_fd(),), Some(&options))?.extract()?;
         PySignal_SetWakeupFd(before);
         Ok(driver)
     }
 
-    /// The same in a forked worker: what [`new`](Self::new) made belongs to its parent, too.
-    pub fn anew(&self, py: Python<'_>) -> PyResult<Self> {
+    /// The driver of a forked worker process. The one that [`new`](Self::new) made belongs to its parent.
+    pub fn after_fork(&self, py: Python<'_>) -> PyResult<Self> {
         if let Some(action) = self.action {
             signal_hook::low_level::unregister(action);
         }
         Self::new(py)
     }
 
-    /// For a thread that is not the main one. Only [`interrupt`](Self::interrupt) ends its waits.
+    /// A driver for a thread that is not the main one. Only [`interrupt`](Self::interrupt) ends its waits.
     pub fn without_signals(_py: Python<'_>) -> PyResult<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
@@ -134,38 +133,38 @@ impl Driver {
         })
     }
 
-    /// Waits for `future` without holding Python, and runs the function's signal handlers meanwhile. Given up when one of them
-    /// raises, and on SIGTERM without one.
+    /// Waits for `future` without holding Python, and runs the function's signal handlers meanwhile. An exception of a handler interrupts
+    /// the wait, and so does SIGTERM without a handler.
     pub fn wait<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
     where
         F: Future + Send,
         F::Output: Send,
     {
-        leave_forked_process(py);
-        self.is_to_end()?;
+        forked::leave_forked_process(py);
+        self.check_exit()?;
         let mut future = pin!(future);
-        let is_deaf = self.is_deaf();
-        if self.event_loop.is_open(py) && !is_deaf {
-            match self.wait_beside_loop(py, future.as_mut()) {
-                // Without a thread the event loop has to stand still meanwhile.
-                Err(Beside::NoThread) => {}
-                Err(Beside::Interrupted(interruption)) => return Err(interruption),
+        let cannot_be_woken = self.cannot_be_woken();
+        if self.event_loop.is_open(py) && !cannot_be_woken {
+            match self.wait_with_loop(py, future.as_mut()) {
+                // Without a thread the event loop stands still during the wait.
+                Err(LoopWaitError::NoThread) => {}
+                Err(LoopWaitError::Interrupted(interruption)) => return Err(interruption),
                 Ok(output) => return Ok(output),
             }
         }
-        let _woken = (!is_deaf).then(|| self.be_woken(py, Others::Replaced));
-        // What came while the descriptor was not ours.
+        let _wakeup_fd = (!cannot_be_woken).then(|| self.take_wakeup_fd(py, ForeignFd::Replaced));
+        // Signals may have come while the descriptor was not ours.
         py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
         loop {
             let outcome = py.detach(|| {
                 self.tokio.block_on(async {
                     tokio::select! {
-                        // Signals first: one that came before must be served before the future does anything.
+                        // Signals first: an earlier signal is handled before the future makes progress.
                         biased;
                         _ = self.wakeups.readable() => None,
                         output = future.as_mut() => Some(output),
-                        () = async { sleep(DEAF).await }, if is_deaf => None,
+                        () = async { sleep(POLL_INTERVAL).await }, if cannot_be_woken => None,
                     }
                 })
             });
@@ -180,20 +179,20 @@ impl Driver {
         }
     }
 
-    /// The same for what mostly needs no waiting: with the event loop open, that would be a thread each time.
+    /// The same for a future that is mostly ready. With the event loop open, [`wait`](Self::wait) would start a thread each time.
     pub fn wait_if_needed<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
     where
         F: Future + Send,
         F::Output: Send,
     {
-        leave_forked_process(py);
+        forked::leave_forked_process(py);
         let mut future = pin!(future);
         let at_once = py.detach(|| {
             self.tokio.block_on(async {
                 tokio::select! {
                     biased;
                     output = future.as_mut() => Some(output),
-                    // The connection's own task has a turn or two meanwhile.
+                    // Meanwhile the connection's own task runs once or twice.
                     () = async { for _ in 0..2 { tokio::task::yield_now().await } } => None,
                 }
             })
@@ -204,20 +203,22 @@ impl Driver {
         }
     }
 
-    /// [`wait`](Self::wait) with the event loop running on this thread, and `future` on another one: asyncio has no place for a wait that is
-    /// not its own. Signals stay with this thread. The loop has their descriptor itself where the function gave it a handler.
-    fn wait_beside_loop<F>(&self, py: Python<'_>, future: Pin<&mut F>) -> Result<F::Output, Beside>
+    /// [`wait`](Self::wait) with the event loop running on this thread and `future` on another one, because asyncio cannot wait for a
+    /// future of tokio's. Signals stay with this thread. If the function gave the loop a signal handler, the loop has the wakeup descriptor
+    /// itself.
+    fn wait_with_loop<F>(&self, py: Python<'_>, future: Pin<&mut F>) -> Result<F::Output, LoopWaitError>
     where
         F: Future + Send,
         F::Output: Send,
     {
-        let _woken = self.be_woken(py, Others::Kept);
+        let _wakeup_fd = self.take_wakeup_fd(py, ForeignFd::Kept);
         py.check_signals().map_err(Interruption::Raised)?;
         let _idle = self.idle();
         let output = Mutex::new(None);
         let given_up = Notify::new();
         let wait = || {
-            block_signals();
+            // Signals stay with the thread that runs Python.
+            SignalMask::block();
             let outcome = self.tokio.block_on(async {
                 tokio::select! {
                     output = future => Some(output),
@@ -225,12 +226,12 @@ impl Driver {
                 }
             });
             *output.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
-            // Nobody reads more than that there is something to read: a full buffer says it, too.
+            // If the buffer is full, the reader is woken as well.
             let _ = (&self.sender).write(&[0]);
         };
         let interruption = thread::scope(|scope| {
             if thread::Builder::new().spawn_scoped(scope, wait).is_err() {
-                return Err(Beside::NoThread);
+                return Err(LoopWaitError::NoThread);
             }
             let interruption = loop {
                 if let Err(error) = self.event_loop.idle(py).and_then(|()| py.check_signals()) {
@@ -252,29 +253,29 @@ impl Driver {
         }
     }
 
-    /// Runs `future` to its end without holding Python: a response that is on its way must arrive. Signal handlers run meanwhile. What
-    /// they raise counts at the next wait, or when [`shutdown::LIMIT`] is over: then the future is given up.
+    /// Runs `future` to its end without holding Python: a response that is on its way must arrive. Signal handlers run meanwhile. Their
+    /// exceptions count at the next wait, or after [`shutdown::LIMIT`], when the future is dropped.
     pub fn complete<F>(&self, py: Python<'_>, future: F) -> Result<F::Output, Interruption>
     where
         F: Future + Send,
         F::Output: Send,
     {
-        leave_forked_process(py);
+        forked::leave_forked_process(py);
         let mut future = pin!(future);
-        let _woken = self.be_woken(py, Others::Kept);
+        let _wakeup_fd = self.take_wakeup_fd(py, ForeignFd::Kept);
         let _idle = self.idle();
         let mut ends_at = None;
         loop {
-            // Also before the first wait: nothing wakes us for what came while the descriptor was not ours.
+            // Also before the first wait: nothing wakes the driver for signals that came while the descriptor was not ours.
             if let Err(error) = py.check_signals() {
-                // Whoever asks twice does not want to wait.
+                // A second exception ends the wait at once.
                 if self.raised().replace(error).is_some() {
-                    self.is_to_end()?;
+                    self.check_exit()?;
                 }
                 ends_at = Some(Instant::now() + shutdown::LIMIT);
             }
             if ends_at.is_some_and(|end| end <= Instant::now()) {
-                self.is_to_end()?;
+                self.check_exit()?;
             }
             let outcome = py.detach(|| {
                 self.tokio.block_on(async {
@@ -293,8 +294,8 @@ impl Driver {
         }
     }
 
-    /// Whether something that came while a response was on its way ends the process.
-    fn is_to_end(&self) -> Result<(), Interruption> {
+    /// Fails if a signal that came while a response was sent ends the process.
+    fn check_exit(&self) -> Result<(), Interruption> {
         if let Some(error) = self.raised().take() {
             return Err(Interruption::Raised(error));
         }
@@ -305,38 +306,38 @@ impl Driver {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until the guard is dropped, CPython's C handlers wake us. Called and dropped by the thread that is attached to Python.
-    fn be_woken<'py>(&self, py: Python<'py>, others: Others) -> Woken<'py> {
+    /// Until the guard is dropped, CPython's C handlers wake this driver. The thread that is attached to Python calls and drops it.
+    fn take_wakeup_fd<'py>(&self, py: Python<'py>, foreign: ForeignFd) -> WakeupFd<'py> {
         let ours = self.sender.as_raw_fd();
-        // Beside the main thread signals are not ours.
-        let mut woken = Woken { ours: NONE, before: NONE, _attached: py };
+        // Outside the main thread signals are not ours.
+        let mut wakeup_fd = WakeupFd { ours: NONE, before: NONE, _attached: py };
         if self.action.is_some() {
             let before = PySignal_SetWakeupFd(ours);
-            if before != NONE && matches!(others, Others::Kept) {
+            if before != NONE && matches!(foreign, ForeignFd::Kept) {
                 PySignal_SetWakeupFd(before);
             } else {
-                woken = Woken { ours, before, ..woken };
+                wakeup_fd = WakeupFd { ours, before, ..wakeup_fd };
             }
         }
-        woken
+        wakeup_fd
     }
 
-    /// Whether nothing can wake us: the function has closed one of the two descriptors, and may have opened something else there.
-    fn is_deaf(&self) -> bool {
+    /// Whether nothing can wake the driver: the function has closed one of its two descriptors, and may have opened something else there.
+    fn cannot_be_woken(&self) -> bool {
         // SAFETY: asks the kernel about a number, and sends nothing.
         let sent =
             unsafe { libc::send(self.sender.as_raw_fd(), ptr::null(), 0, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
         sent < 0 && self.action.is_some()
     }
 
-    /// Gives up this driver's wait and every later one, as SIGTERM does.
+    /// Interrupts this driver's wait and every later one, as SIGTERM does.
     pub fn interrupt(&self) {
         self.terminated.store(true, Ordering::SeqCst);
-        // A full buffer wakes it as well.
+        // If the buffer is full, the driver is woken as well.
         let _ = (&self.sender).write(&[0]);
     }
 
-    /// Until the guard is dropped, SIGTERM is ours to note. Afterwards a second one is not ours to delay.
+    /// Until the guard is dropped, SIGTERM only sets a flag. After that, SIGTERM ends the process at once.
     pub fn idle(&self) -> impl Drop {
         struct Idle<'a>(&'a AtomicBool);
         impl Drop for Idle<'_> {
@@ -348,172 +349,37 @@ impl Driver {
         Idle(&self.busy)
     }
 
-    /// Takes what the handlers wrote. How many wrote does not matter, CPython keeps count itself.
+    /// Reads what the handlers wrote. The number of bytes does not matter, because CPython counts signals itself.
     fn drain(&self) {
         let mut bytes = [0; 64];
         while self.wakeups.try_read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
     }
 }
 
-/// Whether a descriptor of somebody else's stays where CPython has one.
+/// What to do if the wakeup descriptor belongs to somebody else.
 #[derive(Clone, Copy)]
-enum Others {
-    /// An event loop of the function's has it, and calls the function's handlers itself.
+enum ForeignFd {
+    /// It stays: an event loop of the function's has it, and calls the function's handlers itself.
     Kept,
-    /// Until the wait is over.
+    /// It is replaced until the wait is over.
     Replaced,
 }
 
-/// The time in which CPython's C handlers wake us.
-struct Woken<'py> {
+/// CPython's C handlers wake the driver while this lives.
+struct WakeupFd<'py> {
     ours: RawFd,
     before: RawFd,
     _attached: Python<'py>,
 }
 
-impl Drop for Woken<'_> {
+impl Drop for WakeupFd<'_> {
     fn drop(&mut self) {
         if self.ours != NONE {
             let now = PySignal_SetWakeupFd(self.before);
-            // A signal handler, or a task of the event loop, has put its own there.
+            // A signal handler or a task of the event loop has installed its own descriptor.
             if now != self.ours {
                 PySignal_SetWakeupFd(now);
             }
         }
     }
-}
-
-/// Runs `body`, which registers handlers, and puts what the process does about SIGTERM back if that is not the default: a process that was
-/// restored has imported the function already, and the function's own handler comes first.
-pub fn keeping_own_action<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: asks for the action and sets the same again; zeros are a valid action to be overwritten.
-    unsafe {
-        let mut own: libc::sigaction = mem::zeroed();
-        libc::sigaction(SIGTERM, ptr::null(), &raw mut own);
-        let made = body();
-        if own.sa_sigaction != libc::SIG_DFL {
-            libc::sigaction(SIGTERM, &raw const own, ptr::null_mut());
-        }
-        made
-    }
-}
-
-/// SIGTERM without a handler of the function's: the default while it is busy. While we wait, a note, a wake-up, and a limit for the end.
-fn watch_sigterm(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &UnixStream) -> io::Result<SigId> {
-    let (busy, terminated, wakeup) = (Arc::clone(busy), Arc::clone(terminated), wakeup.try_clone()?);
-    let action = move || {
-        let is_first = !terminated.swap(true, Ordering::SeqCst);
-        if busy.load(Ordering::SeqCst) || !is_first {
-            let _ = emulate_default_handler(SIGTERM);
-        }
-        // SAFETY: one byte, to a descriptor that may be closed or full. Both are no error: see `is_deaf`, and a full one wakes as well.
-        unsafe {
-            libc::send(wakeup.as_raw_fd(), [0_u8].as_ptr().cast(), 1, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-        }
-        send_again_after(shutdown::LIMIT);
-    };
-    // SAFETY: the action stores to atomics and makes system calls, which is allowed in a signal handler, and cannot panic.
-    let action = unsafe { signal_hook::low_level::register(SIGTERM, action)? };
-    // A child that a background thread forked while we waited must die of SIGTERM, and must not wake us.
-    // SAFETY: the function stores to an atomic and to a lock, which is allowed after fork.
-    unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
-    Ok(action)
-}
-
-/// Has the kernel send SIGTERM once more, which then ends the process whatever it does. Where there are no timers left, it does not.
-fn send_again_after(limit: Duration) {
-    // SAFETY: system calls with values on the stack; the C library's own functions may not be called in a signal handler.
-    unsafe {
-        let mut event: libc::sigevent = mem::zeroed();
-        event.sigev_notify = libc::SIGEV_SIGNAL;
-        event.sigev_signo = SIGTERM;
-        let mut timer: c_int = 0;
-        if libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
-            let mut setting: libc::itimerspec = mem::zeroed();
-            setting.it_value.tv_sec = limit.as_secs().cast_signed();
-            setting.it_value.tv_nsec = limit.subsec_nanos().into();
-            libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const setting, ptr::null_mut::<libc::itimerspec>());
-        }
-    }
-}
-
-extern "C" fn after_fork() {
-    FORKED.store(true, Ordering::Relaxed);
-    log::after_fork();
-    if let Some(busy) = BUSY.get() {
-        busy.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Whether the function has forked this process.
-pub fn is_forked() -> bool {
-    FORKED.load(Ordering::Relaxed)
-}
-
-/// Ends a process that the function has forked and that came back from the handler. It would answer its parent's invocation once more,
-/// ask for another over its parent's connection, and each of them would read what is the other's.
-pub fn leave_forked_process(py: Python<'_>) {
-    if is_forked() {
-        stdio::flush(py);
-        notice("a process that the function has forked came back from the handler, and ends: end it with os._exit");
-        // SAFETY: ends the process, and nothing of its parent's is touched.
-        unsafe { libc::_exit(1) }
-    }
-}
-
-/// Leaves signals to the thread that runs Python.
-fn block_signals() {
-    SignalMask::block();
-}
-
-/// All signals, blocked: what a process does about them is not touched, and they can be waited for.
-pub struct SignalMask {
-    before: libc::sigset_t,
-}
-
-impl SignalMask {
-    /// Blocks them for this thread.
-    pub fn block() -> Self {
-        // SAFETY: fills sets on the stack and applies one to this thread.
-        unsafe {
-            let mut all = std::mem::zeroed();
-            let mut before = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
-            Self { before }
-        }
-    }
-
-    /// Waits for a signal, and takes it. None when none came within the limit.
-    pub fn wait(&self, limit: Option<Duration>) -> Option<i32> {
-        let limit = limit.map(|limit| libc::timespec {
-            tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
-        });
-        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: as above; the limit outlives the call.
-        let signal = unsafe {
-            let mut all = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::sigtimedwait(&raw const all, ptr::null_mut(), limit)
-        };
-        (signal > 0).then_some(signal)
-    }
-
-    /// As it was before.
-    pub fn restore(&self) {
-        // SAFETY: as above.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
-    }
-}
-
-/// Ends this process as an unhandled `signal` would have.
-pub fn die_of(signal: i32) -> ! {
-    // The kernel protects process 1 of a container from signals that it has no handler for, also from its own.
-    if std::process::id() == 1 {
-        std::process::exit(128 + signal);
-    }
-    let _ = emulate_default_handler(signal);
-    // Only a signal whose default is not to end the process comes back.
-    std::process::exit(128 + signal)
 }

@@ -1,9 +1,9 @@
 //! Async handlers: awaits what a handler returned, on one event loop that lives as long as the process.
 //!
-//! The loop is asyncio's or whichever the function asked for, and runs on this thread (python/src/whipsnake/_event_loop.py). It
-//! also runs while we wait for Lambda, so that background tasks go on between invocations; see [`crate::invoke::driver::Driver`].
+//! The loop is asyncio's or the one that the function chose, and runs on this thread (python/src/whipsnake/_event_loop.py). It also runs
+//! while the runtime waits for Lambda, so that background tasks continue between invocations; see `Driver`.
 
-use crate::invoke::driver;
+use crate::invoke::forked;
 use crate::report::traceback::{self, Failure};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -11,28 +11,28 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCFunction;
 use std::os::fd::RawFd;
 
-/// The event loop, made when the first handler returns something to await.
+/// The event loop. It is made when a handler returns an awaitable for the first time.
 pub struct EventLoop {
     python: PyOnceLock<Py<PyAny>>,
-    /// Where something can be read when the loop is to stop idling.
+    /// A descriptor that can be read when the loop is to stop idling.
     wakeup_fd: RawFd,
     /// Whether it runs on another thread.
-    is_elsewhere: bool,
+    is_on_other_thread: bool,
 }
 
 impl EventLoop {
     pub fn new(wakeup_fd: RawFd) -> Self {
-        Self { python: PyOnceLock::new(), wakeup_fd, is_elsewhere: false }
+        Self { python: PyOnceLock::new(), wakeup_fd, is_on_other_thread: false }
     }
 
-    /// The loop of another thread, which this one only waits for.
-    pub fn elsewhere(py: Python<'_>, event_loop: Py<PyAny>) -> Self {
+    /// The loop of another thread, which this thread only waits for.
+    pub fn of_other_thread(py: Python<'_>, event_loop: Py<PyAny>) -> Self {
         let python = PyOnceLock::new();
         python.get_or_init(py, || event_loop);
-        Self { python, wakeup_fd: -1, is_elsewhere: true }
+        Self { python, wakeup_fd: -1, is_on_other_thread: true }
     }
 
-    /// What a handler's result comes to: the result itself, or what there is when it has been awaited.
+    /// Awaits a handler's result if it is awaitable. Other results are returned as they are.
     pub fn outcome_of<'py>(&self, result: Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Failure> {
         if !is_awaitable(&result) {
             return Ok(result);
@@ -44,33 +44,33 @@ impl EventLoop {
         match future.call_method0("exception") {
             Ok(exception) if exception.is_none() => future.call_method0("result").map_err(raised),
             Ok(exception) => Err(raised(PyErr::from_value(exception))),
-            // Cancelled, by the function: the invocation's own misfortune, though no `Exception`.
+            // The function has cancelled its own task. That fails the invocation, although CancelledError is no `Exception`.
             Err(cancelled) => Err(traceback::reported(py, cancelled)),
         }
     }
 
-    /// An iterator over what an async iterator yields. It runs the loop from one item to the next.
+    /// An iterator over the items of an async iterator. It runs the loop from one item to the next.
     pub fn steps<'py>(&self, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.opened(items.py())?.call_method1("steps", (items,))
     }
 
-    /// Whether an error is asyncio's way to end a task, which is no `Exception`.
+    /// Whether an error is asyncio's CancelledError, which is no `Exception`.
     pub fn is_cancellation(py: Python<'_>, error: &PyErr) -> bool {
         let class = py.import("asyncio").and_then(|asyncio| asyncio.getattr("CancelledError"));
         class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
     }
 
-    /// Runs the loop, if there is one, until there is something to read at the wake-up descriptor.
+    /// Runs the loop, if there is one, until the wakeup descriptor can be read.
     pub fn idle(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, "idle")
     }
 
     /// Whether there is a loop on this thread.
     pub fn is_open(&self, py: Python<'_>) -> bool {
-        !self.is_elsewhere && self.python.get(py).is_some()
+        !self.is_on_other_thread && self.python.get(py).is_some()
     }
 
-    /// Cancels what still goes on in the loop, and closes it.
+    /// Cancels the loop's tasks, and closes it.
     pub fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, "close")
     }
@@ -82,12 +82,12 @@ impl EventLoop {
         }
     }
 
-    /// The loop as Python has it, made if need be.
+    /// The loop as Python has it. Makes it if there is none.
     pub fn opened<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let make = || {
             let module = py.import("whipsnake._event_loop")?;
             let leave = PyCFunction::new_closure(py, Some(c"leave_forked_process"), None, |arguments, _| {
-                driver::leave_forked_process(arguments.py());
+                forked::leave_forked_process(arguments.py());
             })?;
             Ok::<_, PyErr>(module.call_method1("EventLoop", (self.wakeup_fd, leave))?.unbind())
         };
@@ -95,8 +95,8 @@ impl EventLoop {
     }
 }
 
-/// Whether `await` takes it: a coroutine, a future, anything with `__await__`.
+/// Whether a value can be awaited: a coroutine, a future, anything with `__await__`.
 fn is_awaitable(value: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: attached, and the type is alive as long as its instance is. A type without the slot gives null.
+    // SAFETY: attached, and the instance keeps its type alive. A type without the slot gives null.
     !unsafe { ffi::PyType_GetSlot(value.get_type_ptr(), ffi::Py_am_await) }.is_null()
 }

@@ -1,7 +1,7 @@
-//! SnapStart: the function's hooks before Lambda takes a snapshot of the process, the wait that the snapshot catches it in, and
-//! the hooks after a restore.
+//! SnapStart: runs the function's hooks, waits while Lambda takes a snapshot of the process, and runs the hooks after a restore.
 
-use crate::invoke::awslambdaric;
+use crate::init::awslambdaric;
+use crate::invoke::replaced_names;
 use crate::invoke::worker::Worker;
 use crate::modules::imported;
 use crate::report::traceback;
@@ -11,16 +11,16 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::Fault;
 
-/// What `AWS_LAMBDA_INITIALIZATION_TYPE` says where Lambda takes one.
+/// The value of `AWS_LAMBDA_INITIALIZATION_TYPE` if Lambda takes a snapshot.
 pub const INITIALIZATION_TYPE: &str = "snap-start";
 
-/// What Lambda is told of a failure before the snapshot, whatever the type of the exception.
+/// The error type of a failure before the snapshot, whatever the type of the exception.
 const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
 
-/// Called in a process that is initialised; returns in one that may be a copy of it. Hooks that raise end it, also by what is no
-/// `Exception`.
+/// Call this in an initialized process. Returns in a process that may be a copy of it. An exception of a hook ends the process, even if it
+/// is no `Exception`.
 pub fn take(py: Python<'_>, worker: &Worker) -> Result<(), ExitReason> {
-    if awslambdaric::is_imported(worker.modules(py)) && awslambdaric::take_snapshot(py, worker)? {
+    if awslambdaric::is_imported(worker.modules(py)) && replaced_names::take_snapshot(py, worker)? {
         return Ok(());
     }
     if let Err(error) = run_hooks(py, "run_before_snapshot") {
@@ -40,7 +40,7 @@ pub fn take(py: Python<'_>, worker: &Worker) -> Result<(), ExitReason> {
     Ok(())
 }
 
-/// Only who has imported their module can have registered some.
+/// Runs hooks. Only a function that has imported their module can have registered some.
 fn run_hooks(py: Python<'_>, which: &str) -> PyResult<()> {
     if imported(py, intern!(py, "snapshot_restore_py"))?.is_some() {
         py.import("awslambdaric.lambda_runtime_hooks_runner")?.call_method0(which)?;

@@ -1,7 +1,7 @@
-//! Streamed responses: what a handler's iterator yields goes out as it yields it.
+//! Streamed responses: the items of a handler's iterator are sent as the iterator yields them.
 //!
-//! An iterator is what has `__next__` or `__anext__`: generators of both kinds, `map` objects, classes of the function's own. The
-//! managed runtime cannot serialise any of them, so nothing is taken away. What it can serialise stays what it is.
+//! An iterator is anything with `__next__` or `__anext__`: generators of both kinds, `map` objects, the function's own classes. The managed
+//! runtime cannot serialize any of them. Values that it can serialize are no streams.
 
 use crate::invoke::event_loop::EventLoop;
 use crate::modules::imported;
@@ -13,14 +13,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
 use whipsnake_runtime_api::{Fault, IllegalPrelude, Prelude};
 
-/// What Node's managed runtime gives a stream that says nothing else.
+/// The content type of a stream that has none, as in Node's managed runtime.
 const CONTENT_TYPE: &str = "application/octet-stream";
 
-/// A response that has been opened: its first bytes are there.
+/// A streamed response whose first bytes are there.
 pub struct Stream {
     pub content_type: String,
     opening: Option<Vec<u8>>,
-    /// Where the rest comes from: the body that a generator yielded with the head, before the generator itself.
+    /// The iterators that yield the rest, the current one last. A generator may yield a head with a body, which comes before the
+    /// generator's own items.
     sources: Vec<Source>,
 }
 
@@ -30,8 +31,8 @@ struct Source {
 }
 
 impl Stream {
-    /// The stream that a handler's result is, up to its first bytes: a failure until then is an ordinary fault. None for all
-    /// results that are no streams.
+    /// Makes a stream of a handler's result, up to its first bytes. A failure until then is an ordinary fault. `None` if the result is no
+    /// stream.
     pub fn open(result: &Bound<'_, PyAny>, event_loop: &EventLoop) -> Result<Option<Self>, Failure> {
         let py = result.py();
         let mut stream = Self { content_type: CONTENT_TYPE.into(), opening: None, sources: Vec::new() };
@@ -56,7 +57,7 @@ impl Stream {
         Ok(Some(stream))
     }
 
-    /// Asks for items until there is something to send. The first may be the response's head.
+    /// Asks for items until there are bytes to send. The first item may be the response's head.
     fn find_opening(&mut self, py: Python<'_>, mut opening: Vec<u8>, event_loop: &EventLoop) -> Result<(), Failure> {
         let mut may_be_head = opening.is_empty();
         while let Some(item) = self.next_item(py)? {
@@ -78,7 +79,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The next piece of the body. None at its end.
+    /// The next chunk of the body. `None` at its end.
     pub fn next(&mut self, py: Python<'_>) -> Result<Option<Vec<u8>>, Failure> {
         if let Some(opening) = self.opening.take() {
             return Ok(Some(opening));
@@ -97,7 +98,7 @@ impl Stream {
         Ok(None)
     }
 
-    /// Reads what an `HttpResponse` or a `StreamingResponse` says.
+    /// Reads an `HttpResponse` or a `StreamingResponse`.
     fn take_head(
         &mut self,
         response: &Bound<'_, PyAny>,
@@ -125,8 +126,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends what has not ended: `close()` of a generator lets its `finally` run. What that raises has no place to go, and is told
-    /// on standard error.
+    /// Closes the iterators. `close()` of a generator runs its `finally` blocks. Their exceptions cannot be reported and are written to
+    /// standard error.
     pub fn close(&mut self, py: Python<'_>) {
         while let Some(source) = self.sources.pop() {
             let items = source.items.bind(py);
@@ -142,7 +143,7 @@ impl Stream {
 }
 
 impl Source {
-    /// None when `value` is no iterator of either kind.
+    /// `None` if `value` is no iterator.
     fn of(value: &Bound<'_, PyAny>, event_loop: &EventLoop) -> Result<Option<Self>, Failure> {
         let py = value.py();
         if let Ok(items) = value.cast::<PyIterator>() {
@@ -156,10 +157,10 @@ impl Source {
         Ok(Some(Self { items, is_async: true }))
     }
 
-    /// What it means that the iterator raised.
+    /// The failure that an exception of the iterator is.
     fn failure(&self, py: Python<'_>, error: PyErr) -> Failure {
         if self.is_async && EventLoop::is_cancellation(py, &error) {
-            // By the function: the invocation's own misfortune, though no `Exception`.
+            // The function has cancelled its own task. That fails the invocation, although CancelledError is no `Exception`.
             traceback::reported(py, error)
         } else {
             traceback::failure(py, error)
@@ -167,7 +168,7 @@ impl Source {
     }
 }
 
-/// Whether JSON has a form for a value, whatever else it is, or it is a file: iterators both, and errors for the managed runtime.
+/// Whether JSON has a form for a value, or the value is a file. Files are iterators too, and errors for the managed runtime.
 fn is_json(value: &Bound<'_, PyAny>) -> bool {
     let py = value.py();
     let is_file = || -> PyResult<bool> { value.is_instance(&py.import(intern!(py, "_io"))?.getattr("_IOBase")?) };
@@ -183,7 +184,7 @@ fn is_json(value: &Bound<'_, PyAny>) -> bool {
         || is_file().unwrap_or(false)
 }
 
-/// Whether a value is of a class of `whipsnake.http`, which nobody can have made one of without having imported it.
+/// Whether a value is of a class of `whipsnake.http`. Only a function that has imported the module can have made one.
 fn is_response(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = value.py();
     match imported(py, intern!(py, "whipsnake.http"))? {
@@ -193,7 +194,7 @@ fn is_response(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 fn is_async_iterator(value: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: attached, and the type is alive as long as its instance is. A type without the slot gives null.
+    // SAFETY: attached, and the instance keeps its type alive. A type without the slot gives null.
     !unsafe { ffi::PyType_GetSlot(value.get_type_ptr(), ffi::Py_am_anext) }.is_null()
 }
 
@@ -219,7 +220,7 @@ fn prelude_of(response: &Bound<'_, PyAny>) -> PyResult<Option<Prelude>> {
     Ok(Some(prelude))
 }
 
-/// A chunk as it goes out.
+/// The bytes of a chunk.
 fn bytes_of(chunk: &Bound<'_, PyAny>) -> Result<Vec<u8>, Failure> {
     let py = chunk.py();
     let read = || -> PyResult<Vec<u8>> {
@@ -237,7 +238,7 @@ fn bytes_of(chunk: &Bound<'_, PyAny>) -> Result<Vec<u8>, Failure> {
     read().map_err(|error| unfit(py, error))
 }
 
-/// The fault of a stream that cannot go out.
+/// The fault of a stream that cannot be sent.
 fn unfit(py: Python<'_>, error: PyErr) -> Failure {
     traceback::runtime_fault(py, error, |reason| {
         Fault::new("Runtime.MarshalError", format!("Unable to marshal response: {reason}"))

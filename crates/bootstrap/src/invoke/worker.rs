@@ -1,219 +1,75 @@
-//! The invoke phase: the loop, and one invocation from `/next` to its answer.
+//! What serves invocations: waits for the next one, and responds to it.
 
-use crate::checkpoint;
-use crate::concurrency::Place;
-use crate::init::caller::{self, Caller};
-use crate::init::context::{self, ContextFactory};
-use crate::init::handler::Handler;
-use crate::init::{self, Prepared};
-use crate::invoke::awslambdaric;
-use crate::invoke::driver::{self, Driver, Interruption};
-use crate::invoke::injected;
-use crate::invoke::snapshot;
+use crate::init::context::ContextFactory;
+use crate::invoke::driver::{Driver, Interruption};
+use crate::invoke::forked;
+use crate::invoke::slot::WorkerSlot;
 use crate::invoke::streaming::Stream;
 use crate::report::log::Log;
 use crate::report::notices::notice;
 use crate::report::stdio;
 use crate::report::traceback::{self, Failure};
 use crate::shutdown::ExitReason;
-use crate::start::environment::Environment;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use pyo3::types::PyDict;
+use std::sync::{Mutex, PoisonError};
 use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
-/// Serves the function until something ends the process.
-pub fn serve(py: Python<'_>, environment: &Environment, client: Client, start: Start) -> ExitReason {
-    let (worker, handler) = match Worker::start(py, environment, client, start) {
-        Ok(started) => started,
-        Err(exit_reason) => return exit_reason,
-    };
-    let handler = match worker.ready_handler(py, handler.as_ref(), environment) {
-        Ok(handler) => handler,
-        Err(exit_reason) => return exit_reason,
-    };
-    if environment.graceful_shutdown.as_deref() == Some("1")
-        && let Err(interruption) = worker.ask_for_notice(py)
-    {
-        return interruption.into();
-    }
-    if environment.initialization_type.as_deref() == Some(snapshot::INITIALIZATION_TYPE)
-        && let Err(exit_reason) = snapshot::take(py, &worker)
-    {
-        worker.close(py);
-        return exit_reason;
-    }
-    worker.serve(py, &handler)
-}
-
-/// How much of the init phase this process has behind it.
-pub enum Start {
-    /// Nothing: CPython has just started.
-    Ordinary,
-    /// What the checkpoint has that it was restored from.
-    Restored(Prepared),
-}
-
-/// Serves invocations: what an invocation needs, and the ways to answer it.
+/// What serves invocations. It lives as long as the process: at its end, a process that the function has forked would take its parent's
+/// connection off the epoll instance that both share.
 pub struct Worker {
+    /// The connection to the Runtime API.
     pub client: Client,
+    /// Waits for Lambda and for signals.
     pub driver: Driver,
-    contexts: ContextFactory,
+    /// Makes context objects.
+    pub contexts: ContextFactory,
+    /// The function's log.
     pub log: Py<Log>,
     /// `sys.modules`.
     modules: Py<PyDict>,
-    /// Among others that serve the same function; None where there is one invocation at a time.
-    place: Option<Place>,
-    /// What ends the process, while an exception carries it through Python.
+    /// `None` if the process serves one invocation at a time.
+    pub slot: Option<Box<dyn WorkerSlot>>,
+    /// Why the process is to end, while an exception carries that through Python.
     exit_reason: Mutex<Option<ExitReason>>,
 }
 
+/// The response of a handler that did not fail.
+pub enum HandlerResponse {
+    Buffered(Response),
+    Streamed(Stream),
+}
+
 impl Worker {
-    /// Prepares the process for the function, or takes over what a checkpoint has of that. Returns the function as well, where it is
-    /// imported already.
-    pub fn start(
+    /// The first worker of a process.
+    pub fn first(
         py: Python<'_>,
-        environment: &Environment,
         client: Client,
-        start: Start,
-    ) -> Result<(Arc<Self>, Option<Handler>), ExitReason> {
-        let (prepared, is_restored) = match start {
-            Start::Ordinary => (Prepared::new(py, environment), false),
-            Start::Restored(prepared) => (Ok(prepared), true),
-        };
-        let mut handler = None;
-        let prepare = || -> PyResult<Arc<Self>> {
-            let Prepared { log, contexts, handler: imported } = prepared?;
-            handler = imported;
-            let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
-            let worker = Arc::new(Self {
-                client,
-                driver: if is_restored { driver::keeping_own_action(|| Driver::new(py))? } else { Driver::new(py)? },
-                contexts,
-                log,
-                modules,
-                place: None,
-                exit_reason: Mutex::default(),
-            });
-            worker.register(py)?;
-            Ok(worker.leak())
-        };
-        let worker = prepare().map_err(|error| {
-            notice("could not prepare the process for the function:");
-            ExitReason::Raised(error)
-        })?;
-        if is_restored {
-            worker.complete_restore(py, environment)?;
-        }
-        Ok((worker, handler))
+        driver: Driver,
+        contexts: ContextFactory,
+        log: Py<Log>,
+    ) -> PyResult<&'static Self> {
+        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
+        Ok(Self { client, driver, contexts, log, modules, slot: None, exit_reason: Mutex::default() }.leak())
     }
 
-    /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
-    fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), ExitReason> {
-        self.log.get().reopen(environment);
-        checkpoint::complete(py).map_err(|error| match traceback::failure(py, error) {
-            Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
-            Failure::Raised(error) => ExitReason::Raised(error),
-        })
-    }
-
-    /// Never dropped: at its end, a process that the function has forked would take its parent's connection off the epoll that both have.
-    fn leak(self: Arc<Self>) -> Arc<Self> {
-        std::mem::forget(Arc::clone(&self));
-        self
-    }
-
-    /// Makes this the server that the process's Python side knows.
-    pub fn register(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        awslambdaric::set_up(py, self)
-    }
-
-    /// Another server of the same function.
-    pub fn beside(&self, py: Python<'_>, place: Place, client: Client, driver: Driver) -> Arc<Self> {
-        Arc::new(Self {
+    /// Another worker for the same function.
+    pub fn beside(&self, py: Python<'_>, slot: Box<dyn WorkerSlot>, client: Client, driver: Driver) -> &'static Self {
+        Self {
             client,
             driver,
             contexts: self.contexts.clone_ref(py),
             log: self.log.clone_ref(py),
             modules: self.modules.clone_ref(py),
-            place: Some(place),
+            slot: Some(slot),
             exit_reason: Mutex::default(),
-        })
+        }
         .leak()
     }
 
-    /// Imports the function, or starts the web application that an imported one is. Where that fails, Lambda has been told.
-    pub fn ready_handler(
-        &self,
-        py: Python<'_>,
-        imported: Option<&Handler>,
-        environment: &Environment,
-    ) -> Result<Handler, ExitReason> {
-        let ready = match imported {
-            Some(handler) => init::start_application(py, handler, environment),
-            None => init::import_handler(py, environment),
-        };
-        ready.map_err(|failure| match failure {
-            Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),
-            Failure::Raised(error) => ExitReason::Raised(error),
-        })
-    }
-
-    /// Serves one invocation after the other until something ends the process.
-    pub fn serve(self: &Arc<Self>, py: Python<'_>, handler: &Handler) -> ExitReason {
-        let (worker, handler) = (Arc::clone(self), handler.clone_ref(py));
-        self.serve_by(py, move |py| worker.serve_one(py, &handler))
-    }
-
-    /// Serves by `serve_one`, below the frames that a handler has behind its own, until something ends the process.
-    pub fn serve_by(
-        &self,
-        py: Python<'_>,
-        serve_one: impl Fn(Python<'_>) -> Result<(), ExitReason> + Send + Sync + 'static,
-    ) -> ExitReason {
-        let serve_one = Arc::new(serve_one);
-        let exit_reason = loop {
-            let caller = Caller::of_handlers(self.modules.bind(py));
-            let (serve_one, modules) = (Arc::clone(&serve_one), self.modules.clone_ref(py));
-            // None: the handler has another caller from now on.
-            let serve = move |py: Python<'_>| loop {
-                if let Err(exit_reason) = serve_one(py) {
-                    return Some(exit_reason);
-                }
-                if Caller::of_handlers(modules.bind(py)) != caller {
-                    return None;
-                }
-            };
-            if let Some(exit_reason) =
-                caller::call(py, caller, serve).unwrap_or_else(|error| Some(ExitReason::Raised(error)))
-            {
-                break exit_reason;
-            }
-        };
-        self.close(py);
-        exit_reason
-    }
-
-    /// Keeps what ends the process, until [`Self::exit_reason_of`].
-    pub fn keep(&self, exit_reason: ExitReason) {
-        *self.exit_reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(exit_reason);
-    }
-
-    /// What an exception that came out of Python means: what was kept, or itself.
-    pub fn exit_reason_of(&self, error: PyErr) -> ExitReason {
-        let kept = self.exit_reason.lock().unwrap_or_else(PoisonError::into_inner).take();
-        kept.unwrap_or(ExitReason::Raised(error))
-    }
-
-    /// Has Lambda give notice before it ends the process. A function that gets none can serve all the same.
-    fn ask_for_notice(&self, py: Python<'_>) -> Result<(), Interruption> {
-        if let Err(error) = self.driver.complete(py, self.client.register_extension("whipsnake"))? {
-            notice(format_args!("Lambda will end this process without a SIGTERM: {error}"));
-        }
-        Ok(())
+    fn leak(self) -> &'static Self {
+        Box::leak(Box::new(self))
     }
 
     /// `sys.modules`.
@@ -221,60 +77,22 @@ impl Worker {
         self.modules.bind(py)
     }
 
-    /// Ends what async handlers have left going on.
-    pub fn close(&self, py: Python<'_>) {
-        // There it is the parent's.
-        if driver::is_forked() {
-            return;
-        }
-        if let Err(error) = self.driver.event_loop.close(py) {
-            notice("could not close the event loop:");
-            error.print(py);
-        }
-    }
-
     /// Waits for the next invocation.
     pub fn next(&self, py: Python<'_>) -> Result<Invocation, ExitReason> {
-        Ok(match &self.place {
+        Ok(match &self.slot {
             None => self.driver.wait(py, self.client.next())??,
-            Some(place) => self.driver.wait(py, place.next(&self.client))??,
+            Some(slot) => self.driver.wait(py, slot.next(&self.client))??,
         })
     }
 
-    pub fn serve_one(&self, py: Python<'_>, handler: &Handler) -> Result<(), ExitReason> {
-        injected::drop_late(py)?;
-        let mut invocation = if awslambdaric::is_imported(self.modules.bind(py)) {
-            awslambdaric::next(py, self)?
-        } else {
-            self.next(py)?
-        };
-        injected::drop_late(py)?;
-        self.begin(py, &invocation)?;
-        if awslambdaric::is_imported(self.modules.bind(py)) {
-            return awslambdaric::serve(py, handler, &invocation, &self.log)
-                .map_err(|error| self.exit_reason_of(error));
-        }
-        let size = invocation.payload.len();
-        let mut refs = InvocationRefs::default();
-        let answer = self.invoke(py, handler, &mut invocation, &mut refs);
-        // Again: a tool that the handler itself has set up has replaced the ways to answer just now.
-        if awslambdaric::is_imported(self.modules.bind(py)) || (answer.is_err() && awslambdaric::is_sink_replaced(py)) {
-            return awslambdaric::answer(py, self, &invocation.ticket, answer)
-                .map_err(|error| self.exit_reason_of(error));
-        }
-        self.answer(py, &invocation.ticket, answer)?;
-        drop(refs);
-        give_back_memory(size);
-        Ok(())
-    }
-
-    pub fn answer(
+    /// Sends what a handler call came to: its response, or its failure.
+    pub fn deliver(
         &self,
         py: Python<'_>,
         ticket: &Ticket,
-        answer: Result<HandlerResponse, Failure>,
+        outcome: Result<HandlerResponse, Failure>,
     ) -> Result<(), ExitReason> {
-        match answer {
+        match outcome {
             Ok(HandlerResponse::Buffered(response)) => self.respond(py, ticket, response),
             Ok(HandlerResponse::Streamed(stream)) => self.stream(py, ticket, stream),
             Err(Failure::Fault(fault, exception)) => {
@@ -285,60 +103,14 @@ impl Worker {
         }
     }
 
-    /// Makes the invocation the current one, for the log and for tracing.
-    fn begin(&self, py: Python<'_>, invocation: &Invocation) -> Result<(), ExitReason> {
-        tracing::debug!(request_id = invocation.ticket.request_id, bytes = invocation.payload.len(), "invocation");
-        if self.place.as_ref().is_some_and(|place| place.begin(py, invocation)) {
-            return Ok(());
-        }
-        self.log.get().begin(invocation);
-        if awslambdaric::is_imported(self.modules.bind(py)) && awslambdaric::begin(py, invocation)? {
-            return Ok(());
-        }
-        context::trace(py, invocation.trace_id.as_deref());
-        Ok(())
-    }
-
-    fn invoke<'py>(
-        &self,
-        py: Python<'py>,
-        handler: &Handler,
-        invocation: &mut Invocation,
-        refs: &mut InvocationRefs<'py>,
-    ) -> Result<HandlerResponse, Failure> {
-        let context = refs.context.insert(self.contexts.create(py, invocation)?);
-        let event = refs.event.insert(decode(py, invocation)?);
-        // Its memory is for the answer.
-        drop(mem::take(&mut invocation.payload));
-        let result = handler.call(event, context).map_err(|error| traceback::failure(py, error))?;
-        if is_data(&result) {
-            return encode(refs.result.insert(result)).map(HandlerResponse::Buffered);
-        }
-        let result = refs.result.insert(self.outcome_of(result)?);
-        match self.open_stream(result)? {
-            Some(stream) => Ok(HandlerResponse::Streamed(stream)),
-            None => encode(result).map(HandlerResponse::Buffered),
-        }
-    }
-
-    /// What a handler's result comes to: a coroutine is awaited.
-    pub fn outcome_of<'py>(&self, result: Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Failure> {
-        self.driver.event_loop.outcome_of(result)
-    }
-
-    /// The stream that a handler's outcome is, with its first bytes. None when it is none.
-    pub fn open_stream(&self, outcome: &Bound<'_, PyAny>) -> Result<Option<Stream>, Failure> {
-        Stream::open(outcome, &self.driver.event_loop)
-    }
-
-    /// Answers an invocation, after everything that the function has printed.
+    /// Sends a response, after everything that the function has printed.
     pub fn respond(&self, py: Python<'_>, ticket: &Ticket, response: Response) -> Result<(), ExitReason> {
         stdio::flush(py);
         self.settle(py, self.driver.complete(py, self.client.respond(ticket, response))?)
     }
 
-    /// Answers an invocation with what the function is still making. The next item is asked for when the one before is with the
-    /// socket. What fails on the way goes out behind the body.
+    /// Sends a streamed response. The next item is requested when the socket has the one before. A failure on the way is reported behind the
+    /// body.
     pub fn stream(&self, py: Python<'_>, ticket: &Ticket, mut stream: Stream) -> Result<(), ExitReason> {
         stdio::flush(py);
         let mut response = self.client.stream(ticket, &stream.content_type)?;
@@ -380,7 +152,7 @@ impl Worker {
         self.settle(py, self.driver.complete(py, self.client.fail(ticket, report.into(), xray_cause))?)
     }
 
-    /// Tells the log of a fault, and returns what to report: the fault and its X-Ray cause, both JSON texts.
+    /// Logs a fault and returns what to report: the fault and its X-Ray cause, both as JSON.
     pub fn log_failure(
         &self,
         py: Python<'_>,
@@ -392,13 +164,13 @@ impl Worker {
         (fault.report(&log.request_id(py)).to_json(), fault.xray_cause(&working_directory()))
     }
 
-    /// Lambda refused one answer: that is for the log, and the next invocation is served. Anything else ends the process.
+    /// Ends the invocation. If Lambda refused this one response, logs that, and the next invocation is served. Any other error ends the process.
     fn settle(&self, py: Python<'_>, posted: Result<(), Error>) -> Result<(), ExitReason> {
-        if let Some(place) = &self.place {
-            place.end();
+        if let Some(slot) = &self.slot {
+            slot.end();
         }
         match posted {
-            Err(error) if self.place.is_some() || error.concerns_one_invocation() => {
+            Err(error) if self.slot.is_some() || error.concerns_one_invocation() => {
                 self.log.get().fault(py, &Fault::new("Runtime.LambdaRuntimeClientError", error.to_string()), None);
                 Ok(())
             }
@@ -406,18 +178,7 @@ impl Worker {
         }
     }
 
-    /// Tells of a failed init phase, after which Lambda expects the process to end.
-    fn fail_init(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> ExitReason {
-        let reported = if awslambdaric::is_imported(self.modules.bind(py)) || awslambdaric::is_sink_replaced(py) {
-            awslambdaric::fail_init(py, self, fault, exception).map_err(|error| self.exit_reason_of(error))
-        } else {
-            self.log.get().fault(py, fault, exception);
-            self.report_failed_init(py, fault.report("").to_json(), &fault.error_type)
-        };
-        reported.err().unwrap_or(ExitReason::InitFailed)
-    }
-
-    /// Tells the log of a failure outside invocations, and returns the report.
+    /// Logs a failure outside invocations and returns the report.
     pub fn log_init_fault(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) -> String {
         self.log.get().fault(py, fault, exception);
         fault.report("").to_json()
@@ -427,95 +188,37 @@ impl Worker {
     pub fn report_failed_init(&self, py: Python<'_>, report: String, error_type: &str) -> Result<(), ExitReason> {
         stdio::flush(py);
         match self.driver.complete(py, self.client.fail_init(report.into(), error_type))? {
-            // Another worker has told of it.
-            Err(error) if self.place.is_some() && error.is_forbidden() => Ok(()),
+            // Another worker has reported it.
+            Err(error) if self.slot.is_some() && error.is_forbidden() => Ok(()),
             reported => Ok(reported?),
         }
     }
-}
 
-/// What an invocation was served with. As on the managed runtime it is there until the answer has been sent: to take a large event
-/// apart needs time, and the caller does not wait for that.
-#[derive(Default)]
-struct InvocationRefs<'py> {
-    context: Option<Bound<'py, PyAny>>,
-    event: Option<Bound<'py, PyAny>>,
-    result: Option<Bound<'py, PyAny>>,
-}
-
-/// Events of this size and more leave memory behind that is worth giving back, in bytes.
-const LARGE: usize = 1024 * 1024;
-
-/// Gives the memory of large events back to the system when a smaller one of `size` bytes has been answered: the C library would keep
-/// twice the largest until the process ends. Not before, so that one large event after the other finds it in place.
-fn give_back_memory(size: usize) {
-    static IS_FREE: AtomicBool = AtomicBool::new(false);
-    if size >= LARGE {
-        IS_FREE.store(true, Ordering::Relaxed);
-    } else if IS_FREE.swap(false, Ordering::Relaxed) {
-        // SAFETY: looks at nothing but free memory.
-        unsafe { libc::malloc_trim(0) };
+    /// Keeps the reason why the process is to end until [`Self::exit_reason_of`].
+    pub fn keep(&self, exit_reason: ExitReason) {
+        *self.exit_reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(exit_reason);
     }
-}
 
-/// How an invocation is answered that did not fail.
-pub enum HandlerResponse {
-    Buffered(Response),
-    Streamed(Stream),
-}
-
-/// Whether a result is what handlers mostly return. It is nothing to await and no stream, and need not be asked.
-fn is_data(result: &Bound<'_, PyAny>) -> bool {
-    result.is_exact_instance_of::<PyDict>()
-        || result.is_exact_instance_of::<PyString>()
-        || result.is_none()
-        || result.is_exact_instance_of::<PyList>()
-}
-
-fn decode<'py>(py: Python<'py>, invocation: &Invocation) -> Result<Bound<'py, PyAny>, Failure> {
-    if !invocation.is_json() {
-        return Ok(PyBytes::new(py, &invocation.payload).into_any());
+    /// The reason behind an exception that came out of Python: the one that was kept, or the exception itself.
+    pub fn exit_reason_of(&self, error: PyErr) -> ExitReason {
+        let kept = self.exit_reason.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.unwrap_or(ExitReason::Raised(error))
     }
-    whipsnake_marshal::decode(py, &invocation.payload).map_err(|error| {
-        traceback::runtime_fault(py, error, |reason| {
-            Fault::new("Runtime.UnmarshalError", format!("Unable to unmarshal input: {reason}"))
-        })
-    })
-}
 
-fn encode(result: &Bound<'_, PyAny>) -> Result<Response, Failure> {
-    if let Ok(bytes) = result.cast::<PyBytes>() {
-        return Ok(Response::raw(bytes.as_bytes().to_vec()));
-    }
-    whipsnake_marshal::encode(result, None).map(Response::json).map_err(|error| {
-        traceback::runtime_fault(result.py(), error, |reason| {
-            Fault::new("Runtime.MarshalError", format!("Unable to marshal response: {reason}"))
-        })
-    })
-}
-
-/// For X-Ray; empty where the function has deleted it.
-fn working_directory() -> String {
-    std::env::current_dir().map(|folder| folder.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-impl From<Interruption> for ExitReason {
-    fn from(interruption: Interruption) -> Self {
-        match interruption {
-            Interruption::Raised(error) => Self::Raised(error),
-            Interruption::Terminated => Self::Terminated,
+    /// Cancels the tasks that async handlers have left, and closes their event loop.
+    pub fn close(&self, py: Python<'_>) {
+        // In a forked process the event loop is its parent's.
+        if forked::is_forked() {
+            return;
+        }
+        if let Err(error) = self.driver.event_loop.close(py) {
+            notice("could not close the event loop:");
+            error.print(py);
         }
     }
 }
 
-impl From<PyErr> for ExitReason {
-    fn from(error: PyErr) -> Self {
-        Self::Raised(error)
-    }
-}
-
-impl From<Error> for ExitReason {
-    fn from(error: Error) -> Self {
-        Self::Lambda(error)
-    }
+/// The working directory, for X-Ray. Empty if the function has deleted it.
+fn working_directory() -> String {
+    std::env::current_dir().map(|folder| folder.to_string_lossy().into_owned()).unwrap_or_default()
 }

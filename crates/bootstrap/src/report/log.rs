@@ -1,7 +1,7 @@
-//! What goes into the log: the function's records, and the line that tells of a fault.
+//! The function's log: its records, and the line that reports a fault.
 //!
-//! The function's handler is Python (python/src/whipsnake/_logging.py), installed when the function imports `logging` and not
-//! before: that import costs more than all the rest of a cold start. Where lines go is decided here.
+//! The log handler is Python (python/src/whipsnake/_logging.py). It is installed when the function imports `logging`, because that import
+//! costs more than the rest of a cold start. This file decides where lines go.
 
 use crate::modules::sys;
 use crate::report::notices::notice;
@@ -21,20 +21,20 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use whipsnake_runtime_api::{Fault, Invocation, fault, json, log_frame};
 
-/// How the lines of one error are kept together on standard output, where Lambda takes a newline for the end of an event.
-const LINE_JOINT: &str = "\r";
+/// Joins the lines of one error on standard output, where Lambda ends an event at a newline.
+const LINE_SEPARATOR: &str = "\r";
 
-/// The function's log: where its records go, and which invocation they speak of, for all threads.
+/// The function's log, for all threads: where its records go, and which invocation they belong to.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct Log {
-    /// Lambda's descriptor, where it gave one. Otherwise records go to standard output.
+    /// Lambda's descriptor. Without one, records go to standard output.
     frames: OnceLock<Frames>,
     json: bool,
     /// Whether the timestamps of JSON records have milliseconds.
     milliseconds: bool,
     level: String,
     current: Mutex<Current>,
-    /// A context variable that knows better, where several invocations go on in the process.
+    /// A context variable with the invocation's ids, if the process serves several invocations at once.
     followed: OnceLock<Py<PyAny>>,
 }
 
@@ -48,7 +48,7 @@ struct Current {
 
 #[pymethods]
 impl Log {
-    /// Writes one record as it is. `frame_type` is the four bytes that tell Lambda its level and format.
+    /// Writes one record unchanged. `frame_type`: the four bytes that tell Lambda the record's level and format.
     #[pyo3(signature = (msg, frame_type=None))]
     fn log(&self, py: Python<'_>, msg: &Bound<'_, PyAny>, frame_type: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
         let Some(frames) = self.frames.get() else {
@@ -60,13 +60,13 @@ impl Log {
         Ok(frames.write(py, kind, &traceback::text(&msg.str()?))?)
     }
 
-    /// Whether records go out in frames, which say themselves where each ends.
+    /// Whether records are written in frames, which have a length.
     #[getter]
     fn framed(&self) -> bool {
         self.frames.get().is_some()
     }
 
-    /// Of the current invocation; empty during the init phase.
+    /// The request id of the current invocation. Empty during the init phase.
     #[getter]
     pub fn request_id(&self, py: Python<'_>) -> String {
         match self.followed.get() {
@@ -85,7 +85,7 @@ impl Log {
 }
 
 impl Log {
-    /// Opens the log that the environment asks for.
+    /// Opens the log as the environment configures it.
     pub fn open(environment: &Environment) -> Self {
         Self {
             frames: open_frames(environment).map_or_else(OnceLock::new, OnceLock::from),
@@ -97,44 +97,44 @@ impl Log {
         }
     }
 
-    /// Opens Lambda's descriptor in a process that was restored. The rest of what the environment asks for is as it was.
+    /// Opens Lambda's descriptor in a restored process. The other settings are as they were.
     pub fn reopen(&self, environment: &Environment) {
         if let Some(frames) = open_frames(environment) {
             let _ = self.frames.set(frames);
         }
     }
 
-    /// Makes an invocation the one that records belong to.
+    /// Makes an invocation the current one.
     pub fn begin(&self, invocation: &Invocation) {
         let mut current = lock(&self.current);
         current.request_id.clone_from(&invocation.ticket.request_id);
         current.tenant_id.clone_from(&invocation.tenant_id);
     }
 
-    /// From now on records belong to the invocation that `variable` has where they are written.
+    /// From now on, `variable` has the ids of the invocation that a record belongs to.
     pub fn follow(&self, variable: Py<PyAny>) {
-        // It is set once.
+        // Called once.
         let _ = self.followed.set(variable);
     }
 
-    /// Tells of a fault, whatever the log level. What the report leaves out of the exception behind it is told here.
+    /// Logs a fault, whatever the log level. Also logs the parts of the exception that the report does not contain.
     pub fn fault(&self, py: Python<'_>, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
         self.fault_of(py, &self.request_id(py), fault, exception);
     }
 
-    /// Tells of the fault of an invocation that this process does not serve.
+    /// Logs the fault of an invocation that this process does not serve.
     pub fn fault_of(&self, py: Python<'_>, request_id: &str, fault: &Fault, exception: Option<&Py<PyBaseException>>) {
-        let story = exception.and_then(|exception| traceback::full_traceback(fault, exception.bind(py)));
+        let traceback = exception.and_then(|exception| traceback::full_traceback(fault, exception.bind(py)));
         let record = if self.json {
             json::to_string(&JsonRecord {
                 timestamp: &self.timestamp(),
                 level: "ERROR",
                 report: fault.report(request_id),
-                traceback: story.as_deref(),
+                traceback: traceback.as_deref(),
             })
         } else {
-            let joint = if self.framed() { "\n" } else { LINE_JOINT };
-            fault.log_lines(story.as_deref()).join(joint)
+            let separator = if self.framed() { "\n" } else { LINE_SEPARATOR };
+            fault.log_lines(traceback.as_deref()).join(separator)
         };
         let kind = if self.json { log_frame::JSON_ERROR } else { log_frame::TEXT_ERROR };
         let is_framed = self.frames.get().is_some_and(|frames| frames.write(py, kind, &record).is_ok());
@@ -143,12 +143,12 @@ impl Log {
         }
     }
 
-    /// `2026-11-21T01:52:05Z`, or with milliseconds. Not by Python's `time`: an import waits where another
-    /// thread has the import lock.
+    /// The time as `2026-11-21T01:52:05Z`, or with milliseconds. Not by Python's `time`: an import waits if another thread has the import
+    /// lock.
     fn timestamp(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = now.as_secs().cast_signed();
-        // SAFETY: writes to the stack, and reads nothing but its arguments.
+        // SAFETY: writes to the stack, and reads only its arguments.
         let calendar = unsafe {
             let mut calendar = std::mem::zeroed();
             libc::gmtime_r(&raw const seconds, &raw mut calendar);
@@ -169,7 +169,7 @@ pub fn install(log: &Bound<'_, Log>, logging: &Bound<'_, PyAny>) -> PyResult<()>
     Ok(())
 }
 
-/// Request id, tenant id and trace id of the invocation that this piece of code serves.
+/// The request id, tenant id and trace id of the invocation that the running code belongs to.
 type InContext = (String, Option<String>, Option<String>);
 
 fn in_context(py: Python<'_>, variable: &Py<PyAny>) -> Option<InContext> {
@@ -190,18 +190,19 @@ struct JsonRecord<'a> {
     traceback: Option<&'a [String]>,
 }
 
-/// Lambda's descriptor for records in frames.
+/// Lambda's descriptor for framed records.
 struct Frames(File);
 
 fn open_frames(environment: &Environment) -> Option<Frames> {
     environment.telemetry_log_fd.as_deref().and_then(open_descriptor).map(Frames)
 }
 
-/// Whoever writes a frame. Not in `Frames`: a forked child needs a lock of its own, as the thread that had this one is not there.
+/// Held while a frame is written. Not part of `Frames`: a forked child needs a new lock, because the thread that held this one does not
+/// exist there.
 static WRITING: ForkSafeLock = ForkSafeLock::new();
 
 impl Frames {
-    /// Writes a frame, without holding Python: where Lambda does not read, other threads go on. They wait for the lock without
+    /// Writes a frame without holding Python, so that other threads run if Lambda does not read. They wait for the lock without holding
     /// Python as well, so the thread that has the lock needs nothing of theirs.
     fn write(&self, py: Python<'_>, kind: u32, text: &str) -> std::io::Result<()> {
         let frame = log_frame::frame(kind, SystemTime::now(), text);
@@ -209,10 +210,10 @@ impl Frames {
     }
 }
 
-/// A lock that a process which has just been forked finds open.
+/// A lock that is open in a process that was just forked.
 struct ForkSafeLock(UnsafeCell<Mutex<()>>);
 
-// SAFETY: threads share the mutex, which is made for that. It is replaced only where there is one thread.
+// SAFETY: threads share only the mutex. It is replaced only while there is one thread.
 unsafe impl Sync for ForkSafeLock {}
 
 impl ForkSafeLock {
@@ -221,7 +222,7 @@ impl ForkSafeLock {
     }
 
     fn while_locked<T>(&self, body: impl FnOnce() -> T) -> T {
-        // SAFETY: nobody has a unique reference while there is more than one thread.
+        // SAFETY: there is no unique reference while there is more than one thread.
         let _guard = lock(unsafe { &*self.0.get() });
         body()
     }
@@ -237,16 +238,16 @@ impl ForkSafeLock {
     }
 }
 
-/// In a child that has just been forked: lets it write frames, whoever wrote one in its parent.
+/// Opens the lock for frames in a child that was just forked.
 pub fn after_fork() {
-    // SAFETY: a child has one thread. It is the one that forked, from Python or C code, and not while it wrote a frame.
+    // SAFETY: a forked child has one thread. That thread forked from Python or C code, and not while it wrote a frame.
     unsafe { WRITING.open() };
 }
 
-/// Lambda's descriptor, if it is one. A number that is none must not cost the function its start: its records go to standard
-/// output then.
+/// Opens Lambda's descriptor. If the number is not an open descriptor, the function starts all the same, and its records go to standard
+/// output.
 fn open_descriptor(number: &str) -> Option<File> {
-    // SAFETY: asks the kernel about a number; any number will do.
+    // SAFETY: asks the kernel about a number, which may be any number.
     let is_open = |descriptor: &i32| *descriptor >= 0 && unsafe { libc::fcntl(*descriptor, libc::F_GETFD) } != -1;
     let Some(descriptor) = number.trim().parse().ok().filter(is_open) else {
         notice(format_args!(
@@ -254,6 +255,6 @@ fn open_descriptor(number: &str) -> Option<File> {
         ));
         return None;
     };
-    // SAFETY: open, and handed to this process for this purpose: nobody else here closes it.
+    // SAFETY: open, and meant for this process. Nothing else in it closes the descriptor.
     Some(unsafe { File::from_raw_fd(descriptor) })
 }

@@ -1,20 +1,20 @@
-//! Our own words on standard error. They are rare, and must not fail: the function may have closed that descriptor, or filled the disk behind it.
+//! The runtime's own lines on standard error. Writing them must not fail: the function may have closed the descriptor, or filled the disk.
 
 use std::fmt::{Display, Write as _};
 use std::io;
 
-/// Writes one line. `eprintln!` panics where it cannot be written, and a second panic aborts the process.
+/// Writes one line. `eprintln!` panics if it cannot write, and a second panic aborts the process.
 pub fn notice(text: impl Display) {
     let mut line = String::new();
-    // An error is one of the text's `Display`: there is a part of it then.
+    // Fails if the text's own `Display` fails. Then the line has a part of the text.
     let _ = writeln!(line, "whipsnake: {text}");
     write(line.as_bytes());
 }
 
-/// In one piece where the kernel takes it: other workers may be saying the same.
+/// Writes in one piece if the kernel takes it: other workers may write at the same time.
 fn write(mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        // SAFETY: a number of a descriptor, open or not, and bytes that live.
+        // SAFETY: a descriptor's number, open or not, and bytes that live through the call.
         let written = unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
         match usize::try_from(written) {
             Ok(0) => return,
@@ -25,7 +25,7 @@ fn write(mut bytes: &[u8]) {
     }
 }
 
-/// Standard error as something to write to. What cannot be written is lost, and no error.
+/// Standard error as a writer. Text that cannot be written is lost, which is no error.
 pub struct StandardError;
 
 impl io::Write for StandardError {

@@ -1,4 +1,4 @@
-//! `sys.stdout` and `sys.stderr`: what the function writes to them is out when the call returns.
+//! `sys.stdout` and `sys.stderr`: what the function writes has been written when the call returns.
 
 mod printing;
 mod stream;
@@ -12,11 +12,11 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use stream::StandardStream;
 
-/// Opens descriptors 0 to 2 where they are closed, so that no socket gets such a number and receives what is printed. Makes writes to a
-/// closed pipe fail instead of ending the process. Rust does both before its `main`.
+/// Opens the descriptors 0 to 2 if they are closed. Otherwise a socket could get such a number and receive what is printed. Makes writes to
+/// a closed pipe fail instead of ending the process. Rust does both before its own `main`.
 pub fn make_safe() {
     for descriptor in 0..=2 {
-        // SAFETY: asks, and opens the lowest number that is free, which this one is.
+        // SAFETY: asks about a descriptor, and opens the lowest free number, which is this one.
         unsafe {
             if libc::fcntl(descriptor, libc::F_GETFD) == -1 {
                 libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
@@ -27,8 +27,8 @@ pub fn make_safe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
-/// Replaces the two streams by ones that flush each write, as the managed runtime does, and `print` by one that writes once where
-/// the managed runtime writes once a piece. A stream that does not exist stays None.
+/// Replaces the two streams by streams that flush each write, as on the managed runtime, and `print` by one that writes a line with one
+/// system call. A stream that does not exist stays None.
 pub fn set_up(py: Python<'_>) -> PyResult<()> {
     let streams = StandardStream::class(py)?;
     let sys = sys(py);
@@ -40,18 +40,17 @@ pub fn set_up(py: Python<'_>) -> PyResult<()> {
             continue;
         }
         let replacement = streams.in_place_of(&stream)?;
-        // Held for the life of the process: a stream that is collected closes the descriptor below it.
+        // Kept for the life of the process: a stream that is collected closes its descriptor.
         std::mem::forget(stream);
         sys.setattr(name, &replacement)?;
-        // A reference that outlives what the function may put in the other's place.
+        // Keeps the stream alive if the function replaces the other reference.
         sys.setattr(original, replacement)?;
     }
     printing::set_up(py)
 }
 
-/// Flushes what is left: bytes that the function wrote to `sys.stdout.buffer`, and text that could not be written before. The
-/// function's own streams are flushed where that runs none of its code: what it put in their place may take its time, be closed or be
-/// gone, and is no reason to fail or to delay a response.
+/// Flushes bytes that the function wrote to `sys.stdout.buffer`, and text that could not be written before. The function's own streams are
+/// flushed only if that runs none of its code: they may be slow, closed or deleted, which must not fail or delay a response.
 pub fn flush(py: Python<'_>) {
     for name in [intern!(py, "stdout"), intern!(py, "stderr")] {
         if let Ok(stream) = sys(py).getattr(name) {
@@ -60,22 +59,22 @@ pub fn flush(py: Python<'_>) {
     }
 }
 
-/// Flushes whatever the function has as its streams, as CPython does at its end.
+/// Flushes the current streams, whatever they are, as CPython does at its end.
 pub fn flush_at_end(py: Python<'_>) {
     for name in [intern!(py, "stdout"), intern!(py, "stderr")] {
-        // There is nobody left to tell of an error.
+        // At the end of the process an error cannot be reported.
         let _ = sys(py).getattr(name).and_then(|stream| stream.call_method0(intern!(py, "flush")));
     }
 }
 
 fn flush_stream(stream: &Bound<'_, PyAny>) {
     let Ok(streams) = StandardStream::class(stream.py()) else { return };
-    // No `Exception` of a flush is of interest here, and no code of the function's can raise anything else.
+    // An `Exception` of a flush is ignored. None of the function's code runs, so nothing else can be raised.
     let _ = streams.flush_if_built_in(stream);
 }
 
-/// Writes to what the function has as `sys.stdout` now, so that a redirection catches our lines as it catches the function's; to the
-/// process's standard output where that does not work.
+/// Writes to the current `sys.stdout`, so that a redirection catches our lines like the function's. Falls back to the process's standard
+/// output.
 pub fn write_out(py: Python<'_>, text: &str) {
     let written = sys(py).getattr(intern!(py, "stdout")).and_then(|stdout| {
         stdout.call_method1(intern!(py, "write"), (text,))?;
@@ -83,7 +82,7 @@ pub fn write_out(py: Python<'_>, text: &str) {
         Ok(())
     });
     if written.is_err() {
-        // SAFETY: a number, and nothing is closed: if the function has closed this descriptor, the write fails.
+        // SAFETY: the descriptor is not closed here. If the function has closed it, the write fails.
         let mut stdout = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDOUT_FILENO) });
         let _ = py.detach(|| stdout.write_all(text.as_bytes()));
     }

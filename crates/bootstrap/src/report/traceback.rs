@@ -1,4 +1,4 @@
-//! Python exceptions to faults. A `PyErr` never leaves the bootstrap; this is where it turns into something to report.
+//! Python exceptions as faults. A `PyErr` never leaves the bootstrap: this file turns it into something to report.
 
 use crate::modules::imported;
 use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException, PyImportError};
@@ -9,20 +9,19 @@ use std::thread;
 use std::time::Duration;
 use whipsnake_runtime_api::{Fault, Frame};
 
-/// Whose frames a stack may begin with that are not the function's: our Python side's, and those of a failed import. What their
-/// files are called.
+/// File names of code that is not the function's and may be at the beginning of a stack: our Python side, and the import system for a
+/// failed import.
 const OWN_CODE: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake."];
 const OWN_CODE_AND_IMPORTS: &[&str] = &["<frozen awslambdaric.", "<frozen whipsnake.", "<frozen importlib."];
 
-/// The file of our `awslambdaric.bootstrap`, without the folder that has Python's version in its name: see crates/bootstrap/freeze.py.
+/// The file of our `awslambdaric.bootstrap`. The folder in between contains Python's version: see crates/bootstrap/freeze.py.
 const OWN_BOOTSTRAP: (&str, &str) = ("/var/lang/lib/python", "/site-packages/awslambdaric/bootstrap.py");
 
-/// How a piece of the function's code failed.
+/// How the function's code failed.
 pub enum Failure {
-    /// To be reported; the loop goes on. With the exception behind it, where there is one.
+    /// A fault to report, and the exception behind it if there is one. The loop continues.
     Fault(Fault, Option<Py<PyBaseException>>),
-    /// An exception that is no `Exception` (SystemExit, KeyboardInterrupt, ..): it ends the process, as it does under the
-    /// managed runtime.
+    /// An exception that is no `Exception`, such as SystemExit or KeyboardInterrupt. It ends the process, as under the managed runtime.
     Raised(PyErr),
 }
 
@@ -43,13 +42,13 @@ pub fn failure(py: Python<'_>, error: PyErr) -> Failure {
     }
 }
 
-/// The failure that any exception is, also one that is no `Exception`: to be reported.
+/// The failure for any exception, also for one that is no `Exception`.
 pub fn reported(py: Python<'_>, error: PyErr) -> Failure {
     Failure::Fault(fault(py, &error), Some(error.into_value(py)))
 }
 
-/// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` spells out. Nobody can raise one without having
-/// imported its module, so that is not imported for the question.
+/// The fault that an `awslambdaric.lambda_runtime_exception.FaultException` describes. The class's module is not imported for that: code
+/// that raises one has imported it.
 fn from_fault_exception(py: Python<'_>, error: &PyErr) -> Option<Fault> {
     let module = imported(py, intern!(py, "awslambdaric.lambda_runtime_exception")).ok()??;
     let class = module.getattr("FaultException").ok()?;
@@ -69,7 +68,7 @@ fn from_fault_exception(py: Python<'_>, error: &PyErr) -> Option<Fault> {
     })
 }
 
-/// The failure of something for which the runtime has a type and a text of its own; `make` gets the exception's text.
+/// The failure of something for which the runtime has its own error type and message. `make` gets the exception's text.
 pub fn runtime_fault(py: Python<'_>, error: PyErr, make: impl FnOnce(&str) -> Fault) -> Failure {
     if error.is_instance_of::<PyException>(py) {
         Failure::Fault(make(&message(py, &error)), Some(error.into_value(py)))
@@ -88,12 +87,12 @@ pub fn fault(py: Python<'_>, error: &PyErr) -> Fault {
     Fault { error_type, message: message(py, error), stack_trace, frames: Some(frames) }
 }
 
-/// `str(error)`, or what Python itself prints when that fails.
+/// `str(error)`, or what Python prints if that fails.
 pub fn message(py: Python<'_>, error: &PyErr) -> String {
     error.value(py).str().map_or_else(|_| String::from("<exception str() failed>"), |message| text(&message))
 }
 
-/// A Python text as Rust has them. A lone surrogate has no place in UTF-8: it becomes a readable escape.
+/// A Python str as a Rust string. A lone surrogate cannot be encoded as UTF-8 and becomes an escape sequence.
 pub fn text(text: &Bound<'_, PyString>) -> String {
     let py = text.py();
     if let Ok(text) = text.to_str() {
@@ -104,7 +103,7 @@ pub fn text(text: &Bound<'_, PyString>) -> String {
         .map_or_else(|_| String::from("<text is not UTF-8>"), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The stack as the managed runtime formats it, one string per frame and no marks under the source, and the same for X-Ray.
+/// The stack as the managed runtime formats it: one string for each frame, without position markers. And the same for X-Ray.
 fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     let traceback = module(py)?;
     let mut entries = Vec::new();
@@ -114,7 +113,7 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
         let entry = entry?;
         let (file, line, name) = (entry.getattr("filename")?, entry.getattr("lineno")?, entry.getattr("name")?);
         frames.push(Frame { label: text(&name.str()?), path: text(&file.str()?), line: line.extract()? });
-        // Four items and not the entry itself: that would bring the marks along.
+        // Four items instead of the entry, which would add position markers.
         entries.push(PyTuple::new(py, [file, line, name, entry.getattr("line")?])?);
     }
     let mut formatted = Vec::new();
@@ -124,8 +123,8 @@ fn stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     Ok((formatted, frames))
 }
 
-/// The same where Python's own module cannot be used: no descriptor to import it with is left, another thread has the import lock, or the
-/// function has broken something that it needs.
+/// The same without Python's module: no descriptor is left to import it with, another thread has the import lock, or the function has
+/// broken something that the module needs.
 fn bare_stack(py: Python<'_>, error: &PyErr) -> PyResult<(Vec<String>, Vec<Frame>)> {
     let mut entries = Vec::new();
     let mut frames = Vec::new();
@@ -149,9 +148,8 @@ fn source_line(path: &str, number: u32) -> Option<String> {
     (!line.is_empty()).then(|| line.to_owned())
 }
 
-/// All that Python has to say about the exception behind a fault, in the words of `traceback.format_exception`, where that is more
-/// than the managed runtime reports: what it was raised from or while handling, its notes, the members of a group, and the
-/// stack of a fault that is reported without one.
+/// The exception behind a fault as `traceback.format_exception` formats it, if that contains more than the managed runtime reports: its
+/// cause and context, its notes, the members of a group, and the stack of a fault that is reported without one.
 pub fn full_traceback(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Option<Vec<String>> {
     let py = error.py();
     let format = || -> PyResult<Option<Vec<String>>> {
@@ -162,20 +160,21 @@ pub fn full_traceback(fault: &Fault, error: &Bound<'_, PyBaseException>) -> Opti
         }
         let options = PyDict::new(py);
         options.set_item("compact", true)?;
-        let told = module(py)?.call_method("TracebackException", (error.get_type(), error, stack), Some(&options))?;
-        parse_no_doubtful_lines(&told)?;
-        let mut story = Vec::new();
-        for entry in told.call_method0("format")?.try_iter()? {
-            story.push(text(&entry?.str()?));
+        let traceback =
+            module(py)?.call_method("TracebackException", (error.get_type(), error, stack), Some(&options))?;
+        drop_positions_of_doubtful_lines(&traceback)?;
+        let mut formatted = Vec::new();
+        for entry in traceback.call_method0("format")?.try_iter()? {
+            formatted.push(text(&entry?.str()?));
         }
-        Ok(Some(story))
+        Ok(Some(formatted))
     };
-    // Where Python itself cannot say it, the fault's own words have to do.
+    // If Python cannot format the exception, the fault's own message is enough.
     format().ok().flatten()
 }
 
-/// Python's module `traceback`. An error where another thread has kept the import lock for a while: the module imports others when it is
-/// used, and would wait for as long as that thread likes.
+/// Python's module `traceback`. Fails if another thread holds the import lock for a while: the module imports others when it is used, and
+/// would wait for that thread.
 fn module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     let imp = py.import("_imp")?;
     let is_held = || imp.call_method0("lock_held")?.is_truthy();
@@ -188,22 +187,22 @@ fn module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     Err(PyImportError::new_err("another thread has the import lock"))
 }
 
-/// An import has the lock for microseconds; only a thread that asks for it by `_imp.acquire_lock` has it for longer.
+/// An import holds the lock for microseconds. Only a thread that calls `_imp.acquire_lock` holds it longer.
 const LOCK_CHECKS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
-/// Python parses the lines of a stack to mark parts of them, and warns on standard error of what it finds doubtful there, as it has already
-/// done when it compiled them. Such a line goes without marks.
-fn parse_no_doubtful_lines(told: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = told.py();
+/// Removes the positions of lines that Python may warn about. Python parses the lines of a stack to mark positions, and repeats on standard
+/// error the warnings of their compilation.
+fn drop_positions_of_doubtful_lines(traceback: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = traceback.py();
     let line_of = py.import("linecache")?.getattr("getline")?;
-    let mut exceptions = vec![told.clone()];
+    let mut exceptions = vec![traceback.clone()];
     while let Some(exception) = exceptions.pop() {
         for frame in exception.getattr("stack")?.try_iter()? {
             let frame = frame?;
             let number = |name| frame.getattr(name).and_then(|number| number.extract::<Option<u32>>());
             let (file, Some(first)) = (frame.getattr("filename")?, number("lineno")?) else { continue };
-            for line in first..=number("end_lineno")?.unwrap_or(first).min(first.saturating_add(LONGEST)) {
+            for line in first..=number("end_lineno")?.unwrap_or(first).min(first.saturating_add(MAX_LINES)) {
                 if is_doubtful(&text(&line_of.call1((&file, line))?.str()?)) {
                     frame.setattr("colno", py.None())?;
                     frame.setattr("end_colno", py.None())?;
@@ -222,10 +221,10 @@ fn parse_no_doubtful_lines(told: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// How many lines of one expression are looked at.
-const LONGEST: u32 = 200;
+/// How many lines of one expression are checked.
+const MAX_LINES: u32 = 200;
 
-/// Whether Python's parser may warn of a line: of an escape sequence that is none, and of a number with a keyword right behind it.
+/// Whether Python's parser may warn about a line: about an invalid escape sequence, or a number with a keyword directly behind it.
 fn is_doubtful(line: &str) -> bool {
     const KEYWORDS: &[&str] = &["and", "else", "for", "if", "in", "is", "not", "or"];
     let ends_in_number = |(position, _)| {
@@ -235,7 +234,7 @@ fn is_doubtful(line: &str) -> bool {
     line.contains('\\') || line.contains("0x") || line.contains("0X") || line.char_indices().any(ends_in_number)
 }
 
-/// Whether an exception comes with others, or with notes.
+/// Whether an exception has others attached, or notes.
 fn has_relatives(error: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = error.py();
     let is_there = |name| error.getattr(name).map(|value| !value.is_none());
@@ -247,13 +246,13 @@ fn has_relatives(error: &Bound<'_, PyAny>) -> PyResult<bool> {
         || error.is_instance_of::<PyBaseExceptionGroup>())
 }
 
-/// Takes the import system's frames off the beginning of an exception's stack, for tools that show it.
+/// Removes the import system's frames from the beginning of an exception's stack, for tools that show it.
 pub fn forget_import_system(error: &Bound<'_, PyBaseException>) -> PyResult<()> {
     let stack = stack_without(error, OWN_CODE_AND_IMPORTS)?;
     error.setattr(intern!(error.py(), "__traceback__"), stack)
 }
 
-/// An exception's stack without the frames that it begins with and that are of `origins`; None when that leaves none.
+/// An exception's stack without the frames at its beginning that are from `origins`. `None` if there are no others.
 fn stack_without<'py>(error: &Bound<'py, PyBaseException>, origins: &[&str]) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut rest: Option<Bound<'py, PyAny>> = error.getattr(intern!(error.py(), "__traceback__"))?.extract()?;
     while let Some(entry) = rest.take() {

@@ -12,9 +12,9 @@ pub enum Role {
     Runtime,
     /// Started by Lambda from a container image whose command is this handler: `ENTRYPOINT ["/opt/bootstrap"]`, `CMD ["app.handler"]`.
     RuntimeOf(OsString),
-    /// Started by a wrapper script, as `interpreter [options] script`: this command line.
+    /// Started by a wrapper script as `interpreter [options] script`, with this command line.
     WrappedRuntime(Vec<OsString>),
-    /// Started as a Python interpreter: under the name of one, or with another program as its script.
+    /// Started as a Python interpreter: under such a name, or with another program as its script.
     Python,
 }
 
@@ -34,13 +34,13 @@ impl Role {
     }
 }
 
-/// Where in a command line of `python3` its script is, behind the options.
+/// The position of the script in a command line of `python3`, after the options.
 fn script_position(arguments: &[OsString]) -> Option<usize> {
     let mut position = 1;
     loop {
         position += match arguments.get(position)?.as_bytes() {
             b"-c" | b"-m" | b"-" => return None,
-            // These have a value of their own.
+            // These options have a value.
             b"-X" | b"-W" | b"--check-hash-based-pycs" => 2,
             option if option.starts_with(b"-") => 1,
             _ => return Some(position),
@@ -48,7 +48,7 @@ fn script_position(arguments: &[OsString]) -> Option<usize> {
     }
 }
 
-/// Whether the one argument is the name of a handler, and not that of a script: with a Runtime API to serve, and where no file is.
+/// Whether the one argument is a handler's name and not a script: there is a Runtime API to serve, and no file of that name.
 fn is_handler(argument: &OsString) -> bool {
     env::var_os("AWS_LAMBDA_RUNTIME_API").is_some_and(|api| !api.is_empty()) && !Path::new(argument).exists()
 }

@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
 use std::{fmt, ptr};
 
-/// Where the managed runtime's own files are, for functions that look at `sys.argv`.
+/// The folder of the managed runtime's own files, for functions that look at `sys.argv`.
 const RUNTIME_DIR: &str = "/var/runtime";
 
 /// Why CPython did not start.
@@ -46,13 +46,13 @@ fn check(doing: &'static str, status: ffi::PyStatus) -> Result<(), StartError> {
     if unsafe { ffi::PyStatus_Exception(status) } == 0 {
         return Ok(());
     }
-    // SAFETY: where set, the message is a static string of CPython's.
+    // SAFETY: the message, if there is one, is a static string of CPython's.
     let reason =
         (!status.err_msg.is_null()).then(|| unsafe { CStr::from_ptr(status.err_msg) }.to_string_lossy().into_owned());
     Err(StartError { doing, reason: reason.unwrap_or_else(|| format!("exit status {}", status.exitcode)) })
 }
 
-/// What CPython decides before it can read strings: UTF-8 mode, locale, allocator.
+/// Configures what CPython decides before it can read strings: UTF-8 mode, locale, allocator.
 pub fn preconfigure(environment: &Environment, options: Option<&CStrings>) -> Result<(), StartError> {
     // SAFETY: filled by the next call before anything reads it.
     let mut preconfig: ffi::PyPreConfig = unsafe { std::mem::zeroed() };
@@ -93,7 +93,7 @@ impl Config {
         let runtime_dir = environment.runtime_dir.as_deref().unwrap_or(RUNTIME_DIR);
         match (&environment.python_home, &environment.whipsnake_python) {
             (Some(_), _) => {}
-            // From here CPython finds its library and the packages as it does when it is started under this name.
+            // CPython finds its library and the packages from here, as if it had been started under this name.
             (None, Some(python)) => {
                 let python = CString::new(python.as_str()).expect("variables have no NUL");
                 self.set_string("program_name", |config| &raw mut config.program_name, &python)?;
@@ -102,31 +102,31 @@ impl Config {
         }
         if environment.python_io_encoding.is_none() {
             self.set_string("stdio_encoding", |config| &raw mut config.stdio_encoding, c"utf-8")?;
-            // As in the locale that Lambda's Python finds itself in: the name of a file that is not UTF-8 can be printed.
+            // As in the locale of Lambda's Python: a file name that is not UTF-8 can be printed.
             self.set_string("stdio_errors", |config| &raw mut config.stdio_errors, c"surrogateescape")?;
         }
         if let Some(options) = options {
             self.set_arguments(options)?;
-            // SAFETY: as above. Reads the options, so that argv can be replaced by what functions expect to see.
+            // SAFETY: as above. Reads the options, so that argv can be replaced by what functions expect.
             check("interpreter options", unsafe { ffi::PyConfig_Read(&raw mut self.0) })?;
         }
         self.0.parse_argv = 0;
-        // SAFETY: a list inside a configuration of ours.
+        // SAFETY: a list in our configuration.
         let status =
             unsafe { ffi::PyConfig_SetWideStringList(&raw mut self.0, &raw mut self.0.argv, 0, ptr::null_mut()) };
         check("argv", status)?;
         self.append("argv", |config| &raw mut config.argv, &format!("{runtime_dir}/bootstrap.py"))
     }
 
-    /// A command line for CPython to read.
+    /// Sets a command line that CPython is to read.
     pub fn set_arguments(&mut self, arguments: &CStrings) -> Result<(), StartError> {
         self.0.parse_argv = 1;
         let (count, pointers) = (arguments.len() as _, arguments.pointers().cast());
-        // SAFETY: a configuration of ours, and arguments that outlive the call, which copies them.
+        // SAFETY: our configuration, and arguments that outlive the call, which copies them.
         check("argv", unsafe { ffi::PyConfig_SetBytesArgv(&raw mut self.0, count, pointers) })
     }
 
-    /// Where this Python lies, so that nothing has to be searched for.
+    /// Sets the folders of this Python, so that CPython does not search for them.
     fn locate(&mut self, environment: &Environment) -> Result<(), StartError> {
         self.set_string("executable", |config| &raw mut config.executable, BUILD.executable)?;
         self.set_string("base_executable", |config| &raw mut config.base_executable, BUILD.executable)?;
@@ -152,7 +152,7 @@ impl Config {
         value: &CStr,
     ) -> Result<(), StartError> {
         let place = place(&mut self.0);
-        // SAFETY: the place is a field of this configuration; CPython copies the value.
+        // SAFETY: the pointer is to a field of this configuration. CPython copies the value.
         check(field, unsafe { ffi::PyConfig_SetBytesString(&raw mut self.0, place, value.as_ptr()) })
     }
 
@@ -163,7 +163,7 @@ impl Config {
         value: &str,
     ) -> Result<(), StartError> {
         let wide: Vec<wchar_t> = value.chars().map(|character| character as wchar_t).chain([0]).collect();
-        // SAFETY: the place is a list in this configuration; CPython copies the NUL-terminated value.
+        // SAFETY: the pointer is to a list in this configuration. CPython copies the NUL-terminated value.
         check(field, unsafe { ffi::PyWideStringList_Append(place(&mut self.0), wide.as_ptr()) })
     }
 
@@ -174,7 +174,7 @@ impl Config {
             gc::off_while_starting(&before);
             frozen_modules::stand_in_for_zipimport(&before);
         }
-        // SAFETY: the one call that starts CPython, with a configuration that is filled.
+        // SAFETY: the only call that starts CPython, with a complete configuration.
         check("initialization", unsafe { ffi::Py_InitializeFromConfig(&raw const self.0) })?;
         Ok(before.python_has_started())
     }
@@ -187,7 +187,7 @@ impl Drop for Config {
     }
 }
 
-/// Arguments in the form C wants them.
+/// Arguments as C takes them.
 pub struct CStrings {
     owned: Vec<CString>,
     pointers: Vec<*mut c_char>,
@@ -203,10 +203,10 @@ impl CStrings {
     }
 
     fn len(&self) -> c_int {
-        c_int::try_from(self.owned.len()).expect("the kernel's limit on arguments is lower")
+        c_int::try_from(self.owned.len()).expect("the kernel limits the number of arguments")
     }
 
-    /// Ends with a null pointer. Valid as long as `self`; CPython only reads through it, whatever the type says.
+    /// A list that ends with a null pointer. It is valid as long as `self`. CPython only reads through it.
     fn pointers(&self) -> *mut *mut c_char {
         self.pointers.as_ptr().cast_mut()
     }

@@ -125,10 +125,10 @@ impl Environment {
                 env::set_var("AWS_EXECUTION_ENV", format!("AWS_Lambda_python{}", BUILD.version));
             }
             if self.lc_ctype.is_none() && self.lc_all.is_none() {
-                // Spares the search for LANG's locale in a dozen places.
+                // Otherwise the C library looks for LANG's locale in a dozen folders.
                 env::set_var("LC_CTYPE", "C.UTF-8");
             }
-            // The OpenSSL that comes along looks where it was built to look.
+            // The OpenSSL of a layer looks where it was built to look.
             if BUILD.home.is_some() && self.ssl_cert_file.is_none() && Path::new(SYSTEM_CERTIFICATES).is_file() {
                 env::set_var("SSL_CERT_FILE", SYSTEM_CERTIFICATES);
             }
@@ -138,7 +138,7 @@ impl Environment {
     /// Removes the variables that are for the runtime alone. Call this after a wrapper script had its turn: the runtime that the script
     /// starts reads the same variables.
     pub fn withhold(&self, _: &OneThread) {
-        // The loader has read it. Its first folder was for this process alone.
+        // The loader has read the variable. Its first folder was for this process only.
         let library_path = self.whipsnake_python.is_some().then(|| env::var("LD_LIBRARY_PATH").unwrap_or_default());
         // SAFETY: there is one thread.
         unsafe {

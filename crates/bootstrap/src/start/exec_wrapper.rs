@@ -1,5 +1,5 @@
-//! `AWS_LAMBDA_EXEC_WRAPPER`: on managed runtimes Lambda runs this program in place of the runtime; on OS-only runtimes the
-//! runtime has to do it.
+//! `AWS_LAMBDA_EXEC_WRAPPER`. On managed runtimes Lambda runs this program instead of the runtime. On OS-only runtimes the runtime has to
+//! do that.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs, io, process};
 
-/// Replaces this process by the wrapper, which is given `interpreter script` as its arguments and is expected to run them, with
-/// interpreter options between the two if it likes. Both are this executable: run with itself as its script it knows that the
-/// wrapper has had its turn. Returns only when that failed, with the reason.
+/// Replaces this process by the wrapper. The wrapper gets `interpreter script` as arguments and runs them, possibly with interpreter
+/// options in between. Both are this executable. With itself as the script, it knows that the wrapper has run. Returns only if that fails,
+/// with the reason.
 pub fn exec(wrapper: &str) -> String {
     let path = Path::new(wrapper);
     if !path.is_file() {
@@ -32,7 +32,7 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o111 != 0)
 }
 
-/// The managed runtime's text, stream and exit codes, which are the shell's.
+/// Exits with the managed runtime's message and exit code, which are the shell's.
 fn refuse(wrapper: &str, why: &str, code: i32) -> ! {
     let _ = writeln!(io::stdout(), "{wrapper}: {why}");
     process::exit(code)

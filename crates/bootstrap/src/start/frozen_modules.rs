@@ -83,7 +83,7 @@ fn entry(module: &Module) -> ffi::_frozen {
     ffi::_frozen {
         name: module.name.as_ptr(),
         code: module.code.as_ptr(),
-        size: c_int::try_from(module.code.len()).expect("our modules are small"),
+        size: c_int::try_from(module.code.len()).expect("modules are smaller than 2 GB"),
         is_package: c_int::from(module.is_package),
         #[cfg(not(Py_3_13))]
         get_code: None,

@@ -1,4 +1,4 @@
-//! Configures, starts and owns CPython.
+//! Starts and ends CPython.
 
 use crate::build_info::BUILD;
 use crate::start::command_line::Role;
@@ -14,7 +14,7 @@ use std::env;
 use std::ffi::{CString, c_int};
 use std::os::unix::ffi::OsStringExt;
 
-/// Runs the whole of `python3`, the one this executable embeds, with this process's arguments. Returns its exit code.
+/// Runs `python3` as a whole, with this process's arguments. Returns its exit code.
 pub fn run_as_python(before: BeforePython) -> Result<c_int, StartError> {
     let arguments = CStrings::new(env::args_os());
     let mut config = Config::new();
@@ -27,7 +27,7 @@ pub fn run_as_python(before: BeforePython) -> Result<c_int, StartError> {
     }
     config.set_arguments(&arguments)?;
     config.start(false, before)?;
-    // SAFETY: CPython has just been started with the arguments it is to run, and nothing of it is used afterwards.
+    // SAFETY: CPython has just been started with the arguments that it is to run, and nothing uses it afterwards.
     Ok(unsafe { ffi::Py_RunMain() })
 }
 
@@ -35,8 +35,8 @@ pub fn run_as_python(before: BeforePython) -> Result<c_int, StartError> {
 pub struct Interpreter(());
 
 impl Interpreter {
-    /// Starts CPython as the managed runtime's `python3 /var/runtime/bootstrap.py` would be, but from what this executable
-    /// knows about its Python, never from what is on `PATH`.
+    /// Starts CPython as the managed runtime's `python3 /var/runtime/bootstrap.py` would be started, but from what the build knows of its
+    /// Python. `PATH` does not matter.
     pub fn start(environment: &Environment, role: &Role, before: BeforePython) -> Result<Self, StartError> {
         let options = match role {
             Role::WrappedRuntime(arguments) => Some(CStrings::new(arguments.iter().cloned())),
@@ -66,9 +66,9 @@ impl Interpreter {
         Python::attach(body)
     }
 
-    /// Ends CPython: atexit functions run, threads are joined, streams are flushed. False when something could not be flushed.
+    /// Ends CPython: runs `atexit` functions, joins threads and flushes streams. Returns false if something could not be flushed.
     pub fn finish(self) -> bool {
-        // SAFETY: on the main thread, which holds the interpreter since it started it, and with nothing of Python borrowed.
+        // SAFETY: on the main thread, which started the interpreter, and nothing of Python's is borrowed.
         unsafe { ffi::Py_FinalizeEx() == 0 }
     }
 }

@@ -1,9 +1,9 @@
-//! What Python's `site` does when CPython starts, without `site` where it has nothing to find.
+//! Does what Python's `site` does when CPython starts, without importing it if there is nothing for it to find.
 //!
-//! It imports `os`, and that takes a quarter of a start. What it leaves behind in most processes is a folder or two at the end of
-//! `sys.path`, and `exit`, `help` and their like among the built-ins: those come from a stand-in, which is made of its own
-//! functions by the build script. Where there is more to do (`.pth` files, `sitecustomize`, folders that the environment names)
-//! it runs as ever. A function that imports it meets the real one in any case.
+//! `site` imports `os`, which takes a quarter of a start. In most processes its only effects are a folder or two at the end of `sys.path`,
+//! and built-ins such as `exit` and `help`. The built-ins come from a stand-in, which the build script makes of the functions in `site`. If
+//! there is more to do (`.pth` files, `sitecustomize`, folders that the environment names), CPython imports `site` as usual. A function
+//! that imports `site` always gets the real module.
 
 use crate::build_info::BUILD;
 use crate::modules::imported;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// Modules that `site` imports if they are there.
 const CUSTOMISATIONS: [&str; 2] = ["sitecustomize", "usercustomize"];
 
-/// Whether the stand-in will do.
+/// Whether the stand-in is enough.
 pub fn is_spared(environment: &Environment) -> bool {
     BUILD.stands_in_for_site
         && environment.python_home.is_none()
@@ -34,8 +34,8 @@ pub fn is_spared(environment: &Environment) -> bool {
         && BUILD.site_folders.iter().all(|folder| holds_nothing_for_site(folder))
 }
 
-/// What Python makes of `~`. Lambda sets no `HOME`, and the C library would look for modules, sockets and settings of its own before
-/// it opens the file of users: that file is read here. Who is in no such file has no home, and Python leaves the `~` as it is.
+/// The folder that Python uses for `~`. Lambda sets no `HOME`, and the C library would look for modules, sockets and settings before it
+/// opens /etc/passwd, so that file is read here. A user who is not in the file has no home, and Python keeps the `~`.
 fn home_folder() -> PathBuf {
     if let Some(home) = env::var_os("HOME") {
         return if home.is_empty() { "/".into() } else { home.into() };
@@ -50,8 +50,8 @@ fn home_folder() -> PathBuf {
     home.unwrap_or("~").into()
 }
 
-/// Asks for the names that such a module can have: to list the standard library takes three times as long. A search path that is no
-/// folder can hold anything: the standard library's zip.
+/// Looks for the file names that such a module can have, because listing the standard library takes three times as long. A search path that
+/// is a file, such as the standard library's zip, may contain anything.
 fn holds_no_customisation(search_path: &str) -> bool {
     let folder = Path::new(search_path);
     match fs::metadata(folder) {
@@ -64,7 +64,7 @@ fn holds_no_customisation(search_path: &str) -> bool {
     }
 }
 
-/// `site` looks into such a folder for `.pth` files, too.
+/// `site` looks for `.pth` files in such a folder too.
 fn holds_nothing_for_site(search_path: &str) -> bool {
     match fs::read_dir(search_path) {
         Ok(mut entries) => entries.all(|entry| {
@@ -78,7 +78,7 @@ fn holds_nothing_for_site(search_path: &str) -> bool {
     }
 }
 
-/// Whether a folder has `.pth` files. `site.addsitedir` would find out too, at the price of looking at all of `sys.path`.
+/// Whether a folder has `.pth` files. `site.addsitedir` would find out too, but looks at all of `sys.path`.
 pub fn has_path_files(folder: &str) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| has_path_file_suffix(Path::new(&entry.file_name()))))
@@ -89,19 +89,19 @@ fn has_path_file_suffix(name: &Path) -> bool {
     name.extension().is_some_and(|suffix| suffix == "pth")
 }
 
-/// Whether `site` asks for this module when it starts.
+/// Whether `site` imports this module when it starts.
 pub fn is_customisation(module: &str) -> bool {
     CUSTOMISATIONS.contains(&module)
 }
 
-/// Whether the function is importing `site` just now.
+/// Whether the function is importing `site` now.
 pub fn is_starting(py: Python<'_>) -> PyResult<bool> {
     let Some(site) = imported(py, intern!(py, "site"))? else { return Ok(false) };
     site.getattr(intern!(py, "__spec__"))?.getattr("_initializing")?.is_truthy()
 }
 
-/// What `site` is to meet that starts when the function's folders are on `sys.path` already: had it started with CPython, a
-/// `sitecustomize` in there would not have been seen.
+/// The error for `site` if it is imported when the function's folders are on `sys.path` already. Had CPython imported it, `site` would not
+/// have seen a `sitecustomize` there.
 pub fn no_customisation(py: Python<'_>, module: &str) -> PyResult<PyErr> {
     let arguments = [("name", module)].into_py_dict(py)?;
     let error =
@@ -109,7 +109,7 @@ pub fn no_customisation(py: Python<'_>, module: &str) -> PyResult<PyErr> {
     Ok(PyErr::from_value(error))
 }
 
-/// Does the rest after a start with the stand-in, which is forgotten: whoever imports `site` means the real one.
+/// Completes a start with the stand-in, and removes the stand-in: an import of `site` finds the real module.
 pub fn complete(py: Python<'_>, before: &BeforeImports) -> PyResult<()> {
     let sys = py.import("sys")?;
     sys.getattr("modules")?.cast_into::<PyDict>()?.del_item("site")?;

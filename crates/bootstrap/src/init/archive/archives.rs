@@ -1,4 +1,4 @@
-//! Archives in memory, and whether what they have is what the files have.
+//! Archives that are mapped into memory, and whether their contents match the files.
 
 use crate::report::notices::notice;
 use pyo3::prelude::*;
@@ -13,17 +13,17 @@ use whipsnake_module_archive::{Archive, Module, PATH};
 pub struct Place<'a> {
     /// The folder.
     pub root: &'a str,
-    /// A folder in it that is a place of its own.
+    /// A folder in it that is treated separately.
     pub without: Option<&'static str>,
     /// What to do about an archive that is not used.
     pub remedy: &'static str,
 }
 
-/// All archives that there are.
+/// All archives of this process.
 pub struct Archives(Vec<Mapped>);
 
 impl Archives {
-    /// Opens those of the places that have one, and tells of those that cannot be used.
+    /// Opens the archives of these folders, and logs those that cannot be used.
     pub fn open(py: Python<'_>, places: &[Place<'_>]) -> Self {
         let opened = places.iter().filter_map(|place| {
             Mapped::open(py, place).unwrap_or_else(|problem| {
@@ -34,17 +34,17 @@ impl Archives {
         Self(opened.collect())
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a folder or file lies where an archive may know it.
+    /// Whether an archive may know this folder or file.
     pub fn cover(&self, path: &str) -> bool {
         self.of(path).is_some()
     }
 
-    /// Whether one of them has something of a path.
+    /// Whether an archive has a module at this path.
     pub fn contain(&self, path: &str) -> bool {
         self.of(path).is_some_and(|(archive, within)| archive.look_up(within).is_some())
     }
@@ -72,13 +72,13 @@ struct Mapped {
     without: Option<&'static str>,
     remedy: &'static str,
     archive: Archive<'static>,
-    /// Whether it was told that the archive is not all that it could be.
+    /// Whether a problem of this archive has been logged.
     told: AtomicBool,
     is_damaged: AtomicBool,
 }
 
 impl Mapped {
-    /// None where the folder has no archive.
+    /// `None` if the folder has no archive.
     fn open(py: Python<'_>, place: &Place<'_>) -> Result<Option<Self>, Problem> {
         let root = place.root;
         let file = match File::open(format!("{root}/{PATH}")) {
@@ -104,7 +104,7 @@ impl Mapped {
         }))
     }
 
-    /// The part of a path below the root. None for what is elsewhere, or leads through a folder's parent.
+    /// The part of a path below the root. `None` if the path is elsewhere, or contains `..`.
     fn within<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(&self.root)?;
         let within = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
@@ -123,7 +123,7 @@ impl Mapped {
         })
     }
 
-    /// By size and time, else by size and contents: not everything that unpacks or copies files keeps their times.
+    /// Compares size and time, else size and contents: not all tools that unpack or copy files keep their times.
     fn is_as_packed(&self, py: Python<'_>, path: &str, module: &Module<'_>) -> PyResult<bool> {
         let Ok(metadata) = fs::metadata(path) else { return Ok(false) };
         if metadata.len() != module.size {
@@ -142,7 +142,7 @@ impl Mapped {
         format!("{}/{PATH}", self.root)
     }
 
-    /// One line a process: what is wrong with one file is wrong with others.
+    /// Logs one problem for each archive: if one file is wrong, others are too.
     fn tell(&self, what: fmt::Arguments<'_>) {
         if !self.told.swap(true, Ordering::Relaxed) {
             notice(format_args!("{what}; {}", self.remedy));
@@ -175,11 +175,11 @@ fn map(file: &File) -> io::Result<&'static [u8]> {
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the mapping has this length and is never undone. `whipsnake pack` writes a new file, and never into one that exists.
+    // SAFETY: the mapping has this length and is never unmapped. `whipsnake pack` writes new files, and never into existing ones.
     Ok(unsafe { slice::from_raw_parts(start.cast(), length) })
 }
 
-/// What bytecode has to be for.
+/// The cache tag and the magic number that bytecode must have.
 fn this_python(py: Python<'_>) -> PyResult<(String, [u8; 4])> {
     let cache_tag = py.import("sys")?.getattr("implementation")?.getattr("cache_tag")?.extract()?;
     let magic_number = py.import("_frozen_importlib_external")?.getattr("MAGIC_NUMBER")?.extract()?;

@@ -1,7 +1,7 @@
-//! Finds modules in the folders that archives are for.
+//! Finds modules in folders that archives cover.
 //!
-//! `FileFinder` takes some 50,000 instructions for a module that it does not have, and more for one that it has. What an archive
-//! and the folder's list of names can answer between them is answered here; everything else goes to the `FileFinder`.
+//! `FileFinder` takes some 50,000 instructions for a module that it does not have, and more for one that it has. This finder handles what
+//! the archive and the folder's list of names can decide. Everything else goes to the `FileFinder`.
 
 use super::archives::Archives;
 use super::listing::{Kind, Listing};
@@ -14,19 +14,19 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// In `sys.path_hooks`: makes the finders of folders that archives are for.
+/// An entry of `sys.path_hooks`: makes the finders of folders that archives cover.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct FolderHook(Arc<Shared>);
 
-/// What all finders have in common.
+/// What all finders share.
 struct Shared {
     archives: &'static Archives,
     file_finder: Py<PyAny>,
     module_spec: Py<PyAny>,
     sources: Py<SourceLoader>,
-    /// As `FileFinder` has them, but for the loader of sources.
+    /// `FileFinder`'s loaders, with another loader of sources.
     loaders: Py<PyTuple>,
-    /// Endings of the names of extension modules, which win over sources.
+    /// Suffixes of extension modules, which have precedence over sources.
     extensions: Vec<String>,
     listings: Mutex<HashMap<String, Listing>>,
 }
@@ -78,11 +78,11 @@ impl FolderHook {
 struct Find {
     shared: Arc<Shared>,
     folder: String,
-    /// Not a reference: it would be one of a circle that nobody collects.
+    /// Weak, because the finder refers to this object and no collector would find the cycle.
     finder: Py<PyWeakrefReference>,
 }
 
-/// What can be said of a name without the `FileFinder`.
+/// What is known of a name without the `FileFinder`.
 enum Found {
     Module(String),
     Package(String),
@@ -108,7 +108,7 @@ impl Find {
         };
         let path = PyString::new(py, &path);
         let loader = self.shared.sources.get().make(fullname, &path)?;
-        // What spec_from_file_location does.
+        // As `spec_from_file_location` does.
         let spec = self.shared.module_spec.bind(py).call1((fullname, loader))?;
         spec.setattr(intern!(py, "origin"), path)?;
         spec.setattr(intern!(py, "_set_fileattr"), true)?;
@@ -120,7 +120,7 @@ impl Find {
 }
 
 impl Find {
-    /// By `FileFinder`'s rules: a package, an extension module, a source.
+    /// Follows `FileFinder`'s order: a package, an extension module, a source.
     fn look_for(&self, fullname: &str) -> Found {
         let name = fullname.rsplit('.').next().unwrap_or_default();
         let mut listings = self.shared.listings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +160,7 @@ impl Find {
         let py = fullname.py();
         let finder = match self.finder.bind(py).upgrade() {
             Some(finder) => finder,
-            // What is called is no bound method, which would keep it.
+            // The finder is gone if only `find_spec` was kept, because that is no bound method.
             None => self.shared.make_file_finder(py, &self.folder)?,
         };
         let arguments = (finder, fullname, target);
@@ -187,7 +187,7 @@ impl Invalidate {
 }
 
 impl Shared {
-    /// A `FileFinder` as CPython would make it, but for the loader of sources.
+    /// A `FileFinder` as CPython makes it, but with another loader of sources.
     fn make_file_finder<'py>(&self, py: Python<'py>, folder: &str) -> PyResult<Bound<'py, PyAny>> {
         let arguments = PyTuple::new(py, [folder])?.add(self.loaders.bind(py))?.cast_into::<PyTuple>()?;
         self.file_finder.bind(py).call1(arguments)
@@ -197,7 +197,7 @@ impl Shared {
         if !listings.contains_key(folder) {
             listings.insert(folder.to_owned(), Listing::default());
         }
-        let listing = listings.get_mut(folder).expect("it has just been put there");
+        let listing = listings.get_mut(folder).expect("it has been inserted above");
         listing.refresh(folder);
         listing
     }

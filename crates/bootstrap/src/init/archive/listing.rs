@@ -1,4 +1,4 @@
-//! What is in a folder, as `FileFinder` knows it: read once, and again when the folder's time says that something changed.
+//! The entries of a folder, as `FileFinder` knows them: read once, and again if the folder's modification time has changed.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,17 +11,17 @@ pub struct Listing {
     entries: HashMap<String, Kind>,
 }
 
-/// What an entry is, as far as finding modules goes.
+/// What an entry is, as far as the search for modules needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     File,
     Folder,
-    /// A link, for one: somebody else is to look at it.
+    /// Something else, such as a link. `FileFinder` looks at it.
     Unknown,
 }
 
 impl Listing {
-    /// Reads the folder where it was not read since it changed. A folder that cannot be read is an empty one.
+    /// Reads the folder if it has changed since the last time. A folder that cannot be read counts as empty.
     pub fn refresh(&mut self, folder: &str) {
         let modified = fs::metadata(folder).ok().map(|metadata| (metadata.mtime(), metadata.mtime_nsec()));
         if modified.is_some() && modified == self.modified {
@@ -35,14 +35,14 @@ impl Listing {
                 Ok(kind) if kind.is_dir() => Kind::Folder,
                 _ => Kind::Unknown,
             };
-            // No module has a name that is not UTF-8.
+            // A name that is not UTF-8 is no module's.
             if let Ok(name) = entry.file_name().into_string() {
                 self.entries.insert(name, kind);
             }
         }
     }
 
-    /// What is there under a name.
+    /// The entry of this name.
     pub fn get(&self, name: &str) -> Option<Kind> {
         self.entries.get(name).copied()
     }

@@ -1,4 +1,4 @@
-//! Gives modules their code from the archive.
+//! Loads modules' code from the archive.
 
 use super::archives::Archives;
 use pyo3::ffi;
@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
-/// In the place of the class `SourceFileLoader`: makes one of those, which takes its code from the archive.
+/// Replaces the class `SourceFileLoader`: makes loaders of that class that take their code from the archive.
 #[pyclass(frozen, module = "whipsnake")]
 pub struct SourceLoader {
     archives: &'static Archives,
@@ -42,14 +42,14 @@ impl SourceLoader {
     }
 }
 
-/// The method `get_code` of one loader, once: nothing is left to see on the loader of a module that runs.
+/// The method `get_code` of one loader, for one call. A running module does not find it on its loader.
 #[pyclass(frozen, module = "whipsnake")]
 struct ArchivedCode {
     archives: &'static Archives,
     class: Py<PyAny>,
     name: Py<PyString>,
     path: Py<PyString>,
-    /// Not a reference: it would be one of a circle that nobody collects.
+    /// Weak, because the loader refers to this object and no collector would find the cycle.
     loader: Py<PyWeakrefReference>,
 }
 
@@ -60,7 +60,7 @@ impl ArchivedCode {
         let get_code = intern!(py, "get_code");
         let loader = match self.loader.bind(py).upgrade() {
             Some(loader) => loader,
-            // `find_spec(..).loader.get_code(..)`: what is called is no bound method, which would keep it.
+            // The loader is gone in `find_spec(..).loader.get_code(..)`, because this is no bound method.
             None => self.class.bind(py).call1((&self.name, &self.path))?,
         };
         if loader.getattr(intern!(py, "__dict__"))?.contains(get_code)? {
@@ -80,7 +80,7 @@ impl ArchivedCode {
 }
 
 fn unmarshal<'py>(py: Python<'py>, code: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: attached to the interpreter; the bytes are read during the call, and what it returns is a new reference or an error.
+    // SAFETY: attached; the bytes are read during the call, which returns a new reference, or null with an exception set.
     unsafe {
         let object = ffi::PyMarshal_ReadObjectFromString(code.as_ptr().cast(), code.len().cast_signed());
         Bound::from_owned_ptr_or_err(py, object)

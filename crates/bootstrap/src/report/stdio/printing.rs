@@ -1,8 +1,8 @@
 //! `print`, with one system call a line.
 //!
-//! On streams that flush every write, CPython's `print("a", "b")` is four system calls, and other threads and processes can write between
-//! them. This one joins the pieces first. Where code of the function's has to run for a piece (the `__str__` of a class), the
-//! pieces before it are written first, so that all output has the order that it has on the managed runtime.
+//! On streams that flush every write, CPython's `print("a", "b")` makes four system calls, and other threads and processes can write in
+//! between. This one joins the pieces first. If a piece needs the function's code (the `__str__` of a class), the pieces before it are
+//! written first, so that all output has the order that it has on the managed runtime.
 
 use super::stream::{StandardStream, give_to_python};
 use crate::modules::sys;
@@ -15,10 +15,10 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 use pyo3::{PyTypeInfo, ffi};
 use std::{ptr, slice};
 
-/// CPython's own `print`, for all that is not ours to write.
+/// CPython's own `print`, for calls that ours does not handle.
 static ORIGINAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Puts our `print` in the place of CPython's. One that somebody else has put there stays.
+/// Replaces CPython's `print`. If something has replaced it already, that stays.
 pub fn set_up(py: Python<'_>) -> PyResult<()> {
     let builtins = py.import("builtins")?;
     let original = builtins.getattr(intern!(py, "print"))?;
@@ -36,7 +36,7 @@ pub fn set_up(py: Python<'_>) -> PyResult<()> {
         ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: print },
         ..definition
     }));
-    // SAFETY: attached. The definition lives as long as the process, and the others are objects that live.
+    // SAFETY: attached. The definition lives as long as the process, and the other arguments are live objects.
     let ours = unsafe {
         let module = intern!(py, "builtins");
         Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, builtins.as_ptr(), module.as_ptr()))?
@@ -51,8 +51,8 @@ unsafe extern "C" fn print(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls its functions attached. Behind the `count` positional arguments there is one for each of `names`; all live
-    // until this returns.
+    // SAFETY: CPython calls its functions attached. Behind the `count` positional arguments there is one for each of `names`. All live
+    // until this function returns.
     let (py, positional, named) = unsafe {
         let py = Python::assume_attached();
         let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) };
@@ -65,20 +65,20 @@ unsafe extern "C" fn print(
     };
     // SAFETY: as above.
     let object = |pointer: &*mut ffi::PyObject| unsafe { Borrowed::from_ptr(py, *pointer) };
-    // SAFETY: as above; null where there are none.
+    // SAFETY: as above; null if there are no names.
     let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
     if let Some(call) = Call::of_ours(py, names.as_ref(), named.iter().map(object)) {
         return give_to_python(py, call.run(positional.iter().map(object)).map(|()| py.None().into_bound(py)));
     }
     let Some(original) = ORIGINAL.get(py) else { return ptr::null_mut() };
-    // SAFETY: the arguments as they came.
+    // SAFETY: the arguments are passed on unchanged.
     unsafe {
         let names = names.as_ref().map_or(ptr::null_mut(), Bound::as_ptr);
         ffi::PyObject_Vectorcall(original.as_ptr(), arguments, count.cast_unsigned(), names)
     }
 }
 
-/// A call of `print` that goes to one of our streams.
+/// A call of `print` to one of our streams.
 struct Call<'py> {
     stream: Bound<'py, PyAny>,
     streams: &'py StandardStream,
@@ -88,7 +88,7 @@ struct Call<'py> {
 }
 
 impl<'py> Call<'py> {
-    /// None where it goes elsewhere, and where CPython has to say what is wrong with it.
+    /// `None` if the call writes elsewhere, or if its arguments are wrong and CPython is to report that.
     fn of_ours<'a>(
         py: Python<'py>,
         names: Option<&Bound<'py, PyAny>>,
@@ -146,14 +146,14 @@ impl<'py> Call<'py> {
     }
 }
 
-/// What has not been written yet.
+/// Text that has not been written yet.
 struct Pieces<'a, 'py> {
     call: &'a Call<'py>,
     texts: Vec<Bound<'py, PyAny>>,
 }
 
 impl Pieces<'_, '_> {
-    /// Writes the pieces, in one where the stream is as we made it.
+    /// Writes the pieces, with one call if the stream is one of ours.
     fn write(&mut self) -> PyResult<()> {
         let texts = std::mem::take(&mut self.texts);
         let Call { stream, streams, .. } = self.call;
@@ -167,7 +167,7 @@ impl Pieces<'_, '_> {
         }
         let whole = intern!(py, "").call_method1(intern!(py, "join"), (PyList::new(py, &texts)?,))?;
         match streams.write(stream, &whole) {
-            // One of the pieces cannot be encoded. Those before it can.
+            // One of the pieces cannot be encoded. The pieces before it can.
             Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(py) => {
                 texts.iter().try_for_each(|text| streams.write(stream, text).map(drop))
             }
@@ -176,10 +176,10 @@ impl Pieces<'_, '_> {
     }
 }
 
-/// How deep containers may be nested in what is looked through.
+/// How deeply containers may be nested that are inspected.
 const DEPTH: usize = 8;
 
-/// Whether `str(value)` runs no code of the function's. Subclasses may have any.
+/// Whether `str(value)` runs none of the function's code. Subclasses may run any.
 fn is_plain(value: &Bound<'_, PyAny>, depth: usize) -> bool {
     fn is<T: PyTypeInfo>(value: &Bound<'_, PyAny>) -> bool {
         value.is_exact_instance_of::<T>()
@@ -187,7 +187,7 @@ fn is_plain(value: &Bound<'_, PyAny>, depth: usize) -> bool {
     if value.is_none() || is::<PyString>(value) || is::<PyInt>(value) || is::<PyBool>(value) || is::<PyFloat>(value) {
         return true;
     }
-    // `python3 -b` warns where bytes are printed as they are, and a warning may run anything.
+    // `python3 -b` warns when bytes are printed, and a warning may run any code.
     if depth > 0 && is::<PyBytes>(value) {
         return true;
     }
@@ -203,13 +203,13 @@ fn is_plain(value: &Bound<'_, PyAny>, depth: usize) -> bool {
     value.cast_exact::<PyDict>().is_ok_and(|dict| is_plain_dict(dict, depth))
 }
 
-/// Not by pyo3's iterator, which panics where another thread changes the dict meanwhile.
+/// Not by pyo3's iterator, which panics if another thread changes the dict meanwhile.
 fn is_plain_dict(dict: &Bound<'_, PyDict>, depth: usize) -> bool {
     let py = dict.py();
     let (mut position, mut key, mut value) = (0, ptr::null_mut(), ptr::null_mut());
     with_critical_section(dict, || {
-        // SAFETY: attached, and nobody else changes the dict meanwhile: it is locked, or this thread has the GIL and runs nothing of
-        // Python's. The pointers are borrowed from the dict.
+        // SAFETY: attached, and no other thread changes the dict meanwhile: it is locked, or this thread has the GIL and runs no Python
+        // code. The pointers are borrowed from the dict.
         while unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, &raw mut value) } != 0 {
             // SAFETY: as above.
             let (key, value) = unsafe { (Borrowed::from_ptr(py, key), Borrowed::from_ptr(py, value)) };

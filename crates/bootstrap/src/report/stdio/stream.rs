@@ -1,5 +1,5 @@
-//! The class of `sys.stdout` and `sys.stderr`: a `TextIOWrapper` that flushes each write, and stays open behind a `with`, as the managed
-//! runtime's streams do.
+//! The class of `sys.stdout` and `sys.stderr`: a `TextIOWrapper` that flushes each write and stays open after a `with`, like the managed
+//! runtime's streams.
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi;
@@ -10,19 +10,19 @@ use pyo3::types::{PyTuple, PyType};
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::ptr;
 
-/// The class, and the methods of its base that ours call.
+/// The class, and the methods of its base class that ours call.
 pub struct StandardStream {
     class: Py<PyType>,
     base: Py<PyType>,
     write: Py<PyAny>,
     flush: Py<PyAny>,
-    /// What a plain `TextIOWrapper` stands on: the classes of its buffer and of the file below that.
+    /// The classes below a plain `TextIOWrapper`: of its buffer, and of the file below that.
     buffer: Py<PyAny>,
     file: Py<PyAny>,
 }
 
 impl StandardStream {
-    /// Makes the class when it is asked for the first time.
+    /// The class. Makes it at the first call.
     pub fn class(py: Python<'_>) -> PyResult<&Self> {
         static CLASS: PyOnceLock<StandardStream> = PyOnceLock::new();
         CLASS.get_or_try_init(py, || Self::new(py))
@@ -56,12 +56,12 @@ impl StandardStream {
         Ok(replacement)
     }
 
-    /// Whether this is one of ours, and none of a subclass.
+    /// Whether this is one of our streams, and not of a subclass.
     pub fn is_exact(&self, stream: &Bound<'_, PyAny>) -> bool {
         stream.get_type().is(&self.class)
     }
 
-    /// Whether this is the `write` of one of ours, and nothing that the function has put in its place.
+    /// Whether this is the `write` of one of our streams, and not a replacement of the function's.
     pub fn is_write(method: &Bound<'_, PyAny>, stream: &Bound<'_, PyAny>) -> bool {
         // SAFETY: attached; both functions read a built-in function, which this is.
         unsafe {
@@ -98,7 +98,7 @@ impl StandardStream {
         self.flush.bind(stream.py()).call1((stream,)).map(drop)
     }
 
-    /// Flushes one of ours, and a `TextIOWrapper` that the function has put on top of a file. Leaves other streams alone.
+    /// Flushes one of our streams, or a `TextIOWrapper` that the function has put on top of a file. Ignores other streams.
     pub fn flush_if_built_in(&self, stream: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = stream.py();
         let is_plain = || -> PyResult<bool> {
@@ -133,7 +133,7 @@ unsafe extern "C" fn exit(stream: *mut ffi::PyObject, exception: *mut ffi::PyObj
     unsafe { method(stream, exception, StandardStream::leave) }
 }
 
-/// Calls `body` for a method of one argument, and hands its result or its exception to CPython.
+/// Calls `body` for a method of one argument, and passes its result or exception to CPython.
 ///
 /// # Safety
 ///
@@ -143,7 +143,7 @@ unsafe fn method(
     argument: *mut ffi::PyObject,
     body: impl for<'py> FnOnce(&StandardStream, &Bound<'py, PyAny>, &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises both.
     let (py, stream, argument) = unsafe {
         let py = Python::assume_attached();
         (py, Borrowed::from_ptr(py, stream), Borrowed::from_ptr(py, argument))
@@ -151,7 +151,7 @@ unsafe fn method(
     give_to_python(py, StandardStream::class(py).and_then(|streams| body(streams, &stream, &argument)))
 }
 
-/// The result of a function that CPython calls: a reference of the caller's, or null and an exception that is set.
+/// The result of a function that CPython calls: a new reference, or null with an exception set.
 pub fn give_to_python(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
     match result {
         Ok(value) => value.into_ptr(),
@@ -162,10 +162,10 @@ pub fn give_to_python(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> *mu
     }
 }
 
-/// Asks the buffer. Every flush and every write asks whether the stream is closed, and has it locked already. Without the GIL, CPython's own
-/// answer locks it again, so that a thread waits for itself until it gives up what it has; the others queue up behind that.
+/// Whether the buffer is closed. Every flush and every write asks for that, and has the stream locked already. Without the GIL, CPython's
+/// own implementation locks it again, so that a thread waits for itself until it gives up its locks, and other threads queue up behind it.
 unsafe extern "C" fn is_closed(stream: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
-    // SAFETY: CPython asks attached, and for a live object.
+    // SAFETY: CPython calls this attached, with a live object.
     let (py, stream) = unsafe {
         let py = Python::assume_attached();
         (py, Borrowed::from_ptr(py, stream))
@@ -180,7 +180,7 @@ unsafe extern "C" fn is_closed(stream: *mut ffi::PyObject, _: *mut c_void) -> *m
     give_to_python(py, closed())
 }
 
-/// A class of C's, whose instances look like those of `base`.
+/// A native class whose instances look like those of `base`.
 fn derive<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
     let py = base.py();
     let method = |name: &'static CStr, function: ffi::PyCFunction, flags: c_int| ffi::PyMethodDef {
@@ -204,7 +204,7 @@ fn derive<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
     slots.push(ffi::PyType_Slot::default());
     let mut spec = ffi::PyType_Spec {
         name: c"whipsnake.StandardStream".as_ptr(),
-        // As large as the base's.
+        // The same size as the base's instances.
         basicsize: 0,
         itemsize: 0,
         flags: c_uint::try_from(ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE)
@@ -212,7 +212,7 @@ fn derive<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
         slots: slots.as_mut_ptr(),
     };
     let bases = PyTuple::new(py, [base])?;
-    // SAFETY: attached. CPython copies the specification and the slots; the methods and attributes live as long as the process.
+    // SAFETY: attached. CPython copies the specification and the slots. The methods and attributes live as long as the process.
     let class =
         unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr()))? };
     Ok(class.cast_into::<PyType>()?)
