@@ -1,4 +1,4 @@
-//! Every environment variable the bootstrap reads, read once. docs/environment.md is this file's table.
+//! Every environment variable that the bootstrap reads, read once. docs/environment.md is made from the table in this file.
 
 use crate::build_info::BUILD;
 use crate::start::proofs::OneThread;
@@ -8,19 +8,19 @@ use std::path::Path;
 
 macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $field:ident: $name:literal,)+) => {
-        /// The variables as they were when the process started. One that is not UTF-8 is read with replacements.
+        /// The variables as they were when the process started. Bytes that are not UTF-8 are replaced.
         #[derive(Debug, Default)]
         pub struct Environment {
             $($(#[doc = $doc])+ pub $field: Option<String>,)+
         }
 
         impl Environment {
-            /// Reads them all. An empty variable counts as absent, as it does in the managed runtime.
+            /// Reads all variables. An empty one counts as absent, as in the managed runtime.
             pub fn read() -> Self {
                 Self { $($field: read($name),)+ }
             }
 
-            /// Name and description of each, for the reference.
+            /// The name and the description of each variable, for the reference.
             #[cfg(test)]
             const REFERENCE: &[(&str, &str)] = &[$(($name, concat!($($doc),+)),)+];
         }
@@ -31,66 +31,64 @@ variables! {
     /// The handler, `module.function`; a path such as `folder/module.function` is a module in that folder. A container image can name
     /// it as the only argument of `bootstrap` instead: `ENTRYPOINT ["/opt/bootstrap"]`, `CMD ["app.handler"]`.
     handler: "_HANDLER",
-    /// Where the function's code lies, `/var/task`. First on `sys.path`; its `.pth` files are processed. The working directory where the
-    /// handler is an argument and this is absent.
+    /// The folder of the function's code, `/var/task`. First on `sys.path`; its `.pth` files are processed. If it is absent and the
+    /// handler is an argument, the working directory.
     task_root: "LAMBDA_TASK_ROOT",
-    /// Where the runtime lies, `/var/runtime`. On `sys.path`, and the `PYTHONPATH` that child processes see.
+    /// The folder of the managed runtime, `/var/runtime`. On `sys.path`, and the `PYTHONPATH` of child processes.
     runtime_dir: "LAMBDA_RUNTIME_DIR",
     /// `host:port` of the Runtime API.
     runtime_api: "AWS_LAMBDA_RUNTIME_API",
-    /// A program that is given the runtime's command line, to start it with a changed environment or more options.
+    /// A program that gets the runtime's command line and runs it, with a changed environment or more options.
     exec_wrapper: "AWS_LAMBDA_EXEC_WRAPPER",
-    /// Which managed runtime this stands in for. Set to `AWS_Lambda_python3.X` when absent: third-party tools parse it.
+    /// The managed runtime that whipsnake stands in for. If absent, set to `AWS_Lambda_python3.X`, because third-party tools parse it.
     execution_env: "AWS_EXECUTION_ENV",
-    /// `JSON` for log records as JSON objects; anything else is text.
+    /// `JSON`: log records are JSON objects. Anything else: text.
     log_format: "AWS_LAMBDA_LOG_FORMAT",
-    /// `milliseconds` for timestamps of JSON log records such as `2026-11-21T01:52:05.123Z`; anything else is whole seconds.
+    /// `milliseconds`: timestamps of JSON log records such as `2026-11-21T01:52:05.123Z`. Anything else: whole seconds.
     log_timestamp_precision: "AWS_LAMBDA_LOG_TIMESTAMP_PRECISION",
-    /// The root logger's level. `TRACE` is `DEBUG`; an unknown one leaves `WARNING`.
+    /// The root logger's level. `TRACE` counts as `DEBUG`. An unknown level leaves `WARNING`.
     log_level: "AWS_LAMBDA_LOG_LEVEL",
     /// A file descriptor for framed log records. Removed from the environment before the function starts.
     telemetry_log_fd: "_LAMBDA_TELEMETRY_LOG_FD",
-    /// `snap-start` where Lambda takes a snapshot of the process: then the hooks of `snapshot_restore_py` are called.
+    /// `snap-start` if Lambda takes a snapshot of the process. Then the hooks of `snapshot_restore_py` are called.
     initialization_type: "AWS_LAMBDA_INITIALIZATION_TYPE",
-    /// How many invocations are to be served at once; absent: one. Lambda Managed Instances set it.
+    /// How many invocations are served at once. One if absent. Lambda Managed Instances set it.
     max_concurrency: "AWS_LAMBDA_MAX_CONCURRENCY",
-    /// With several invocations at once: a socket where each worker process gets its standard output and standard error.
+    /// With several invocations at once: a socket that each worker process connects its standard output and standard error to.
     log_provider: "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET",
     /// More folders for `sys.path`, before the layers and the standard library.
     python_path: "PYTHONPATH",
-    /// Another standard library. CPython works out `sys.path` from it by itself.
+    /// Another standard library. CPython derives `sys.path` from it.
     python_home: "PYTHONHOME",
-    /// Character set of C code. Set to `C.UTF-8` when neither this nor `LC_ALL` is set, as CPython itself does on Lambda, where
-    /// the locale that `LANG` names is not installed.
+    /// The character set of C code. If this and `LC_ALL` are absent, set to `C.UTF-8`, as CPython does on Lambda, where the locale of
+    /// `LANG` is not installed.
     lc_ctype: "LC_CTYPE",
     /// Overrides `LC_CTYPE`.
     lc_all: "LC_ALL",
-    /// UTF-8 mode, on unless this is `0`.
+    /// UTF-8 mode. On unless this is `0`.
     python_utf8: "PYTHONUTF8",
-    /// Encoding of the standard streams, UTF-8 unless this says otherwise.
+    /// The encoding of the standard streams. UTF-8 if absent.
     python_io_encoding: "PYTHONIOENCODING",
-    /// Certificates that `ssl` trusts. In a layer, where OpenSSL is another than the system's, set to the system's own file when
-    /// absent.
+    /// Certificates that `ssl` trusts. If absent in a layer, which has its own OpenSSL, set to the system's file.
     ssl_cert_file: "SSL_CERT_FILE",
-    /// `off`: the module archive that `whipsnake pack` put beside the function is not used.
+    /// `off`: the module archive that `whipsnake pack` has put into the package is not used.
     archive: "WHIPSNAKE_ARCHIVE",
-    /// `asgi` or `wsgi` where the handler is a web application that does not show it, such as a function that takes `environ` and
+    /// `asgi` or `wsgi` for a handler that is a web application and does not look like one, such as a function of `environ` and
     /// `start_response`.
     app: "WHIPSNAKE_APP",
-    /// How web applications answer: `RESPONSE_STREAM` where the function's URL or REST API streams, else `BUFFERED`.
+    /// How web applications respond: `RESPONSE_STREAM` if the function's URL or REST API streams, else `BUFFERED`.
     invoke_mode: "WHIPSNAKE_INVOKE_MODE",
-    /// Where a web application lies below its front end, such as `/prod`: ASGI's `root_path` and WSGI's `SCRIPT_NAME`.
+    /// The path of a web application below its front end, such as `/prod`: ASGI's `root_path` and WSGI's `SCRIPT_NAME`.
     root_path: "WHIPSNAKE_ROOT_PATH",
-    /// `1` for a SIGTERM before Lambda ends the process, by registering an extension that does nothing else.
+    /// `1`: Lambda sends SIGTERM before it ends the process. For that, an extension without events is registered.
     graceful_shutdown: "WHIPSNAKE_GRACEFUL_SHUTDOWN",
-    /// An interpreter, be it a virtual environment's, whose standard library and packages are used instead of those of the
-    /// build. The command of the wheel sets it, and puts the folder of that Python's library first into `LD_LIBRARY_PATH`; the
-    /// function sees neither.
+    /// An interpreter, possibly of a virtual environment, whose standard library and packages are used instead of those of the build. The
+    /// wheel's command sets it, and puts the folder of that Python's library first into `LD_LIBRARY_PATH`. The function sees neither.
     whipsnake_python: "WHIPSNAKE_PYTHON",
-    /// What serves several invocations at once: `tasks` of one event loop, `threads`, `processes` forked from one that has imported the
-    /// function, or `isolated` processes that import it themselves. As the function needs when absent.
+    /// What serves several invocations at once: `tasks` of one event loop, `threads`, `processes` that are forked after the import of the
+    /// function, or `isolated` processes that import it themselves. If absent, the function decides.
     whipsnake_concurrency: "WHIPSNAKE_CONCURRENCY",
-    /// Our own diagnosis on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent when absent.
+    /// Whipsnake's own log on standard error: `error`, `warn`, `info`, `debug` or `trace`. Silent if absent.
     whipsnake_log: "WHIPSNAKE_LOG",
 }
 
@@ -178,8 +176,8 @@ mod tests {
     fn the_reference_page_is_current() {
         let mut page = String::from(
             "# Environment variables\n\nGenerated from `crates/bootstrap/src/start/environment.rs` by `make docs`. All are read once, when the \
-             process starts; an empty one\ncounts as absent. Every other `PYTHON*` variable means to the embedded CPython what \
-             it means to `python3`.\n\n| variable | meaning |\n|---|---|\n",
+             process starts. An empty one\ncounts as absent. All other `PYTHON*` variables mean the same to the embedded CPython as \
+             to `python3`.\n\n| variable | meaning |\n|---|---|\n",
         );
         for (name, meaning) in Environment::REFERENCE {
             writeln!(page, "| `{name}` | {} |", meaning.trim()).expect("writing to memory");
