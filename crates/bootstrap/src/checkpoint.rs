@@ -69,6 +69,7 @@ pub enum Outcome {
 /// Gets ready to watch what the function does when it is initialized. Call this first of all.
 pub fn prepare() {
     variables::record();
+    thread::note_emulators();
     // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();

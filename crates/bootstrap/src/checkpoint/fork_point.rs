@@ -189,6 +189,7 @@ fn look_around(mut process: Process, own: &[RawFd]) -> Result<Process, String> {
     // SAFETY: asks the C library for what the kernel has told the process.
     process.vdso = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
     process.cpu = thread::processor();
+    process.is_emulated = thread::is_emulated();
     process.scratch = (SCRATCH_AT.load(Ordering::SeqCst), SCRATCH as u64);
     process.resume_point = RESUME_POINT.0.get() as u64;
     process.handover = HANDOVER.0.get() as u64;

@@ -94,7 +94,6 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
         let number = dump.pages.number(process.resume_point + offset);
         number.ok_or_else(|| Error::Dump("the point where the process continues is not in the dump".to_owned()))
     };
-    let required: Vec<u32> = process.cpu.iter().zip(options.hidden).map(|(word, hidden)| word & !hidden).collect();
     let mut header = Header {
         magic: MAGIC,
         version: VERSION,
@@ -115,7 +114,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
             signal_stack: process.thread.signal_stack,
         },
         vdso: space.vdso,
-        cpu: required.try_into().unwrap_or_default(),
+        cpu: process.cpu,
         process_id: process.process_id,
         reserved: 0,
         bootstrap: files.bootstrap,
