@@ -10,6 +10,7 @@
 //! ```
 
 mod descriptors;
+mod executable;
 mod fork_point;
 mod loaded_libraries;
 mod modules;

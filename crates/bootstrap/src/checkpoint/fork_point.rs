@@ -4,6 +4,8 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+#[cfg(target_arch = "x86_64")]
+use super::executable;
 use super::loaded_libraries::FileId;
 use super::refused::Refused;
 use super::restored::{self, Started};
@@ -337,36 +339,52 @@ unsafe extern "C" fn write_memory() -> ! {
         }
         libc::close(list);
         let maps = std::slice::from_raw_parts(scratch, length);
-        let mut is_written = !maps.is_empty() && write_all(maps_file, scratch, length);
+        let mut is_written = !maps.is_empty();
         for line in maps.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Some(region) = Region::parse(line) else { continue };
             if region.is_dumped() && region.start != scratch as u64 {
                 is_written &= region.write(pages_file);
             }
         }
+        // Last, because trying what can be executed changes memory for a moment.
+        is_written &= if thread::is_emulated() {
+            executable::write_map(maps_file, maps)
+        } else {
+            write_all(maps_file, scratch, length)
+        };
         libc::_exit(i32::from(!is_written));
     }
 }
 
 /// A line of the memory map.
-struct Region {
-    start: u64,
-    end: u64,
-    is_readable: bool,
-    has_file: bool,
-    is_kernels: bool,
+pub struct Region {
+    pub start: u64,
+    pub end: u64,
+    pub is_readable: bool,
+    pub is_writable: bool,
+    pub is_executable: bool,
+    pub has_file: bool,
+    pub is_kernels: bool,
 }
 
 impl Region {
-    fn parse(line: &[u8]) -> Option<Self> {
-        let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    /// Reads a line.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.trim_ascii_end().split(|byte| *byte == b' ').filter(|field| !field.is_empty());
         let mut addresses = fields.next()?.split(|byte| *byte == b'-');
         let (start, end) = (hexadecimal(addresses.next()?)?, hexadecimal(addresses.next()?)?);
-        let is_readable = fields.next()?.first() == Some(&b'r');
+        let permissions = fields.next()?;
+        let is = |index: usize, letter| permissions.get(index) == Some(&letter);
+        let (is_readable, is_writable, is_executable) = (is(0, b'r'), is(1, b'w'), is(2, b'x'));
         let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
         let name = fields.next().unwrap_or_default();
         let is_kernels = name.starts_with(b"[vvar") || name.starts_with(b"[vsyscall");
-        Some(Self { start, end, is_readable, has_file: inode != b"0", is_kernels })
+        Some(Self { start, end, is_readable, is_writable, is_executable, has_file: inode != b"0", is_kernels })
+    }
+
+    /// Whether the address is in it.
+    pub fn contains(&self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
     }
 
     fn is_dumped(&self) -> bool {
@@ -427,7 +445,8 @@ unsafe fn write_run(file: RawFd, start: u64, end: u64) -> bool {
     }
 }
 
-unsafe fn write_all(file: RawFd, bytes: *const u8, length: usize) -> bool {
+/// Writes bytes, without allocating.
+pub unsafe fn write_all(file: RawFd, bytes: *const u8, length: usize) -> bool {
     let mut written = 0;
     while written < length {
         // SAFETY: the caller's: that many bytes are mapped, or the kernel says that they are not.
