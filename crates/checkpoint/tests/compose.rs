@@ -342,6 +342,18 @@ fn an_emulators_list_lacks_which_pages_of_a_file_are_executable() {
 }
 
 #[test]
+fn an_emulators_vdso_stays_as_it_is() {
+    let mut example = Example::new();
+    let vdso = DATA + 16 * PAGE;
+    example.maps.insert(1, line(vdso, 1, "r-xp", 0, "[vdso]"));
+    example.process.vdso = vdso;
+    let functions = |example: &Example| example.composed().image().vdso_symbols().len();
+    assert!(functions(&example) > 0, "this test's own kernel has a vDSO");
+    example.process.is_emulated = true;
+    assert_eq!(functions(&example), 0);
+}
+
+#[test]
 fn what_was_not_used_of_a_stack_is_not_stored() {
     let mut example = Example::new();
     example.maps[2] = line(STACK_END - 8 * PAGE, 8, "rw-p", 0, "[stack]");

@@ -23,15 +23,15 @@ pub unsafe fn write_map(file: RawFd, map: &[u8]) -> bool {
         for line in map.split_inclusive(|byte| *byte == b'\n') {
             let Some(region) = Region::parse(line) else { continue };
             let stack = (&raw const is_written) as u64;
-            let is_tried = region.is_readable && !region.is_executable && !region.has_file && !region.is_kernels;
+            let is_tried = region.is(b'r') && !region.is(b'x') && !region.has_file && !region.is_kernels;
             if !is_tried || region.contains(stack) || region.contains(map.as_ptr() as u64) {
                 is_written &= write_all(file, line.as_ptr(), line.len());
                 continue;
             }
             let mut start = region.start;
             while start < region.end {
-                let (end, is_executable) = run(start, region.end, region.is_writable);
-                is_written &= write_line(file, line, start, end, is_executable);
+                let (end, is_executable) = run(start, region.end, region.is(b'w'));
+                is_written &= write_line(file, line, (start, end), region.permissions, is_executable);
                 start = end;
             }
         }
@@ -40,7 +40,13 @@ pub unsafe fn write_map(file: RawFd, map: &[u8]) -> bool {
 }
 
 /// Writes a line of the memory map with other addresses: `7f0000000000-7f0000001000 r-xp 00000000 00:00 0`.
-unsafe fn write_line(file: RawFd, line: &[u8], start: u64, end: u64, is_executable: bool) -> bool {
+unsafe fn write_line(
+    file: RawFd,
+    line: &[u8],
+    (start, end): (u64, u64),
+    mut permissions: [u8; 4],
+    is_executable: bool,
+) -> bool {
     const DIGITS: usize = 16;
     let mut addresses = [b'0'; 2 * DIGITS + 2];
     addresses[DIGITS] = b'-';
@@ -51,9 +57,9 @@ unsafe fn write_line(file: RawFd, line: &[u8], start: u64, end: u64, is_executab
             addresses[place + index] = b"0123456789abcdef"[digit as usize];
         }
     }
-    let rest = line.iter().position(|byte| *byte == b' ').map_or(line, |blank| &line[blank + 1..]);
-    let Some((permissions, rest)) = rest.split_at_checked(4) else { return false };
-    let mut permissions = [permissions[0], permissions[1], permissions[2], permissions[3]];
+    let Some(rest) = line.splitn(2, |byte| *byte == b' ').nth(1).and_then(|rest| rest.get(permissions.len()..)) else {
+        return false;
+    };
     if is_executable {
         permissions[2] = b'x';
     }

@@ -360,9 +360,8 @@ unsafe extern "C" fn write_memory() -> ! {
 pub struct Region {
     pub start: u64,
     pub end: u64,
-    pub is_readable: bool,
-    pub is_writable: bool,
-    pub is_executable: bool,
+    /// `r-xp`.
+    pub permissions: [u8; 4],
     pub has_file: bool,
     pub is_kernels: bool,
 }
@@ -373,13 +372,16 @@ impl Region {
         let mut fields = line.trim_ascii_end().split(|byte| *byte == b' ').filter(|field| !field.is_empty());
         let mut addresses = fields.next()?.split(|byte| *byte == b'-');
         let (start, end) = (hexadecimal(addresses.next()?)?, hexadecimal(addresses.next()?)?);
-        let permissions = fields.next()?;
-        let is = |index: usize, letter| permissions.get(index) == Some(&letter);
-        let (is_readable, is_writable, is_executable) = (is(0, b'r'), is(1, b'w'), is(2, b'x'));
+        let permissions: [u8; 4] = fields.next()?.try_into().ok()?;
         let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
         let name = fields.next().unwrap_or_default();
         let is_kernels = name.starts_with(b"[vvar") || name.starts_with(b"[vsyscall");
-        Some(Self { start, end, is_readable, is_writable, is_executable, has_file: inode != b"0", is_kernels })
+        Some(Self { start, end, permissions, has_file: inode != b"0", is_kernels })
+    }
+
+    /// Whether it may be used so: `r`, `w` or `x`.
+    pub fn is(&self, permission: u8) -> bool {
+        self.permissions.contains(&permission)
     }
 
     /// Whether the address is in it.
@@ -388,7 +390,7 @@ impl Region {
     }
 
     fn is_dumped(&self) -> bool {
-        self.is_readable && !self.is_kernels
+        self.is(b'r') && !self.is_kernels
     }
 
     /// Writes each run of pages behind its address and length. Pages of zeros are left out, except in files: there even a look at a page
