@@ -345,7 +345,7 @@ fn an_emulators_list_lacks_which_pages_of_a_file_are_executable() {
 fn an_emulators_vdso_stays_as_it_is() {
     let mut example = Example::new();
     let vdso = DATA + 16 * PAGE;
-    example.maps.insert(1, line(vdso, 1, "r-xp", 0, "[vdso]"));
+    example.maps.insert(1, line(vdso, 8, "r-xp", 0, "[vdso]"));
     example.process.vdso = vdso;
     let functions = |example: &Example| example.composed().image().vdso_symbols().len();
     assert!(functions(&example) > 0, "this test's own kernel has a vDSO");
