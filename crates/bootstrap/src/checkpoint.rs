@@ -10,6 +10,7 @@
 //! ```
 
 mod descriptors;
+mod executable;
 mod fork_point;
 mod loaded_libraries;
 mod modules;
@@ -69,6 +70,7 @@ pub enum Outcome {
 /// Gets ready to watch what the function does when it is initialized. Call this first of all.
 pub fn prepare() {
     variables::record();
+    thread::note_emulators();
     // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();

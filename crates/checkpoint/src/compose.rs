@@ -2,6 +2,7 @@
 
 mod address_space;
 mod aligned;
+mod executable;
 mod maps;
 mod tables;
 
@@ -11,7 +12,6 @@ use aligned::Aligned;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
-use whipsnake_checkpoint_format::cpu::Features;
 use whipsnake_checkpoint_format::image::Image;
 
 /// How a checkpoint is composed.
@@ -25,8 +25,6 @@ pub struct Options {
     pub touched: BTreeSet<u64>,
     /// Pages that every start writes to, by address. The restorer copies them in one go.
     pub written: BTreeSet<u64>,
-    /// Features that no code was chosen by, because they were hidden from the dumped process.
-    pub hidden: Features,
 }
 
 /// What is in a checkpoint, in bytes.

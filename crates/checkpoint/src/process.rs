@@ -75,6 +75,8 @@ pub struct Process {
     pub vdso: u64,
     /// What its libraries may have chosen code by.
     pub cpu: whipsnake_checkpoint_format::cpu::Features,
+    /// Whether an emulator ran it.
+    pub is_emulated: bool,
     /// Memory of the dump itself, which is left out: start and length.
     pub scratch: (u64, u64),
     /// Its descriptors above standard error.

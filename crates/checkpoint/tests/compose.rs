@@ -314,11 +314,52 @@ fn a_look_at_all_variables_leaves_out_those_that_differ_everywhere() {
 }
 
 #[test]
-fn hidden_features_are_not_required() {
+fn an_emulators_list_lacks_which_pages_of_a_file_are_executable() {
     let mut example = Example::new();
-    example.process.cpu[2] = 0b1110;
-    example.options.hidden[2] = 0b0100;
-    assert_eq!(example.composed().image().header().cpu[2], 0b1010);
+    // The second page of the file is code.
+    let mut library = library();
+    library[..4].copy_from_slice(b"\x7fELF");
+    library[32..40].copy_from_slice(&64_u64.to_le_bytes());
+    library[54..58].copy_from_slice(&[56, 0, 1, 0]);
+    library[64..72].copy_from_slice(&[1, 0, 0, 0, 5, 0, 0, 0]);
+    library[72..80].copy_from_slice(&PAGE.to_le_bytes());
+    library[96..104].copy_from_slice(&PAGE.to_le_bytes());
+    fs::write(example.options.root.join("opt/library.so"), &library).expect("a file");
+    library.resize(3 * BYTES, 0);
+    example.pages[1].1 = library;
+    example.pages[0].1[8..16].copy_from_slice(&(LIBRARY + PAGE).to_le_bytes());
+    example.maps[1] = line(LIBRARY, 3, "r--p", 0, "/opt/library.so");
+    let protections = |example: &Example| {
+        let composed = example.composed();
+        let segments = composed.image().segments().to_vec();
+        let of_library =
+            segments.iter().filter(|segment| (LIBRARY..LIBRARY + 3 * PAGE).contains(&segment.mapping.start));
+        of_library.map(|segment| (segment.mapping.start - LIBRARY, segment.protection)).collect::<Vec<_>>()
+    };
+    assert!(example.refusal().starts_with("the checkpoint would be refused"), "{}", example.refusal());
+    example.process.is_emulated = true;
+    assert_eq!(protections(&example), [(0, 1), (PAGE, 5), (2 * PAGE, 1)]);
+}
+
+#[test]
+fn an_emulators_vdso_stays_as_it_is() {
+    let mut example = Example::new();
+    let vdso = DATA + 16 * PAGE;
+    example.maps.insert(1, line(vdso, 8, "r-xp", 0, "[vdso]"));
+    example.process.vdso = vdso;
+    let functions = |example: &Example| example.composed().image().vdso_symbols().len();
+    assert!(functions(&example) > 0, "this test's own kernel has a vDSO");
+    example.process.is_emulated = true;
+    assert_eq!(functions(&example), 0);
+}
+
+#[test]
+fn what_was_not_used_of_a_stack_is_not_stored() {
+    let mut example = Example::new();
+    example.maps[2] = line(STACK_END - 8 * PAGE, 8, "rw-p", 0, "[stack]");
+    let composed = example.composed();
+    let stack = composed.image().segments().iter().find(|one| one.kind == SegmentKind::Stack as u32).copied();
+    assert_eq!(stack.map(|stack| stack.file), Some(PAGE));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod enter;
 mod now;
 mod package;
 mod place;
+mod processors;
 mod report;
 mod start;
 
@@ -12,6 +13,7 @@ pub use arguments::{CheckpointArguments, Wanted};
 pub use enter::Enter;
 pub use now::FromNow;
 pub use package::add;
+pub use processors::Processors;
 
 use std::{
     env,
@@ -61,6 +63,8 @@ pub struct Maker<'a> {
     pub place: Place,
     /// How much of the function is to be in it.
     pub kind: Kind,
+    /// Which processors it is to run on.
+    pub processors: Processors,
     /// How the function is configured.
     pub function: &'a Function,
 }
@@ -82,7 +86,8 @@ impl Maker<'_> {
         let (restored, ordinary) = self.measure()?;
         let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
         files.push(File { path: format!("{FOLDER}/{FILE}"), bytes, is_program: false });
-        Ok((files, Report { kind: self.kind, process: dump.process, summary, restored, ordinary }))
+        let (kind, processors) = (self.kind, self.processors.describe(&dump.process.cpu));
+        Ok((files, Report { kind, processors, process: dump.process, summary, restored, ordinary }))
     }
 
     /// Runs the function's init phase in the bootstrap, which writes its memory out.
@@ -95,10 +100,14 @@ impl Maker<'_> {
         let mut environment = self.environment();
         // The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
         environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
-        let arguments = ["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
+        let mut program = self.place.bootstrap().to_owned();
+        let mut arguments = vec!["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
+        if let Some(emulator) = self.processors.emulator()? {
+            (program, arguments) = emulator.command(&self.place, program, arguments)?;
+        }
         let Output { status, stdout, stderr } = self
             .place
-            .command(self.place.bootstrap(), &arguments, &environment)
+            .command(&program, &arguments, &environment)
             .output()
             .map_err(|error| Failure::new(format!("starting {}: {error}", self.place.bootstrap().display())))?;
         if !status.success() {

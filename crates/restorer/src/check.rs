@@ -19,7 +19,24 @@ pub fn all(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<
 fn processor(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<'static>> {
     match cpu::missing(&image.header().cpu, &arguments.processor_features()) {
         None => Ok(()),
-        Some(_) => Err(Refusal::Check("this processor lacks a feature of the one that it was made for", b"")),
+        Some((word, bit)) => Err(Refusal::Check(
+            "this processor lacks a feature of the one that it was made for",
+            cpu::name(word, bit).map_or_else(|| numbers_of(word, bit), str::as_bytes),
+        )),
+    }
+}
+
+/// A feature that has no name here: `word 3, bit 17`.
+fn numbers_of(word: usize, bit: u32) -> &'static [u8] {
+    static mut TEXT: [u8; 14] = *b"word 0, bit 00";
+    let (tens, ones) = (bit as u8 / 10, bit as u8 % 10);
+    // SAFETY: there is one thread, which comes here once.
+    unsafe {
+        let text = &raw mut TEXT;
+        (*text)[5] = b'0' + word as u8;
+        (*text)[12] = b'0' + tens;
+        (*text)[13] = b'0' + ones;
+        &*text
     }
 }
 

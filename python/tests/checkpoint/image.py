@@ -69,10 +69,14 @@ class Image:
     def process_id(self, value: int) -> None:
         self.set_number(PROCESS_ID, value)
 
-    def require_every_cpu_feature(self, word: int) -> None:
-        """Says that code was chosen by every bit of the word."""
+    def cpu_features(self, word: int) -> int:
+        """The bits of a word that code was chosen by."""
         assert word < CPU_WORDS
-        self.set_number(CPU + 4 * word, 0xFFFF_FFFF)
+        return self.number(CPU + 4 * word)
+
+    def require_cpu_feature(self, word: int, bit: int) -> None:
+        """Says that code was chosen by this bit."""
+        self.set_number(CPU + 4 * word, self.cpu_features(word) | 1 << bit)
 
     @property
     def segments(self) -> Sequence[Segment]:

@@ -16,6 +16,8 @@ VARYING = [
     (r"\d+(\.\d+)? (ms|MB)", r"N \2"),
     # Of a checkpoint, by the version of the packages.
     (r" and \d+ more", " and N more"),
+    # A checkpoint's, by the machine.
+    (r"(features of this machine's).*", r"\1"),
     # A thread's id.
     (r"\(\d+\)", "(N)"),
     (r'(Ms|UsedMB)": [\d.]+', r'\1": N'),

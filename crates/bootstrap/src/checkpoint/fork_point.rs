@@ -4,6 +4,8 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+#[cfg(target_arch = "x86_64")]
+use super::executable;
 use super::loaded_libraries::FileId;
 use super::refused::Refused;
 use super::restored::{self, Started};
@@ -189,6 +191,7 @@ fn look_around(mut process: Process, own: &[RawFd]) -> Result<Process, String> {
     // SAFETY: asks the C library for what the kernel has told the process.
     process.vdso = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
     process.cpu = thread::processor();
+    process.is_emulated = thread::is_emulated();
     process.scratch = (SCRATCH_AT.load(Ordering::SeqCst), SCRATCH as u64);
     process.resume_point = RESUME_POINT.0.get() as u64;
     process.handover = HANDOVER.0.get() as u64;
@@ -336,40 +339,58 @@ unsafe extern "C" fn write_memory() -> ! {
         }
         libc::close(list);
         let maps = std::slice::from_raw_parts(scratch, length);
-        let mut is_written = !maps.is_empty() && write_all(maps_file, scratch, length);
+        let mut is_written = !maps.is_empty();
         for line in maps.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Some(region) = Region::parse(line) else { continue };
             if region.is_dumped() && region.start != scratch as u64 {
                 is_written &= region.write(pages_file);
             }
         }
+        // Last, because trying what can be executed changes memory for a moment.
+        is_written &= if thread::is_emulated() {
+            executable::write_map(maps_file, maps)
+        } else {
+            write_all(maps_file, scratch, length)
+        };
         libc::_exit(i32::from(!is_written));
     }
 }
 
 /// A line of the memory map.
-struct Region {
-    start: u64,
-    end: u64,
-    is_readable: bool,
-    has_file: bool,
-    is_kernels: bool,
+pub struct Region {
+    pub start: u64,
+    pub end: u64,
+    /// `r-xp`.
+    pub permissions: [u8; 4],
+    pub has_file: bool,
+    pub is_kernels: bool,
 }
 
 impl Region {
-    fn parse(line: &[u8]) -> Option<Self> {
-        let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    /// Reads a line.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.trim_ascii_end().split(|byte| *byte == b' ').filter(|field| !field.is_empty());
         let mut addresses = fields.next()?.split(|byte| *byte == b'-');
         let (start, end) = (hexadecimal(addresses.next()?)?, hexadecimal(addresses.next()?)?);
-        let is_readable = fields.next()?.first() == Some(&b'r');
+        let permissions: [u8; 4] = fields.next()?.try_into().ok()?;
         let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
         let name = fields.next().unwrap_or_default();
         let is_kernels = name.starts_with(b"[vvar") || name.starts_with(b"[vsyscall");
-        Some(Self { start, end, is_readable, has_file: inode != b"0", is_kernels })
+        Some(Self { start, end, permissions, has_file: inode != b"0", is_kernels })
+    }
+
+    /// Whether it may be used so: `r`, `w` or `x`.
+    pub fn is(&self, permission: u8) -> bool {
+        self.permissions.contains(&permission)
+    }
+
+    /// Whether the address is in it.
+    pub fn contains(&self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
     }
 
     fn is_dumped(&self) -> bool {
-        self.is_readable && !self.is_kernels
+        self.is(b'r') && !self.is_kernels
     }
 
     /// Writes each run of pages behind its address and length. Pages of zeros are left out, except in files: there even a look at a page
@@ -426,7 +447,8 @@ unsafe fn write_run(file: RawFd, start: u64, end: u64) -> bool {
     }
 }
 
-unsafe fn write_all(file: RawFd, bytes: *const u8, length: usize) -> bool {
+/// Writes bytes, without allocating.
+pub unsafe fn write_all(file: RawFd, bytes: *const u8, length: usize) -> bool {
     let mut written = 0;
     while written < length {
         // SAFETY: the caller's: that many bytes are mapped, or the kernel says that they are not.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
@@ -21,8 +22,22 @@ const NOT_NEEDED: &[&str] = &["jemalloc_bg_thd", "polars-ooc-clea"];
 /// The ids of threads that their libraries start again in a forked child.
 static STARTED_AGAIN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
+/// The ids of the threads that ran before the first of this process's own: an emulator's, which starts one before the program. None
+/// of it is in the memory that is dumped.
+static EMULATORS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
 /// Python's names of its threads, by their ids. CPython before 3.14 does not tell them to the kernel.
 static NAMES: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
+
+/// Notes which threads are not of this process. Call this before anything can start one.
+pub fn note_emulators() {
+    *EMULATORS.lock().unwrap_or_else(PoisonError::into_inner) = all().into_iter().map(|(id, _)| id).collect();
+}
+
+/// Whether an emulator runs this process.
+pub fn is_emulated() -> bool {
+    !EMULATORS.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+}
 
 /// Names Python's threads by their ids, and says which of them their libraries start again in a forked child.
 pub fn expect(started_again: Vec<u64>, names: BTreeMap<u64, String>) {
@@ -46,16 +61,22 @@ pub fn refuse_others() -> Result<(), String> {
     }
 }
 
-/// The names of all threads but this one that a restored process would lack.
-fn others() -> Vec<String> {
+/// The ids and folders of all threads but this one.
+fn all() -> Vec<(u64, PathBuf)> {
     // SAFETY: asks for a number.
     let own = u64::from(unsafe { libc::gettid() }.cast_unsigned());
-    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let started_again = STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let numbered =
         threads.filter_map(|thread| Some((thread.file_name().to_str()?.parse::<u64>().ok()?, thread.path())));
-    let others = numbered.filter(|(id, _)| *id != own && !started_again.contains(id));
+    numbered.filter(|(id, _)| *id != own).collect()
+}
+
+/// The names of all threads but this one that a restored process would lack.
+fn others() -> Vec<String> {
+    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let started_again = STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
+    let emulators = EMULATORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let others = all().into_iter().filter(|(id, _)| !started_again.contains(id) && !emulators.contains(id));
     let named = others.map(|(id, folder)| (id, fs::read_to_string(folder.join("comm")).unwrap_or_default()));
     let lost = named.filter(|(_, name)| !NOT_NEEDED.contains(&name.trim_end()));
     lost.map(|(id, name)| format!("{} ({id})", names.get(&id).map_or(name.trim_end(), String::as_str))).collect()

@@ -1,5 +1,6 @@
 //! The segments of a checkpoint: what is mapped where, and from what.
 
+use super::executable;
 use super::maps::Region;
 use super::{Dump, Error, Options, Summary};
 use std::collections::BTreeMap;
@@ -54,7 +55,12 @@ impl AddressSpace {
             region.mapping.start != scratch && !name.starts_with("[vvar") && name != "[vsyscall]"
         });
         let mut known = BTreeMap::new();
-        for region in regions {
+        let regions: Vec<Region> = if dump.process.is_emulated {
+            regions.flat_map(|region| executable::split(region, &options.root)).collect()
+        } else {
+            regions.cloned().collect()
+        };
+        for region in &regions {
             if region.is_shared && region.protection & 2 != 0 {
                 return Err(Error::Dump(format!("memory is shared with other processes: {}", region.name)));
             }
@@ -82,7 +88,10 @@ impl AddressSpace {
             let before = self.segments.last().map_or(0, |segment| segment.mapping.end()).max(bottom);
             let bottom = before.min(start);
             let whole = Mapping { start: bottom, length: region.mapping.end() - bottom };
-            self.add(whole, region, SegmentKind::Stack, 0, length);
+            // An emulator gives the whole stack at once: what has not been used is not stored.
+            let used = (start..region.mapping.end()).step_by(PAGE_SIZE).find(|page| dump.pages.page(*page).is_some());
+            let stored = used.map_or(0, |first| region.mapping.end() - first);
+            self.add(whole, region, SegmentKind::Stack, 0, stored);
             return Ok(());
         }
         if region.name == "[vdso]" {

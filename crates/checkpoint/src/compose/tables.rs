@@ -2,7 +2,7 @@
 
 use super::address_space::{AddressSpace, inside};
 use super::{Dump, Error, Options};
-use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, What};
+use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, Process, What};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
@@ -68,7 +68,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
         variables: builder.add(&variables(dump, &mut strings)),
         watches: builder.add(&watches),
         signal_actions: builder.add(&process.signal_actions.iter().map(action).collect::<Vec<_>>()),
-        vdso_symbols: builder.add(&vdso_symbols(process.vdso)),
+        vdso_symbols: builder.add(&vdso_symbols(process)),
         written: builder.add(&written(options, space)),
         strings: builder.add(&strings.bytes),
         ..Tables::default()
@@ -94,7 +94,6 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
         let number = dump.pages.number(process.resume_point + offset);
         number.ok_or_else(|| Error::Dump("the point where the process continues is not in the dump".to_owned()))
     };
-    let required: Vec<u32> = process.cpu.iter().zip(options.hidden).map(|(word, hidden)| word & !hidden).collect();
     let mut header = Header {
         magic: MAGIC,
         version: VERSION,
@@ -115,7 +114,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
             signal_stack: process.thread.signal_stack,
         },
         vdso: space.vdso,
-        cpu: required.try_into().unwrap_or_default(),
+        cpu: process.cpu,
         process_id: process.process_id,
         reserved: 0,
         bootstrap: files.bootstrap,
@@ -220,13 +219,15 @@ fn written(options: &Options, space: &AddressSpace) -> Vec<Mapping> {
     ranges
 }
 
-/// The functions of the running kernel's vDSO. The dumped process ran on the same kernel and had the same functions at another address.
-fn vdso_symbols(base: u64) -> Vec<VdsoSymbol> {
+/// The functions of the running kernel's vDSO. The dumped process ran on the same kernel and had the same functions at another address. An
+/// emulator's are its own, and make system calls: they work as they are.
+fn vdso_symbols(process: &Process) -> Vec<VdsoSymbol> {
+    let base = process.vdso;
     // SAFETY: asks the C library for what the kernel has told this process.
     let own = own_vdso();
     // SAFETY: the address is the kernel's own word.
     let Some(vdso) = (unsafe { Vdso::at(own) }) else { return Vec::new() };
-    if base == 0 {
+    if base == 0 || process.is_emulated {
         return Vec::new();
     }
     let symbol = |(index, name): (usize, &CStr)| {

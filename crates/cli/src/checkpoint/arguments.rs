@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use whipsnake_checkpoint::process::Kind;
 
+use super::Processors;
 use crate::{failure::Failure, function};
 
 /// What kind of checkpoint is asked for.
@@ -40,6 +41,9 @@ pub struct CheckpointArguments {
     /// Makes the checkpoint for the unpacked folder and the bootstrap of this machine, not for Lambda
     #[arg(long, requires = "checkpoint", requires = "unpacked", conflicts_with = "layers")]
     pub here: bool,
+    /// The processors that the checkpoint runs on [default: x86-64-v3 for Lambda, native with --here and on arm64]
+    #[arg(long, value_name = "PROCESSORS", value_enum, requires = "checkpoint")]
+    pub cpu: Option<Processors>,
     /// A variable of the function's; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = function::variable, requires = "checkpoint")]
     environment: Vec<(String, String)>,

@@ -9,7 +9,7 @@ use std::{
 
 use whipsnake_emulator::Function;
 
-use super::{CheckpointArguments, Maker, Wanted, place::Place, report::Report};
+use super::{CheckpointArguments, Maker, Processors, Wanted, place::Place, report::Report};
 use crate::{
     deployment::contents::{Contents, Entry, Part},
     failure::Failure,
@@ -43,7 +43,8 @@ pub fn add(
     };
     write(contents, place.staged())?;
     let function = describe(&place, handler, environment, library_folder, python);
-    let made = Maker { place, kind: wanted.kind(), function: &function }.make();
+    let processors = arguments.cpu.unwrap_or_else(|| Processors::usual(here.is_some()));
+    let made = Maker { place, kind: wanted.kind(), processors, function: &function }.make();
     if let Some(folder) = here {
         remove_others(folder, contents)
             .map_err(|error| Failure::new(format!("tidying up {}: {error}", folder.display())))?;

@@ -33,6 +33,8 @@ const SHOWN: usize = 8;
 /// A checkpoint that was made.
 pub struct Report {
     pub kind: Kind,
+    /// The processors that it runs on.
+    pub processors: String,
     pub process: Process,
     pub summary: Summary,
     /// From the start of the process to its first request, in milliseconds.
@@ -49,6 +51,7 @@ impl fmt::Display for Report {
         };
         writeln!(f, "checkpoint        {holds}")?;
         writeln!(f, "  size            {:.1} MB", self.summary.file as f64 / 1e6)?;
+        writeln!(f, "  processors      {}", self.processors)?;
         let (restored, ordinary) = (self.restored, self.ordinary);
         writeln!(f, "  start here      {restored:.1} ms, without the checkpoint {ordinary:.1} ms")?;
         let packages: BTreeSet<&str> = self.process.modules.iter().filter_map(|name| name.split('.').next()).collect();
@@ -86,7 +89,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn list(names: impl ExactSizeIterator<Item = String>) -> String {
+pub fn list(names: impl ExactSizeIterator<Item = String>) -> String {
     let count = names.len();
     let shown: Vec<String> = names.take(SHOWN).collect();
     let more = count.saturating_sub(SHOWN);
