@@ -75,6 +75,9 @@ pub struct Process {
     pub vdso: u64,
     /// What its libraries may have chosen code by.
     pub cpu: whipsnake_checkpoint_format::cpu::Features,
+    /// Memory that the processor only branches into at landing pads: start and length. Only arm64 has that.
+    #[serde(default)]
+    pub guarded: Vec<(u64, u64)>,
     /// Memory of the dump itself, which is left out: start and length.
     pub scratch: (u64, u64),
     /// Its descriptors above standard error.
