@@ -20,13 +20,30 @@ LIMIT = 300
 """Seconds that anything may take; emulated, an import takes fifty times as long as it should."""
 
 VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "of-this-start",
+    "AWS_SESSION_TOKEN": "token-of-this-start",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
     "AWS_LAMBDA_FUNCTION_NAME": "function",
     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/function",
+    "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
     "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+    "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
+    "LAMBDA_RUNTIME_DIR": "/var/runtime",
+    "LANG": "en_US.UTF-8",
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "TZ": ":UTC",
+    "_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1",
+    "_AWS_XRAY_DAEMON_PORT": "2000",
+    "_HANDLER": "app.handler",
 }
+"""What the command gives a function when it packs it, and what differs in each start."""
+
+LIBRARIES = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:{0}:{0}/lib:/opt/lib"
 
 
 class RuntimeApi(http.server.ThreadingHTTPServer):
@@ -108,7 +125,7 @@ def pack(name: str, kind: str, how: dict[str, Any]) -> tuple[Path | None, dict[s
     began = time.monotonic()
     done = subprocess.run(
         [WHIPSNAKE, "pack", source, "--handler", "app.handler", f"--checkpoint={kind}", "--here", "--unpacked", unpacked]
-        + ["--python", PYTHON, "--env", "AWS_REGION=us-east-1", *links],
+        + ["--python", PYTHON, *links],
         capture_output=True,
         text=True,
         check=False,
@@ -123,21 +140,10 @@ def start(api: RuntimeApi, function: Path, events: list[Any], **variables: str) 
     """One execution environment: what it responded, how it started, and how often it had to."""
     api.expect(events)
     environment = {
-        "PATH": "/usr/local/bin:/usr/bin/:/bin:/opt/bin",
-        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "LAMBDA_TASK_ROOT": str(function),
-        "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "of-this-start",
-        "AWS_SESSION_TOKEN": "token-of-this-start",
-        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
-        "AWS_LAMBDA_RUNTIME_API": api.address,
-        "_HANDLER": "app.handler",
         **VARIABLES,
+        "LAMBDA_TASK_ROOT": str(function),
+        "LD_LIBRARY_PATH": LIBRARIES.format(function),
+        "AWS_LAMBDA_RUNTIME_API": api.address,
         **variables,
     }
     began = time.monotonic()
@@ -146,8 +152,10 @@ def start(api: RuntimeApi, function: Path, events: list[Any], **variables: str) 
     )
     while not api.waiting.wait(0.02) and process.poll() is None and time.monotonic() - began < LIMIT:
         pass
-    attempts = 1
+    attempts, guarded = 1, 0
     if process.poll() is None:
+        flags = [line for line in Path(f"/proc/{process.pid}/smaps").read_text().splitlines() if line.startswith("VmFlags:")]
+        guarded = sum("bt" in line.split() for line in flags)
         # The environment that the kernel gave the program last.
         given = Path(f"/proc/{process.pid}/environ").read_bytes()
         attempts += next((int(v[-1:]) for v in given.split(b"\0") if v.startswith(b"_WHIPSNAKE_RESTORE_ATTEMPT=")), 0)
@@ -157,6 +165,7 @@ def start(api: RuntimeApi, function: Path, events: list[Any], **variables: str) 
         "responses": api.responses,
         "restored": "(restored)" in api.agent.lower(),
         "attempts": attempts,
+        "guarded": guarded,
         "milliseconds": round((api.first_request - began) * 1e3, 1),
         "exit": process.returncode,
         "output": output,

@@ -116,12 +116,15 @@ def run(contents: Contents, root: Path, plan: dict[str, Any], processor: str, li
     command += ["-smp", "2", "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-nic", "none", "-kernel", kernel]
     command += ["-append", "root=/dev/nvme0n1 rw init=/guest/init console=ttyAMA0 panic=-1 quiet"]
     command += ["-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "nvme,serial=1,drive=disk"]
+    printed = root.with_suffix(f".{processor}.log")
     try:
-        printed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=limit)
-        output = printed.stdout + printed.stderr
-    except subprocess.TimeoutExpired as expired:
-        output = (expired.stdout or b"").decode(errors="replace") + f"\nstopped after {limit} s"
+        with printed.open("wb") as log:
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        with printed.open("a") as log:
+            log.write(f"\nstopped after {limit} s\n")
     finally:
         disk.unlink(missing_ok=True)
+    output = printed.read_text(errors="replace")
     lines = [line.strip() for line in output.splitlines()]
     return [json.loads(line.removeprefix("REPORT ")) for line in lines if line.startswith("REPORT ")], output

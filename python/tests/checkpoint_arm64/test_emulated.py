@@ -45,7 +45,12 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[machine.Contents, Pa
 def reports(request: pytest.FixtureRequest, disk: tuple[machine.Contents, Path]) -> Iterator[Sequence[Report]]:
     """What happened on a machine with this processor."""
     functions = {
-        name: {"app": ALL[name].app, "packages": ALL[name].packages, "kinds": ALL[name].kinds, "restores": RESTORES}
+        name: {
+            "app": ALL[name].app,
+            "packages": ALL[name].packages,
+            "kinds": ALL[name].kinds,
+            "restores": RESTORES * ALL[name].times_more,
+        }
         for name in FUNCTIONS
     }
     contents, root = disk
@@ -75,7 +80,7 @@ def test_a_function_is_packed_with_each_kind_of_checkpoint(reports: Sequence[Rep
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_start_continues_from_the_checkpoint(reports: Sequence[Report], name: str) -> None:
     starts = of(reports, "start", name)
-    assert len(starts) == RESTORES * len(ALL[name].kinds)
+    assert len(starts) == RESTORES * ALL[name].times_more * len(ALL[name].kinds)
     assert [start for start in starts if not start["restored"] or start["output"]] == []
 
 
@@ -101,3 +106,17 @@ def test_few_starts_find_the_kernel_in_their_way(reports: Sequence[Report]) -> N
 def test_copies_draw_numbers_of_their_own(reports: Sequence[Report], drawn: str) -> None:
     numbers = [start["responses"][0][drawn] for start in of(reports, "start", "standard_library")]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_signed_return_addresses_are_turned_off_where_there_are_any(reports: Sequence[Report]) -> None:
+    """A restored process has other keys than the dumped one. Where the processor has none, there is nothing to ask for."""
+    has_keys = "paca" in of(reports, "machine")[0]["features"]
+    for start in of(reports, "start", "standard_library"):
+        assert [response["keys"] for response in start["responses"]] == [0 if has_keys else -1] * 2
+
+
+def test_landing_pads_are_restored_where_there_are_any(reports: Sequence[Report]) -> None:
+    """The kernel's own code has them as well, in one mapping."""
+    has_pads = "bti" in of(reports, "machine")[0]["features"]
+    for start in of(reports, "start"):
+        assert (start["guarded"] > 1) == has_pads, start
