@@ -1,6 +1,6 @@
-"""Runs in the emulated machine, on its CPython: packs functions with checkpoints, restores them, and prints what happened as JSON.
+"""Runs in the emulated machine: packs functions with checkpoints, restores them, and prints what happened as JSON.
 
-There is nothing else on that machine but a C library, a shell, the layer in `/opt` and the command in `/whipsnake`.
+There is nothing else on that machine but a C library, a CPython, a shell, the layer in `/opt` and the command in `/whipsnake`.
 """
 
 import http.server
@@ -16,7 +16,7 @@ from typing import Any
 
 WHIPSNAKE = "/whipsnake/whipsnake"
 PYTHON = sys.executable
-LIMIT = 300
+LIMIT = 900
 """Seconds that anything may take; emulated, an import takes fifty times as long as it should."""
 
 VARIABLES = {
@@ -112,31 +112,37 @@ def report(**what: Any) -> None:
 
 
 def pack(name: str, kind: str, how: dict[str, Any]) -> tuple[Path | None, dict[str, Any]]:
-    """The unpacked function, and what the command printed."""
-    source, unpacked = Path("/tmp/source") / name, Path("/tmp/unpacked") / f"{name}-{kind}"
-    source.mkdir(parents=True, exist_ok=True)
+    """The folder with the restorer and the checkpoint, which is the function's; and what the command printed."""
+    unpacked = Path("/tmp/unpacked") / f"{name}-{kind}"
     unpacked.parent.mkdir(parents=True, exist_ok=True)
-    (source / "app.py").write_text(how["app"])
-    for package in how.get("packages", ()):
-        found = next(Path("/packages").glob(f"*/{package}"))
-        if not (source / found.name).is_symlink():
-            (source / found.name).symlink_to(found)
-    links = [f"--allow-links={folder}" for folder in Path("/packages").iterdir()]
-    began = time.monotonic()
-    done = subprocess.run(
-        [WHIPSNAKE, "pack", source, "--handler", "app.handler", f"--checkpoint={kind}", "--here", "--unpacked", unpacked]
-        + ["--python", PYTHON, *links],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-        env={"PATH": "/bin", "HOME": "/root"},
-    )
-    told = {"exit": done.returncode, "stdout": done.stdout, "stderr": done.stderr, "seconds": time.monotonic() - began}
+    command: list[str | Path] = [WHIPSNAKE, "pack", source(name, how), "--python", PYTHON, "--handler", "app.handler"]
+    command += [f"--checkpoint={kind}", "--here", "--unpacked", unpacked]
+    environment = {"PATH": "/bin", "HOME": "/root"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT, env=environment)
+    told = {"exit": done.returncode, "output": done.stdout + done.stderr}
     return (unpacked if done.returncode == 0 else None), told
 
 
-def start(api: RuntimeApi, function: Path, events: list[Any], **variables: str) -> dict[str, Any]:
+def dump(api: RuntimeApi, name: str, kind: str, how: dict[str, Any]) -> tuple[Path | None, dict[str, Any]]:
+    """The same with the command's verb for test suites, which neither trains nor measures. The function stays where it is."""
+    notes = Path("/tmp/notes")
+    started = start(
+        api, source(name, how), [], WHIPSNAKE, "from-checkpoint", kind, "/opt/bootstrap", WHIPSNAKE_CHECKPOINT_LOG=str(notes)
+    )
+    folders = sorted(Path("/tmp").glob("whipsnake-now-*"), key=lambda folder: folder.stat().st_mtime)
+    told = {"exit": 0 if started["restored"] else 1, "output": notes.read_text() + started["output"]}
+    notes.unlink()
+    return (folders[-1] if started["restored"] else None), told
+
+
+def source(name: str, how: dict[str, Any]) -> Path:
+    folder = Path("/tmp/source") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "app.py").write_text(how["app"])
+    return folder
+
+
+def start(api: RuntimeApi, function: Path, events: list[Any], *program: str | Path, **variables: str) -> dict[str, Any]:
     """One execution environment: what it responded, how it started, and how often it had to."""
     api.expect(events)
     environment = {
@@ -148,7 +154,12 @@ def start(api: RuntimeApi, function: Path, events: list[Any], **variables: str) 
     }
     began = time.monotonic()
     process = subprocess.Popen(
-        [function / "bootstrap"], cwd=function, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        program or [function / "bootstrap"],
+        cwd=function,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     while not api.waiting.wait(0.02) and process.poll() is None and time.monotonic() - began < LIMIT:
         pass
@@ -184,14 +195,17 @@ def main() -> None:
     report(what="machine", **processor())
     for name, how in plan["functions"].items():
         for kind in how["kinds"]:
-            function, told = pack(name, kind, how)
-            report(what="packed", name=name, kind=kind, **told)
-            if function is None:
+            began = time.monotonic()
+            made, told = pack(name, kind, how) if how["is_packed"] else dump(api, name, kind, how)
+            report(what="packed", name=name, kind=kind, seconds=round(time.monotonic() - began), **told)
+            if made is None:
                 continue
+            task = made if how["is_packed"] else source(name, how)
             for number in range(how["restores"]):
-                events = [{"n": number, "m": event} for event in range(how.get("events", 2))]
-                report(what="start", name=name, kind=kind, number=number, **start(api, function, events))
-            ordinary = start(api, function, [{"n": 0, "m": 0}], WHIPSNAKE_CHECKPOINT="off")
+                events = [{"n": number, "m": event} for event in range(2)]
+                report(what="start", name=name, kind=kind, number=number, **start(api, task, events, made / "bootstrap"))
+            events = [{"n": 0, "m": 0}]
+            ordinary = start(api, task, events, made / "bootstrap", WHIPSNAKE_CHECKPOINT="off")
             report(what="ordinary", name=name, kind=kind, **ordinary)
     report(what="end")
 

@@ -1,4 +1,4 @@
-"""A machine with an arm64 processor, emulated: Debian's kernel and C library, the layer, the command, and the packages of functions."""
+"""An emulated machine with an arm64 processor: Debian's kernel and C library, the layer, the command, packages of functions."""
 
 import json
 import os
@@ -23,6 +23,11 @@ Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "{0}/sources"; Dir::Etc:
 Dir::State "{0}"; Dir::State::lists "{0}/lists"; Dir::State::status "{0}/status"; Dir::Cache "{0}/cache";
 APT::Sandbox::User ""; APT::Architecture "arm64"; APT::Architectures "arm64";
 """
+
+FOLDERS = ["usr/bin", "proc", "sys", "dev", "tmp", "root", "etc", "var/task", "var/runtime", "guest", "whipsnake", "opt/python"]
+
+LEFT_OUT = shutil.ignore_patterns("dateutil", "python_dateutil-*", "pandas*", "lxml*", "tests")
+"""Of the packages: what no function here needs, or the other group has as well."""
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -56,7 +61,8 @@ def base(mirror: str) -> Path:
 
     def run(*command: str) -> str:
         environment = {**os.environ, "APT_CONFIG": str(scratch / "apt.conf")}
-        return subprocess.run(command, cwd=scratch, env=environment, check=True, capture_output=True, text=True, timeout=300).stdout
+        done = subprocess.run(command, cwd=scratch, env=environment, check=True, capture_output=True, text=True, timeout=300)
+        return done.stdout
 
     run("apt-get", "-qq", "update")
     depends = [line.split()[-1] for line in run("apt-cache", "depends", KERNEL).splitlines() if "Depends: linux-image" in line]
@@ -83,7 +89,7 @@ def furnish(root: Path, contents: Contents) -> None:
     """Makes the folder that becomes the machine's disk."""
     shutil.copytree(contents.base / "usr/lib/aarch64-linux-gnu", root / "usr/lib/aarch64-linux-gnu", symlinks=True)
     shutil.copy2(contents.base / "usr/lib/ld-linux-aarch64.so.1", root / "usr/lib/", follow_symlinks=False)
-    for name in ("usr/bin", "proc", "sys", "dev", "tmp", "root", "etc", "var/task", "var/runtime", "guest", "whipsnake", "packages"):
+    for name in FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("lib", "bin"):
         (root / name).symlink_to(f"usr/{name}")
@@ -94,15 +100,16 @@ def furnish(root: Path, contents: Contents) -> None:
         shutil.copy2(program, root / "whipsnake")
     # Where the command looks for it.
     (root / "whipsnake/bootstrap").symlink_to("/opt/bootstrap")
-    for name, folder in contents.packages.items():
-        shutil.copytree(folder, root / "packages" / name, symlinks=True)
+    for group in sorted(contents.packages):
+        left_out = LEFT_OUT if group != "boto3" else None
+        shutil.copytree(contents.packages[group], root / "opt/python", symlinks=True, ignore=left_out, dirs_exist_ok=True)
     shutil.copy2(Path(__file__).with_name("guest.py"), root / "guest")
     (root / "guest/init").write_text(INIT)
     (root / "guest/init").chmod(0o755)
 
 
 def image(root: Path, file: Path) -> Path:
-    command = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", root, file, DISK]
+    command: list[str | Path] = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", root, file, DISK]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     return file
 
@@ -112,8 +119,9 @@ def run(contents: Contents, root: Path, plan: dict[str, Any], processor: str, li
     (root / "guest/plan.json").write_text(json.dumps(plan))
     disk = image(root, root.with_suffix(f".{processor}.ext4"))
     [kernel] = (contents.base / "boot").glob("vmlinuz-*")
-    command: list[str | Path] = ["qemu-system-aarch64", "-machine", "virt", "-cpu", PROCESSORS[processor], "-accel", "tcg,thread=multi"]
-    command += ["-smp", "2", "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-nic", "none", "-kernel", kernel]
+    command: list[str | Path] = ["qemu-system-aarch64", "-machine", "virt", "-cpu", PROCESSORS[processor]]
+    command += ["-accel", "tcg,thread=multi", "-smp", "2", "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-nic", "none"]
+    command += ["-kernel", kernel]
     command += ["-append", "root=/dev/nvme0n1 rw init=/guest/init console=ttyAMA0 panic=-1 quiet"]
     command += ["-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "nvme,serial=1,drive=disk"]
     printed = root.with_suffix(f".{processor}.log")

@@ -5,7 +5,7 @@ The machine runs everything once and reports it (guest.py); the tests look at th
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ PROCESSORS = os.environ.get("WHIPSNAKE_ARM64_PROCESSORS", "").split() or list(ma
 FUNCTIONS = os.environ.get("WHIPSNAKE_ARM64_FUNCTIONS", "").split() or list(ALL)
 RESTORES = int(os.environ.get("WHIPSNAKE_RESTORES") or 5)
 MOST_RESTARTS = 0.05
-"""The part of all starts that may have to begin again: the stack of the checkpoint has 8 MiB in the 1 GiB where the kernel puts its own."""
+"""The part of all starts that may begin again: a checkpoint's stack has 8 MiB of the 1 GiB in which the kernel puts its own."""
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +42,13 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[machine.Contents, Pa
 
 
 @pytest.fixture(scope="session", params=PROCESSORS)
-def reports(request: pytest.FixtureRequest, disk: tuple[machine.Contents, Path]) -> Iterator[Sequence[Report]]:
+def reports(request: pytest.FixtureRequest, disk: tuple[machine.Contents, Path]) -> Sequence[Report]:
     """What happened on a machine with this processor."""
     functions = {
         name: {
             "app": ALL[name].app,
-            "packages": ALL[name].packages,
             "kinds": ALL[name].kinds,
+            "is_packed": ALL[name].is_packed,
             "restores": RESTORES * ALL[name].times_more,
         }
         for name in FUNCTIONS
@@ -56,8 +56,8 @@ def reports(request: pytest.FixtureRequest, disk: tuple[machine.Contents, Path])
     contents, root = disk
     starts = sum(len(ALL[name].kinds) for name in FUNCTIONS) * (RESTORES + 20)
     found, output = machine.run(contents, root, {"functions": functions}, request.param, limit=300 + 5 * starts)
-    assert found and found[-1]["what"] == "end", output[-20_000:]
-    yield found
+    assert [report["what"] for report in found[-1:]] == ["end"], output[-20_000:]
+    return found
 
 
 def of(reports: Sequence[Report], what: str, name: str = "") -> list[Report]:
@@ -101,7 +101,9 @@ def test_few_starts_find_the_kernel_in_their_way(reports: Sequence[Report]) -> N
     assert len(again) <= max(1, MOST_RESTARTS * len(starts))
 
 
-@pytest.mark.skipif("standard_library" not in FUNCTIONS, reason="the function that draws is not among WHIPSNAKE_ARM64_FUNCTIONS")
+@pytest.mark.skipif(
+    "standard_library" not in FUNCTIONS, reason="the function that draws is not among WHIPSNAKE_ARM64_FUNCTIONS"
+)
 @pytest.mark.parametrize("drawn", DRAWN)
 def test_copies_draw_numbers_of_their_own(reports: Sequence[Report], drawn: str) -> None:
     numbers = [start["responses"][0][drawn] for start in of(reports, "start", "standard_library")]
