@@ -109,7 +109,7 @@ matrix = numpy.arange(64, dtype=float).reshape(8, 8) + numpy.eye(8)
 def handler(event, context):
     return [float(numpy.linalg.solve(matrix, matrix @ numpy.ones(8)).sum()), float(numpy.sin(numpy.arange(1000.0)).sum())]
 """,
-    lambda _, response: abs(response[0] - 8) < 1e-6 and abs(response[1] - 0.8139696340873788) < 1e-9,
+    lambda _, response: abs(response[0] - 8) < 1e-6 and abs(response[1] + 0.0129099064588) < 1e-9,
     is_packed=False,
 )
 
