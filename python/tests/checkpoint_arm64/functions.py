@@ -13,7 +13,6 @@ class Function:
 
     app: str
     is_right: Callable[[Mapping[str, Any], Any], bool]
-    kinds: Sequence[str] = KINDS
     is_packed: bool = True
     """Whether `whipsnake pack` makes the checkpoint. It also trains and measures, which takes long with packages."""
     times_more: int = 1

@@ -113,14 +113,18 @@ def report(**what: Any) -> None:
 
 def pack(name: str, kind: str, how: dict[str, Any]) -> tuple[Path | None, dict[str, Any]]:
     """The folder with the restorer and the checkpoint, which is the function's; and what the command printed."""
-    unpacked = Path("/tmp/unpacked") / f"{name}-{kind}"
-    unpacked.parent.mkdir(parents=True, exist_ok=True)
+    unpacked = kept(name, kind)
     command: list[str | Path] = [WHIPSNAKE, "pack", source(name, how), "--python", PYTHON, "--handler", "app.handler"]
     command += [f"--checkpoint={kind}", "--here", "--unpacked", unpacked]
     environment = {"PATH": "/bin", "HOME": "/root"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT, env=environment)
     told = {"exit": done.returncode, "output": done.stdout + done.stderr}
     return (unpacked if done.returncode == 0 else None), told
+
+
+def kept(name: str, kind: str) -> Path:
+    """Where a packed function is, on the disk."""
+    return Path("/kept") / f"{name}-{kind}"
 
 
 def dump(api: RuntimeApi, name: str, kind: str, how: dict[str, Any]) -> tuple[Path | None, dict[str, Any]]:
@@ -189,15 +193,17 @@ def processor() -> dict[str, Any]:
 
 
 def main() -> None:
-    plan = json.loads(Path("/guest/plan.json").read_text())
+    plan = json.loads(Path(f"/guest/{os.environ['PLAN']}.json").read_text())
     api = RuntimeApi()
     threading.Thread(target=api.serve_forever, daemon=True).start()
     report(what="machine", **processor())
     for name, how in plan["functions"].items():
         for kind in how["kinds"]:
             began = time.monotonic()
-            made, told = pack(name, kind, how) if how["is_packed"] else dump(api, name, kind, how)
-            report(what="packed", name=name, kind=kind, seconds=round(time.monotonic() - began), **told)
+            made: Path | None = kept(name, kind)
+            if not plan["is_packed_already"]:
+                made, told = pack(name, kind, how) if how["is_packed"] else dump(api, name, kind, how)
+                report(what="packed", name=name, kind=kind, seconds=round(time.monotonic() - began), **told)
             if made is None:
                 continue
             task = made if how["is_packed"] else source(name, how)

@@ -24,7 +24,21 @@ Dir::State "{0}"; Dir::State::lists "{0}/lists"; Dir::State::status "{0}/status"
 APT::Sandbox::User ""; APT::Architecture "arm64"; APT::Architectures "arm64";
 """
 
-FOLDERS = ["usr/bin", "proc", "sys", "dev", "tmp", "root", "etc", "var/task", "var/runtime", "guest", "whipsnake", "opt/python"]
+FOLDERS = [
+    "usr/bin",
+    "proc",
+    "sys",
+    "dev",
+    "tmp",
+    "root",
+    "etc",
+    "var/task",
+    "var/runtime",
+    "guest",
+    "whipsnake",
+    "opt/python",
+    "kept",
+]
 
 LEFT_OUT = shutil.ignore_patterns("dateutil", "python_dateutil-*", "pandas*", "lxml*", "tests")
 """Of the packages: what no function here needs, or the other group has as well."""
@@ -38,6 +52,7 @@ mount -t tmpfs tmp /tmp
 ip link set lo up
 export HOME=/root PATH=/bin
 /python/bin/python3.14 /guest/guest.py
+sync
 poweroff -f
 """
 
@@ -108,31 +123,30 @@ def furnish(root: Path, contents: Contents) -> None:
     (root / "guest/init").chmod(0o755)
 
 
-def image(root: Path, file: Path) -> Path:
+def image(root: Path, file: Path, plans: dict[str, dict[str, Any]]) -> Path:
+    """Makes the machine's disk, with what it is to do: by the name of the plan."""
+    for name, plan in plans.items():
+        (root / f"guest/{name}.json").write_text(json.dumps(plan))
     command: list[str | Path] = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", root, file, DISK]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     return file
 
 
-def run(contents: Contents, root: Path, plan: dict[str, Any], processor: str, limit: float) -> tuple[list[dict[str, Any]], str]:
+def run(contents: Contents, disk: Path, plan: str, processor: str, limit: float) -> tuple[list[dict[str, Any]], str]:
     """Starts the machine and waits for its end. Returns its reports, and all that it has printed."""
-    (root / "guest/plan.json").write_text(json.dumps(plan))
-    disk = image(root, root.with_suffix(f".{processor}.ext4"))
     [kernel] = (contents.base / "boot").glob("vmlinuz-*")
     command: list[str | Path] = ["qemu-system-aarch64", "-machine", "virt", "-cpu", PROCESSORS[processor]]
     command += ["-accel", "tcg,thread=multi", "-smp", "2", "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-nic", "none"]
     command += ["-kernel", kernel]
-    command += ["-append", "root=/dev/nvme0n1 rw init=/guest/init console=ttyAMA0 panic=-1 quiet"]
+    command += ["-append", f"root=/dev/nvme0n1 rw init=/guest/init console=ttyAMA0 panic=-1 quiet PLAN={plan}"]
     command += ["-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "nvme,serial=1,drive=disk"]
-    printed = root.with_suffix(f".{processor}.log")
+    printed = disk.with_suffix(f".{plan}.{processor}.log")
     try:
         with printed.open("wb") as log:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=limit)
     except subprocess.TimeoutExpired:
         with printed.open("a") as log:
             log.write(f"\nstopped after {limit} s\n")
-    finally:
-        disk.unlink(missing_ok=True)
     output = printed.read_text(errors="replace")
     lines = [line.strip() for line in output.splitlines()]
     return [json.loads(line.removeprefix("REPORT ")) for line in lines if line.startswith("REPORT ")], output

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from checkpoint_arm64 import machine
-from checkpoint_arm64.functions import ALL, DRAWN
+from checkpoint_arm64.functions import ALL, DRAWN, KINDS
 
 type Report = Mapping[str, Any]
 
@@ -23,8 +23,51 @@ MOST_RESTARTS = 0.05
 """The part of all starts that may begin again: a checkpoint's stack has 8 MiB of the 1 GiB in which the kernel puts its own."""
 
 
+PACKED = [name for name in FUNCTIONS if ALL[name].is_packed]
+
+
+class Machines:
+    """One disk for each processor, and what happened on it."""
+
+    def __init__(self, contents: machine.Contents, folder: Path) -> None:
+        self.contents, self.folder = contents, folder
+        machine.furnish(folder / "root", contents)
+        self.reports: dict[str, Sequence[Report]] = {}
+
+    def of(self, processor: str) -> Sequence[Report]:
+        """Packs and starts all functions on the processor."""
+        if processor not in self.reports:
+            again = {"is_packed_already": True, "functions": plan(PACKED, 1)}
+            plans = {"pack": {"is_packed_already": False, "functions": plan(FUNCTIONS, RESTORES)}, "start": again}
+            machine.image(self.folder / "root", self.disk(processor), plans)
+            starts = sum(how["restores"] + 20 for how in plan(FUNCTIONS, RESTORES).values()) * len(KINDS)
+            self.reports[processor] = self.run(processor, "pack", processor, 600 + 5 * starts)
+        return self.reports[processor]
+
+    def moved(self, made_on: str, started_on: str) -> Sequence[Report]:
+        """Starts on one processor what was packed on another."""
+        self.of(made_on)
+        return self.run(made_on, "start", started_on, 600)
+
+    def disk(self, processor: str) -> Path:
+        return self.folder / f"{processor}.ext4"
+
+    def run(self, disk: str, plan: str, processor: str, limit: float) -> Sequence[Report]:
+        found, output = machine.run(self.contents, self.disk(disk), plan, processor, limit)
+        assert [report["what"] for report in found[-1:]] == ["end"], output[-20_000:]
+        return found
+
+
+def plan(names: Sequence[str], restores: int) -> dict[str, Any]:
+    functions = {name: ALL[name] for name in names}
+    return {
+        name: {"app": how.app, "kinds": KINDS, "is_packed": how.is_packed, "restores": restores * how.times_more}
+        for name, how in functions.items()
+    }
+
+
 @pytest.fixture(scope="session")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[machine.Contents, Path]:
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Machines:
     needed = ["qemu-system-aarch64", "mke2fs", "unzip", "apt-get", "dpkg-deb"]
     missing = [program for program in needed if shutil.which(program) is None]
     assert not missing, f"{', '.join(missing)} missing: Debian has them in qemu-system-arm, e2fsprogs, unzip, apt and dpkg"
@@ -36,28 +79,13 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[machine.Contents, Pa
         programs=[Path(program) for program in os.environ["WHIPSNAKE_ARM64_PROGRAMS"].split()],
         packages={folder.name: folder for folder in Path(os.environ["WHIPSNAKE_ARM64_PACKAGES"]).iterdir() if folder.is_dir()},
     )
-    root = tmp_path_factory.mktemp("arm64") / "root"
-    machine.furnish(root, contents)
-    return contents, root
+    return Machines(contents, tmp_path_factory.mktemp("arm64"))
 
 
 @pytest.fixture(scope="session", params=PROCESSORS)
-def reports(request: pytest.FixtureRequest, disk: tuple[machine.Contents, Path]) -> Sequence[Report]:
+def reports(request: pytest.FixtureRequest, machines: Machines) -> Sequence[Report]:
     """What happened on a machine with this processor."""
-    functions = {
-        name: {
-            "app": ALL[name].app,
-            "kinds": ALL[name].kinds,
-            "is_packed": ALL[name].is_packed,
-            "restores": RESTORES * ALL[name].times_more,
-        }
-        for name in FUNCTIONS
-    }
-    contents, root = disk
-    starts = sum(len(ALL[name].kinds) for name in FUNCTIONS) * (RESTORES + 20)
-    found, output = machine.run(contents, root, {"functions": functions}, request.param, limit=300 + 5 * starts)
-    assert [report["what"] for report in found[-1:]] == ["end"], output[-20_000:]
-    return found
+    return machines.of(request.param)
 
 
 def of(reports: Sequence[Report], what: str, name: str = "") -> list[Report]:
@@ -73,14 +101,14 @@ def test_the_machine_has_the_processor(reports: Sequence[Report], request: pytes
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_packed_with_each_kind_of_checkpoint(reports: Sequence[Report], name: str) -> None:
     packed = of(reports, "packed", name)
-    assert [report["kind"] for report in packed] == list(ALL[name].kinds)
+    assert [report["kind"] for report in packed] == list(KINDS)
     assert [report for report in packed if report["exit"]] == []
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_start_continues_from_the_checkpoint(reports: Sequence[Report], name: str) -> None:
     starts = of(reports, "start", name)
-    assert len(starts) == RESTORES * ALL[name].times_more * len(ALL[name].kinds)
+    assert len(starts) == RESTORES * ALL[name].times_more * len(KINDS)
     assert [start for start in starts if not start["restored"] or start["output"]] == []
 
 
@@ -122,3 +150,23 @@ def test_landing_pads_are_restored_where_there_are_any(reports: Sequence[Report]
     has_pads = "bti" in of(reports, "machine")[0]["features"]
     for start in of(reports, "start"):
         assert (start["guarded"] > 1) == has_pads, start
+
+
+ONE_PROCESSOR = pytest.mark.skipif(len(PROCESSORS) < 2, reason="WHIPSNAKE_ARM64_PROCESSORS names one processor")
+
+
+@ONE_PROCESSOR
+def test_a_checkpoint_of_graviton2_continues_on_a_processor_that_signs_return_addresses(machines: Machines) -> None:
+    starts = of(machines.moved("neoverse-n1", "max"), "start")
+    assert len(starts) >= len(KINDS)
+    assert [start for start in starts if not start["restored"] or start["output"]] == []
+
+
+@ONE_PROCESSOR
+def test_a_checkpoint_of_a_newer_processor_is_not_used_on_graviton2(machines: Machines) -> None:
+    starts = of(machines.moved("max", "neoverse-n1"), "start")
+    assert len(starts) >= len(KINDS)
+    for start in starts:
+        assert not start["restored"]
+        assert "this processor lacks a feature of the one that it was made for" in start["output"]
+        assert len(start["responses"]) == 2
