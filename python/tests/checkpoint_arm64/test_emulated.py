@@ -20,8 +20,8 @@ PROCESSORS = os.environ.get("WHIPSNAKE_ARM64_PROCESSORS", "").split() or list(ma
 FUNCTIONS = os.environ.get("WHIPSNAKE_ARM64_FUNCTIONS", "").split() or list(ALL)
 RESTORES = int(os.environ.get("WHIPSNAKE_RESTORES") or 5)
 MOST_RESTARTS = 0.1
-"""The part of all starts that may begin again. A checkpoint's stack has 8 MiB of the 1 GiB in which the kernel puts its own: that is
-one start in 120. With libraries near the stack it was one in four."""
+"""The part of all starts that may begin again. A checkpoint's stack has 8 MiB of the 1 GiB in which the kernel puts its own:
+that is one start in 120. With libraries near the stack it was one in four."""
 
 
 PACKED = [name for name in FUNCTIONS if ALL[name].is_packed]
