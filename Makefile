@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance checkpoint-conformance faults recordings ecosystem checkpoint-packages pins soak \
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance checkpoint-conformance faults recordings ecosystem checkpoint-packages checkpoint-arm64 pins soak \
 	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools checkpoint-restores layer-test-here layer-test-arm64 test-concurrency
 
@@ -108,7 +108,7 @@ test-rust: build
 	$(WITH_PYTHON) cargo test --quiet --workspace
 
 test-python: build venv ## Runs the black-box suites against the built bootstrap
-	$(PYTEST) $(addprefix --ignore python/tests/,checkpoint_packages documentation ecosystem examples layer wheel) python/tests
+	$(PYTEST) $(addprefix --ignore python/tests/,checkpoint_arm64 checkpoint_packages documentation ecosystem examples layer wheel) python/tests
 
 CONCURRENCY_TESTS = python/tests/functions/test_concurrency.py python/tests/functions/test_standard_streams.py python/tests/faults/test_threads.py
 
@@ -144,6 +144,37 @@ RESTORES ?= 10000
 
 checkpoint-restores: build venv ## Restores a checkpoint of each kind RESTORES times, none of which may fail
 	WHIPSNAKE_RESTORES=$(RESTORES) $(PYTEST) python/tests/checkpoint/test_many_restores.py
+
+# Which functions, on which processors (neoverse-n1, max), and how often each checkpoint is restored. QUICK=1: what CI runs.
+FUNCTIONS ?= $(if $(QUICK),empty standard_library)
+PROCESSORS ?= $(if $(QUICK),max)
+STARTS ?= $(if $(QUICK),2,5)
+ARM64 := aarch64-unknown-linux-gnu
+ARM64_TARGET := $(TARGET)/arm64
+ARM64_PACKAGES := $(ARM64_TARGET)/packages
+ARM64_PINS := boto3 extension_modules
+
+# Emulated as a whole machine, with a kernel: emulating single processes leaves most of what is tested to this machine's kernel. The command
+# is built without the optimizations that take long.
+checkpoint-arm64: cli layer-venv $(CACHE)/zigbuild/bin/cargo-zigbuild ## Restores checkpoints in an emulated arm64 machine (PYTHON=one for arm64; QUICK=1; needs qemu-system-arm)
+	@rm -rf $(ARM64_TARGET)/layers
+	@$(WITH_UV) QEMU_LD_PREFIX=/usr/aarch64-linux-gnu $(WHIPSNAKE) layer --arch arm64 --python $(PYTHON) --output $(ARM64_TARGET)/layers
+	@$(WITH_UV) CARGO_TARGET_DIR=$(ARM64_TARGET) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	cargo zigbuild $(QUIETLY) --locked --release --target $(ARM64).2.34 -p whipsnake -p whipsnake-restorer
+	@for group in $(ARM64_PINS); do \
+		pins=$(ECOSYSTEM)/requirements/$$group.txt; wanted="$$(basename $(PYTHON)) $$(cksum < $$pins)"; \
+		if [ "$$(cat $(ARM64_PACKAGES)/$$group.made-for 2>/dev/null)" != "$$wanted" ]; then \
+			rm -rf $(ARM64_PACKAGES)/$$group && \
+			$(HASHED) --no-deps --compile-bytecode --only-binary :all: --python-platform aarch64-manylinux_2_28 \
+				--python-version $$(basename $(PYTHON) | sed 's/^python//') --python $(TARGET)/layer-venv/bin/python \
+				--target $(ARM64_PACKAGES)/$$group --requirements $$pins && \
+			echo "$$wanted" > $(ARM64_PACKAGES)/$$group.made-for || exit; \
+		fi; \
+	done
+	WHIPSNAKE_ARM64_PYTHON=$(PYTHON) WHIPSNAKE_ARM64_LAYERS=$(ARM64_TARGET)/layers WHIPSNAKE_ARM64_PACKAGES=$(ARM64_PACKAGES) \
+	WHIPSNAKE_ARM64_PROGRAMS="$(ARM64_TARGET)/$(ARM64)/release/whipsnake $(ARM64_TARGET)/$(ARM64)/release/restorer" \
+	WHIPSNAKE_ARM64_FUNCTIONS="$(FUNCTIONS)" WHIPSNAKE_ARM64_PROCESSORS="$(PROCESSORS)" WHIPSNAKE_RESTORES=$(STARTS) \
+	$(ON_LAYERS) python/tests/checkpoint_arm64
 
 recordings: build venv ## Records awslambdaric anew, and writes docs/compatibility.md
 	WHIPSNAKE_WRITE_DOCS=1 $(PYTEST) python/tests/conformance

@@ -9,6 +9,9 @@
 //! cold start:              restorer ─► the child goes on ─► new environment ─► hooks ─► Runtime API
 //! ```
 
+#[cfg(target_arch = "aarch64")]
+mod arm64;
+mod canary;
 mod descriptors;
 mod executable;
 mod fork_point;
@@ -68,12 +71,15 @@ pub enum Outcome {
 }
 
 /// Gets ready to watch what the function does when it is initialized. Call this first of all.
-pub fn prepare() {
+pub fn prepare() -> Result<(), Refused> {
+    #[cfg(target_arch = "aarch64")]
+    arm64::prepare()?;
     variables::record();
     thread::note_emulators();
     // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();
+    Ok(())
 }
 
 /// Initializes the function in a running interpreter and dumps the process.

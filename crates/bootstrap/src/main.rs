@@ -108,7 +108,7 @@ fn serve_in(
 /// the function.
 fn dump(request: &checkpoint::Request, before: BeforePython) -> Result<c_int, Box<dyn Error>> {
     shutdown::end_on_panic();
-    checkpoint::prepare();
+    checkpoint::prepare()?;
     // The restored process gets a descriptor for log records of its own.
     let environment = Environment { telemetry_log_fd: None, ..Environment::read() };
     environment.complete(&before);

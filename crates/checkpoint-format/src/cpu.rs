@@ -215,16 +215,47 @@ fn enabled_states() -> u32 {
     low
 }
 
-/// The features of this processor, as the kernel gives them to every program in its auxiliary vector.
+/// `HWCAP_PACA`: programs can sign return addresses.
+#[cfg(target_arch = "aarch64")]
+pub const POINTER_AUTHENTICATION: u64 = 1 << 30;
+
+/// The features of this processor, as the kernel gives them to every program in its auxiliary vector (`AT_HWCAP` and `AT_HWCAP2`), and the
+/// sizes of its caches' lines.
 #[cfg(target_arch = "aarch64")]
 #[must_use]
 pub fn features_from(hardware_capabilities: [u64; 2]) -> Features {
+    /// `HWCAP_PACG`: programs can sign data.
+    const GENERIC_AUTHENTICATION: u64 = 1 << 31;
+
     let mut words = Features::default();
-    for (word, value) in hardware_capabilities.into_iter().enumerate() {
+    let [first, second] = hardware_capabilities;
+    // No code is chosen by these two: the instructions for return addresses do nothing on a processor that does not know them.
+    let first = first & !(POINTER_AUTHENTICATION | GENERIC_AUTHENTICATION);
+    for (word, value) in [first, second].into_iter().enumerate() {
         words[2 * word] = value as u32;
         words[2 * word + 1] = (value >> 32) as u32;
     }
+    let (zeroing, caches) = cache_registers();
+    // The C library clears memory in blocks of this size, and code generators flush by these lines. Each must be the same, so that its
+    // complement is a feature as well.
+    let sizes = (zeroing & 0x1f | (caches & 0xf) << 8 | (caches >> 16 & 0xf) << 16) as u32;
+    words[4] = sizes;
+    words[5] = !sizes;
+    // Code generators leave flushes out where the processor does without (IDC and DIC).
+    words[6] = (caches >> 28 & 0b11) as u32;
     words
+}
+
+/// `DCZID_EL0` and `CTR_EL0`.
+#[cfg(target_arch = "aarch64")]
+fn cache_registers() -> (u64, u64) {
+    let (zeroing, caches): (u64, u64);
+    // SAFETY: reads two registers that programs may read; where a kernel forbids the second, it answers in the processor's place.
+    unsafe {
+        core::arch::asm!("mrs {}, dczid_el0", out(reg) zeroing, options(nomem, nostack));
+        core::arch::asm!("mrs {}, ctr_el0", out(reg) caches, options(nomem, nostack));
+    }
+    (zeroing, caches)
 }
 
 #[cfg(test)]
@@ -240,6 +271,22 @@ mod tests {
         available[7] = 1;
         assert_eq!(missing(&required, &available), None);
         assert_eq!(missing(&required, &required), None);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn another_size_of_a_cache_line_is_a_missing_feature_in_both_directions() {
+        let ours = features_from([0; 2]);
+        let mut other = ours;
+        other[4] ^= 1 << 8;
+        other[5] ^= 1 << 8;
+        assert!(missing(&ours, &other).is_some() && missing(&other, &ours).is_some());
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn signed_return_addresses_are_not_a_feature_that_a_checkpoint_needs() {
+        assert_eq!(missing(&features_from([POINTER_AUTHENTICATION, 0]), &features_from([0; 2])), None);
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub const MAX_HEADER: u64 = 8 << 20;
 /// The highest address of a program, plus one: 47 bits on x86-64, 48 on arm64.
 const ADDRESS_END: u64 = if cfg!(target_arch = "aarch64") { 1 << 48 } else { 1 << 47 };
 
+/// `PROT_BTI` of arm64: the processor only branches into this memory at landing pads.
+pub const GUARDED: u32 = 0x10;
+
+/// What a segment's protection may have.
+const PROTECTIONS: u32 = if cfg!(target_arch = "aarch64") { 7 | GUARDED } else { 7 };
+
 /// The header, at the beginning of the file.
 #[repr(C)]
 #[derive(Clone, Debug)]
@@ -172,7 +178,7 @@ pub struct Segment {
     pub mapping: Mapping,
     /// Where its contents are: in this file, or in the file it refers to.
     pub offset: u64,
-    /// `PROT_READ`, `PROT_WRITE` and `PROT_EXEC`.
+    /// `PROT_READ`, `PROT_WRITE` and `PROT_EXEC`; on arm64 [`GUARDED`] as well.
     pub protection: u32,
     /// A [`SegmentKind`].
     pub kind: u32,
@@ -332,7 +338,7 @@ pub struct Watch {
 pub struct SignalAction {
     /// The signal.
     pub signal: u64,
-    /// The kernel's `sigaction`: handler, flags, restorer and mask on x86-64; handler, flags and mask on arm64.
+    /// The kernel's `sigaction`: handler, flags, restorer and mask.
     pub action: [u64; 4],
 }
 
@@ -558,7 +564,7 @@ impl<'a> Image<'a> {
                 }
                 None => false,
             };
-            if !(aligned && placed && inside && protection <= 7) || mapping.overlaps(&restorer) {
+            if !(aligned && placed && inside && protection & !PROTECTIONS == 0) || mapping.overlaps(&restorer) {
                 return Err(Invalid::Table("segments"));
             }
             end = mapping.end();

@@ -18,6 +18,8 @@
 
 pub mod cpu;
 pub mod image;
+#[cfg(target_arch = "aarch64")]
+pub mod pointer_authentication;
 pub mod syscall;
 pub mod vdso;
 

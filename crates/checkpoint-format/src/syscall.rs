@@ -98,6 +98,7 @@ pub mod number {
     pub const SIGALTSTACK: u64 = 132;
     pub const RT_SIGACTION: u64 = 134;
     pub const RT_SIGPROCMASK: u64 = 135;
+    pub const PRCTL: u64 = 167;
     pub const GETPID: u64 = 172;
     pub const SOCKET: u64 = 198;
     pub const SOCKETPAIR: u64 = 199;

@@ -86,6 +86,37 @@ pub fn system_call(number: u32) -> ([u8; LONGEST], usize) {
     (code, 12)
 }
 
+/// Makes code that was written just now what the processor runs. Call this before the code may be run.
+///
+/// # Safety
+///
+/// The memory is mapped for reading.
+#[cfg(target_arch = "aarch64")]
+pub unsafe fn flush_instructions(address: u64, length: usize) {
+    /// The shortest line that a cache may have, in bytes.
+    const LINE: usize = 16;
+    let lines = || (address & !(LINE as u64 - 1)..address + length as u64).step_by(LINE);
+    // SAFETY: writes lines of the caller's memory back, and has the processor read them again.
+    unsafe {
+        for line in lines() {
+            core::arch::asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags));
+        }
+        core::arch::asm!("dsb ish", options(nostack, preserves_flags));
+        for line in lines() {
+            core::arch::asm!("ic ivau, {}", in(reg) line, options(nostack, preserves_flags));
+        }
+        core::arch::asm!("dsb ish", "isb", options(nostack, preserves_flags));
+    }
+}
+
+/// x86-64 notices by itself that code has changed.
+///
+/// # Safety
+///
+/// None is needed; other processors need the memory mapped for reading.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn flush_instructions(_address: u64, _length: usize) {}
+
 /// A vDSO in memory.
 #[derive(Clone, Copy)]
 pub struct Vdso {

@@ -77,6 +77,9 @@ pub struct Process {
     pub cpu: whipsnake_checkpoint_format::cpu::Features,
     /// Whether an emulator ran it.
     pub is_emulated: bool,
+    /// Memory that the processor only branches into at landing pads: start and length. Only arm64 has that.
+    #[serde(default)]
+    pub guarded: Vec<(u64, u64)>,
     /// Memory of the dump itself, which is left out: start and length.
     pub scratch: (u64, u64),
     /// Its descriptors above standard error.

@@ -85,6 +85,7 @@ impl Pack {
     pub fn run(self) -> Result<ExitCode, Failure> {
         cleanup::on_signals()?;
         let architecture = self.arch.map_or_else(Architecture::of_this_machine, Ok)?;
+        let wanted = self.checkpoint.possible(architecture)?;
         let folder = folder::find(&self.folder)?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         // What is to be replaced is looked at before anything takes time.
@@ -133,7 +134,7 @@ impl Pack {
         // Bytecode names the folder that its source is in.
         let task_root = here.map_or_else(|| self.task_root.clone(), |unpacked| unpacked.folder().display().to_string());
         let modified = modules::add(&mut contents, &interpreter, self.bytecode, &task_root)?;
-        if let (Some(wanted), Some(handler)) = (self.checkpoint.checkpoint, &self.handler) {
+        if let (Some(wanted), Some(handler)) = (wanted, &self.handler) {
             let write = |contents: &Contents, folder: &Path| match here {
                 Some(unpacked) => unpacked.write(contents, modified),
                 None => unpacked::fill(folder, contents, modified)

@@ -12,6 +12,8 @@ pub fn all(image: &Image<'static>, arguments: &Arguments) -> Result<(), Refusal<
         return Err(Refusal::Check("this process has the id of the process that was dumped", b""));
     }
     processor(image, arguments)?;
+    #[cfg(target_arch = "aarch64")]
+    kernel_of_arm64(arguments)?;
     environment(image, arguments)?;
     files::check(image)
 }
@@ -37,6 +39,21 @@ fn numbers_of(word: usize, bit: u32) -> &'static [u8] {
         (*text)[12] = b'0' + tens;
         (*text)[13] = b'0' + ones;
         &*text
+    }
+}
+
+/// What kernels of arm64 differ in. Turns signed return addresses off on the way; another program would have them again.
+#[cfg(target_arch = "aarch64")]
+fn kernel_of_arm64(arguments: &Arguments) -> Result<(), Refusal<'static>> {
+    use whipsnake_checkpoint_format::{PAGE, pointer_authentication};
+    if arguments.page_size() != PAGE {
+        return Err(Refusal::Check("the kernel has larger pages than the one that it was made on", b""));
+    }
+    // SAFETY: no code of this program signs return addresses, and nothing else has run in the process.
+    if unsafe { pointer_authentication::turn_off(arguments.hardware_capabilities()) } {
+        Ok(())
+    } else {
+        Err(Refusal::Check("the kernel does not turn pointer authentication off, as Linux 5.13 and newer do", b""))
     }
 }
 

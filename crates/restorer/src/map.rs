@@ -98,7 +98,10 @@ fn lead_to_running_kernel(image: &Image<'static>, running: u64) -> Result<(), Re
             return Err(Refusal::Check("a function of the vDSO is too short", function.name.to_bytes()));
         }
         // SAFETY: in the copy of the old vDSO, which was just mapped for writing; the header says that there is room.
-        unsafe { slice::from_raw_parts_mut(symbol.address as *mut u8, length) }.copy_from_slice(&code[..length]);
+        unsafe {
+            slice::from_raw_parts_mut(symbol.address as *mut u8, length).copy_from_slice(&code[..length]);
+            vdso::flush_instructions(symbol.address, length);
+        }
     }
     if kernel::protect(old, kernel::READABLE | kernel::EXECUTABLE) {
         Ok(())

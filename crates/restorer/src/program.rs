@@ -61,6 +61,8 @@ pub struct Arguments {
     vdso: u64,
     #[cfg(target_arch = "aarch64")]
     hardware_capabilities: [u64; 2],
+    #[cfg(target_arch = "aarch64")]
+    page_size: u64,
 }
 
 impl Arguments {
@@ -72,6 +74,8 @@ impl Arguments {
     pub unsafe fn from_initial_stack(initial: *const u64) -> Self {
         const AT_EXECFN: u64 = 31;
         const AT_SYSINFO_EHDR: u64 = 33;
+        #[cfg(target_arch = "aarch64")]
+        const AT_PAGESZ: u64 = 6;
         #[cfg(target_arch = "aarch64")]
         const AT_HWCAP: u64 = 16;
         #[cfg(target_arch = "aarch64")]
@@ -88,11 +92,13 @@ impl Arguments {
             let mut pair = end.add(1).cast::<u64>();
             let (mut program, mut vdso) = (c"", 0);
             #[cfg(target_arch = "aarch64")]
-            let mut hardware_capabilities = [0; 2];
+            let (mut hardware_capabilities, mut page_size) = ([0; 2], 0);
             while *pair != 0 {
                 match *pair {
                     AT_EXECFN => program = CStr::from_ptr((*pair.add(1)) as *const _),
                     AT_SYSINFO_EHDR => vdso = *pair.add(1),
+                    #[cfg(target_arch = "aarch64")]
+                    AT_PAGESZ => page_size = *pair.add(1),
                     #[cfg(target_arch = "aarch64")]
                     AT_HWCAP => hardware_capabilities[0] = *pair.add(1),
                     #[cfg(target_arch = "aarch64")]
@@ -109,6 +115,8 @@ impl Arguments {
                 vdso,
                 #[cfg(target_arch = "aarch64")]
                 hardware_capabilities,
+                #[cfg(target_arch = "aarch64")]
+                page_size,
             }
         }
     }
@@ -144,6 +152,18 @@ impl Arguments {
     #[cfg(target_arch = "aarch64")]
     pub fn processor_features(&self) -> Features {
         cpu::features_from(self.hardware_capabilities)
+    }
+
+    /// `AT_HWCAP`.
+    #[cfg(target_arch = "aarch64")]
+    pub fn hardware_capabilities(&self) -> u64 {
+        self.hardware_capabilities[0]
+    }
+
+    /// The size of the kernel's pages, in bytes.
+    #[cfg(target_arch = "aarch64")]
+    pub fn page_size(&self) -> u64 {
+        self.page_size
     }
 
     /// The variables, each `NAME=VALUE`.

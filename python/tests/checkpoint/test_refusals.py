@@ -1,5 +1,7 @@
 """What cannot be in a checkpoint is refused when it is made, and the packer names it."""
 
+import platform
+
 import pytest
 
 from checkpoint.conftest import KINDS, Kind, Pack, Start
@@ -163,3 +165,21 @@ def test_a_refusal_leaves_no_program_in_the_folder(pack: Pack) -> None:
     left = sorted(str(path.relative_to(packed.task_root)) for path in packed.task_root.rglob("*") if path.is_file())
     assert "bootstrap" not in left
     assert ".whipsnake/checkpoint" not in left
+
+
+OTHER = "x86_64" if platform.machine() == "aarch64" else "arm64"
+
+
+def test_a_checkpoint_for_another_processor_is_refused(pack: Pack) -> None:
+    packed = pack({"app.py": HELLO}, "init", "--arch", OTHER)
+    assert packed.exit_code == 2
+    assert f"a checkpoint for {OTHER} is the memory of a process that has run there" in packed.stderr
+    assert f"run the command on an {OTHER} machine" in packed.stderr
+    assert not packed.task_root.exists()
+
+
+def test_try_packs_for_another_processor_without_a_checkpoint(pack: Pack) -> None:
+    packed = pack({"app.py": HELLO}, "try", "--arch", OTHER)
+    assert packed.exit_code == 0, packed.stderr
+    assert f"a checkpoint for {OTHER} is the memory of a process that has run there" in packed.stderr
+    assert not packed.checkpoint.exists()

@@ -4,6 +4,7 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+use super::canary::Canary;
 #[cfg(target_arch = "x86_64")]
 use super::executable;
 use super::loaded_libraries::FileId;
@@ -72,6 +73,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
     let files = Files::create(folder).map_err(Refused::doing("creating the files of the dump"))?;
     let changes = variables::changes();
     let file_id = FileId::find().map_err(Refused::because)?;
+    let canary = Canary::find().map_err(Refused::because)?;
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(process));
     // SAFETY: attached, on the main thread; the three calls belong together.
     let child = unsafe {
@@ -79,7 +81,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
         IS_ARMED.store(true, Ordering::SeqCst);
         let child = libc::fork();
         if child == 0 {
-            return Ok(Side::Restored(Box::new(go_on(py, &changes, file_id))));
+            return Ok(Side::Restored(Box::new(go_on(py, &changes, file_id, &canary))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);
         ffi::PyOS_AfterFork_Parent();
@@ -101,8 +103,9 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
 }
 
 /// The first steps of a restored process, in which CPython does not know yet that it is another one.
-fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: FileId) -> Started {
-    draw_canary();
+fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: FileId, canary: &Canary) -> Started {
+    // All frames that would check the old one are gone by now: `fork` has returned.
+    canary.draw();
     file_id.renew();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
@@ -110,22 +113,6 @@ fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: File
     // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
     unsafe { ffi::PyOS_AfterFork_Child() };
     started
-}
-
-/// Gives this process its own stack canary. All frames that would check the old one are gone by now: `fork` has returned.
-fn draw_canary() {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let mut canary = [0_u8; 8];
-        // SAFETY: fills eight bytes; writes the thread block's field of the canary, which the C library keeps there for compilers.
-        unsafe {
-            if libc::getrandom(canary.as_mut_ptr().cast(), 8, 0) == 8 {
-                // The lowest byte stays zero, so that no string can run over it.
-                let canary = u64::from_ne_bytes(canary) & !0xff;
-                std::arch::asm!("mov fs:[0x28], {}", in(reg) canary, options(nostack));
-            }
-        }
-    }
 }
 
 /// The files that the child writes, and a pipe that ends with it.
@@ -192,6 +179,10 @@ fn look_around(mut process: Process, own: &[RawFd]) -> Result<Process, String> {
     process.vdso = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
     process.cpu = thread::processor();
     process.is_emulated = thread::is_emulated();
+    #[cfg(target_arch = "aarch64")]
+    {
+        process.guarded = super::arm64::guarded();
+    }
     process.scratch = (SCRATCH_AT.load(Ordering::SeqCst), SCRATCH as u64);
     process.resume_point = RESUME_POINT.0.get() as u64;
     process.handover = HANDOVER.0.get() as u64;
@@ -305,7 +296,8 @@ unsafe extern "C" fn freeze(resume_point: *mut [u64; 2], write: unsafe extern "C
         "str x9, [x0, #8]",
         "blr x1",
         "brk #1",
-        "2:",
+        // A landing pad, in case this executable has them.
+        "2: hint #36",
         "ldr x9, [sp, #160]",
         "msr fpcr, x9",
         "ldp d14, d15, [sp, #144]",

@@ -6,7 +6,7 @@ use super::{Dump, Error, Options, Summary};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use whipsnake_checkpoint_format::image::{Mapping, Segment, SegmentKind};
+use whipsnake_checkpoint_format::image::{GUARDED, Mapping, Segment, SegmentKind};
 use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE, RESTORER};
 
 /// Pages of zeros between pages with contents are stored as well, up to this many: a mapping costs more than they do.
@@ -68,7 +68,13 @@ impl AddressSpace {
             if region.mapping.overlaps(&restorer) {
                 return Err(Error::Dump(format!("memory is where the restorer has to be: {}", region.name)));
             }
-            space.add_region(dump, options, region, &mut known)?;
+            let is_guarded = dump
+                .process
+                .guarded
+                .iter()
+                .any(|(start, length)| region.mapping.overlaps(&Mapping { start: *start, length: *length }));
+            let protection = region.protection | if is_guarded { GUARDED } else { 0 };
+            space.add_region(dump, options, &Region { protection, ..region.clone() }, &mut known)?;
         }
         space.segments.sort_by_key(|segment| segment.mapping.start);
         space.order_body(dump, options);

@@ -204,10 +204,14 @@ fn variables(dump: &Dump, strings: &mut Strings) -> Vec<Variable> {
     rows
 }
 
-/// Ranges of the pages that every start writes to, as far as they have contents.
+/// Ranges of the pages that every start writes to, as far as they have contents. A page that the process makes writable for a moment, such as
+/// that of the stack canary on arm64, is not among them: the restorer cannot copy it.
 fn written(options: &Options, space: &AddressSpace) -> Vec<Mapping> {
+    const WRITABLE: u32 = 2;
+    let is_candidate =
+        |segment: &&image::Segment| segment.kind == SegmentKind::Value as u32 && segment.protection & WRITABLE != 0;
     let mut ranges: Vec<Mapping> = Vec::new();
-    for segment in space.segments.iter().filter(|segment| segment.kind == SegmentKind::Value as u32) {
+    for segment in space.segments.iter().filter(is_candidate) {
         let Mapping { start, .. } = segment.mapping;
         for page in options.written.range(start..segment.mapping.end()) {
             match ranges.last_mut() {

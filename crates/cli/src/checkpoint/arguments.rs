@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use whipsnake_checkpoint::process::Kind;
 
 use super::Processors;
-use crate::{failure::Failure, function};
+use crate::{deployment::architecture::Architecture, display, failure::Failure, function};
 
 /// What kind of checkpoint is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,6 +53,29 @@ pub struct CheckpointArguments {
 }
 
 impl CheckpointArguments {
+    /// What is asked for and can be made here. Fails if it is for another processor than this machine's.
+    pub fn possible(&self, architecture: Architecture) -> Result<Option<Wanted>, Failure> {
+        let here = Architecture::of_this_machine();
+        let Some(wanted) = self.checkpoint.filter(|_| here.as_ref().ok() != Some(&architecture)) else {
+            return Ok(self.checkpoint);
+        };
+        let machine = std::env::consts::ARCH;
+        let failure = Failure::new(format!(
+            "a checkpoint for {architecture} is the memory of a process that has run there, and this machine is {machine}: run the \
+             command on an {architecture} machine{}, or pack without --checkpoint",
+            if architecture == Architecture::Arm64 {
+                ", such as an instance with Graviton or a runner of your CI for arm64"
+            } else {
+                ""
+            },
+        ));
+        if wanted != Wanted::Try {
+            return Err(failure);
+        }
+        display::say(&failure.to_string());
+        Ok(None)
+    }
+
     /// The function's variables.
     pub fn environment(&self) -> Result<BTreeMap<String, String>, Failure> {
         let mut environment = self.env_file.as_deref().map(function::read_variables).transpose()?.unwrap_or_default();

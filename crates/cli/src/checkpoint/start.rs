@@ -18,8 +18,8 @@ use whipsnake_emulator::Function;
 use super::Place;
 use crate::failure::Failure;
 
-/// Lambda's limit for the init phase.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long a start may take. More than Lambda allows: this machine may be slower, or an emulated one.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// How often a process is looked at that has not asked for anything yet.
 const PAUSE: Duration = Duration::from_micros(50);
