@@ -5,6 +5,7 @@ mod enter;
 mod now;
 mod package;
 mod place;
+mod refusal;
 mod report;
 mod start;
 
@@ -24,14 +25,15 @@ use std::{
 };
 
 use whipsnake_checkpoint::{
-    compose::{Dump, Options, Summary},
-    process::{DUMP_ONLY, Kind},
+    compose::{self, Dump, Options},
+    process::{DUMP_ONLY, EXPLAIN, Kind},
 };
 use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
 
 use crate::failure::Failure;
 use place::Place;
+use refusal::Refusal;
 use report::Report;
 use start::{Pages, Start};
 
@@ -59,8 +61,8 @@ pub struct File {
 pub struct Maker<'a> {
     /// Where the process runs.
     pub place: Place,
-    /// How much of the function is to be in it.
-    pub kind: Kind,
+    /// What was asked for.
+    pub wanted: Wanted,
     /// How the function is configured.
     pub function: &'a Function,
 }
@@ -73,56 +75,78 @@ impl Maker<'_> {
         self.refuse_secrets(&dump)?;
         self.install(&files)?;
         let checkpoint = self.place.staged().join(FOLDER).join(FILE);
-        let mut options =
-            Options { root: self.place.root().to_owned(), referenced: self.place.referenced(), ..Options::default() };
-        compose(&dump, &options, &checkpoint)?;
+        let mut options = self.options();
+        dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
         let Pages { touched, written } = self.train()?;
         (options.touched, options.written) = (touched, written);
-        let summary = compose(&dump, &options, &checkpoint)?;
+        let summary = dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
         let (restored, ordinary) = self.measure()?;
         let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
         files.push(File { path: format!("{FOLDER}/{FILE}"), bytes, is_program: false });
-        Ok((files, Report { kind: self.kind, process: dump.process, summary, restored, ordinary }))
+        Ok((files, Report { kind: self.wanted.kind(), process: dump.process, summary, restored, ordinary }))
     }
 
     /// Runs the function's init phase in the bootstrap, which writes its memory out.
     fn dump(&self) -> Result<Dump, Failure> {
         let folder = self.place.scratch("dump");
-        let kind = match self.kind {
-            Kind::Imports => "imports",
-            Kind::Init => "init",
-        };
-        let mut environment = self.environment();
-        // The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
-        environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
-        let arguments = ["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
+        let (program, arguments) = (self.place.bootstrap(), self.dump_arguments(&folder));
         let Output { status, stdout, stderr } = self
             .place
-            .command(self.place.bootstrap(), &arguments, &environment)
+            .command(program, &arguments, &self.dump_environment())
             .output()
-            .map_err(|error| Failure::new(format!("starting {}: {error}", self.place.bootstrap().display())))?;
+            .map_err(|error| Failure::new(format!("starting {}: {error}", program.display())))?;
         if !status.success() {
-            let output = [stdout, stderr].concat();
-            return Err(self.refusal(&String::from_utf8_lossy(&output), status));
+            let refusal = Refusal::read(&String::from_utf8_lossy(&[stdout, stderr].concat()), status);
+            return Err(self.explain(refusal).failure(self.wanted));
         }
         Dump::read(&folder).map_err(|error| Failure::new(format!("reading the dump: {error}")))
     }
 
-    /// What the bootstrap printed, and what to do about it.
-    fn refusal(&self, output: &str, status: std::process::ExitStatus) -> Failure {
-        let (notices, log): (Vec<&str>, Vec<&str>) = output.lines().partition(|line| line.starts_with("whipsnake: "));
-        let reason = match notices.last() {
-            Some(notice) => notice.trim_start_matches("whipsnake: ").to_owned(),
-            None => format!("the process ended with {status}"),
+    /// `--checkpoint KIND FOLDER`, as the bootstrap takes it.
+    fn dump_arguments(&self, folder: &Path) -> Vec<OsString> {
+        let kind = match self.wanted.kind() {
+            Kind::Imports => "imports",
+            Kind::Init => "init",
         };
-        let log: String = log.iter().flat_map(|line| ["\n  ", line.trim_end()]).collect();
-        let advice = match self.kind {
-            Kind::Init => {
-                "Move that into the handler, or use --checkpoint=imports, which runs the function's own code after the restore."
-            }
-            Kind::Imports => "Use --checkpoint=try to pack without a checkpoint where none can be made.",
+        vec!["--checkpoint".into(), kind.into(), self.place.inside(folder).into_os_string()]
+    }
+
+    /// The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
+    fn dump_environment(&self) -> Vec<(OsString, OsString)> {
+        let mut environment = self.environment();
+        environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
+        environment
+    }
+
+    /// Runs the init phase again in a process that notes where everything comes from. Nothing of that process is kept.
+    fn explain(&self, refusal: Refusal) -> Refusal {
+        let folder = self.place.scratch("explained");
+        let mut arguments = self.dump_arguments(&folder);
+        arguments.push(EXPLAIN.into());
+        let command = self.place.command(self.place.bootstrap(), &arguments, &self.dump_environment());
+        let Some((output, status)) = refusal::run(command, &self.place.scratch("explained.log")) else {
+            return refusal;
         };
-        Failure::new(format!("no checkpoint can be made: {reason}{log}\n{advice}"))
+        if status.success() {
+            // The process is no obstacle to itself. Its memory is.
+            let options = self.options();
+            let composed = Dump::read(&folder).and_then(|dump| dump.compose(&options, &self.place.scratch("none")));
+            return composed.err().map_or(refusal.clone(), |error| refusal.explained(error.to_string()));
+        }
+        let explained = Refusal::read(&output, status).reason;
+        refusal.explained(explained)
+    }
+
+    /// Why the file could not be composed, with the code that is to blame where the reason is the process.
+    fn not_composed(&self, error: &compose::Error) -> Failure {
+        match error {
+            compose::Error::File(..) => Failure::new(format!("making the checkpoint: {error}")),
+            compose::Error::Dump(reason) => self.explain(Refusal::because(reason)).failure(self.wanted),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options { root: self.place.root().to_owned(), referenced: self.place.referenced(), ..Options::default() }
     }
 
     /// The function's variables, as at a cold start, with credentials that are none.
@@ -184,7 +208,7 @@ impl Maker<'_> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
         // The function's own code has run already in a checkpoint of `init`. Where its import fails in this environment, it may not on Lambda.
-        if self.kind == Kind::Init && !start.has_succeeded() {
+        if self.wanted.kind() == Kind::Init && !start.has_succeeded() {
             return Err(Failure::new(format!("the function failed in its init phase: {}", start.output())));
         }
         if !start.is_restored() {
@@ -211,10 +235,6 @@ impl Maker<'_> {
     fn program(&self) -> PathBuf {
         self.place.task().join(RESTORER)
     }
-}
-
-fn compose(dump: &Dump, options: &Options, checkpoint: &Path) -> Result<Summary, Failure> {
-    dump.compose(options, checkpoint).map_err(|error| Failure::new(format!("making the checkpoint: {error}")))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

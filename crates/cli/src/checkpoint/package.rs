@@ -43,7 +43,7 @@ pub fn add(
     };
     write(contents, place.staged())?;
     let function = describe(&place, handler, environment, library_folder, python);
-    let made = Maker { place, kind: wanted.kind(), function: &function }.make();
+    let made = Maker { place, wanted, function: &function }.make();
     if let Some(folder) = here {
         remove_others(folder, contents)
             .map_err(|error| Failure::new(format!("tidying up {}: {error}", folder.display())))?;
