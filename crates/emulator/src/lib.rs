@@ -51,7 +51,7 @@ pub use invocation::Invocation;
 pub use invoke_api::start_invoke_api;
 pub use play::{PlayError, play};
 pub use recording::{Chunk, RecordedRequest, Recording};
-pub use report::{Report, Status};
+pub use report::{Checkpoint, Init, Report, Status};
 pub use script::{Script, ScriptError, Scripts};
 pub use server::Server;
 pub use simulation::{Refuse, Simulation};
