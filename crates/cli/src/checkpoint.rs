@@ -2,6 +2,7 @@
 
 mod arguments;
 mod enter;
+mod files;
 mod now;
 mod package;
 mod place;
@@ -13,13 +14,15 @@ pub use arguments::{CheckpointArguments, Wanted};
 pub use enter::Enter;
 pub use now::FromNow;
 pub use package::add;
+pub use place::Place;
+pub use report::{contents, is_read_always};
+pub use start::Start;
 
 use std::{
     env,
     ffi::OsString,
-    fs, io,
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
 };
@@ -28,34 +31,23 @@ use whipsnake_checkpoint::{
     compose::{self, Dump, Options},
     process::{DUMP_ONLY, EXPLAIN, Kind},
 };
-use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER, TRAINING};
+use whipsnake_checkpoint_format::{FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
 
 use crate::failure::Failure;
-use place::Place;
+use files::{File, RESTORER};
 use refusal::Refusal;
 use report::Report;
-use start::{Pages, Start};
+use start::Pages;
 
 /// Where the Runtime API is on Lambda. The dumped process does not ask it for anything.
 const RUNTIME_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-
-/// The name of the restorer in a package. Lambda starts a `bootstrap` of the function's own before the layer's.
-const RESTORER: &str = "bootstrap";
 
 /// How often each kind of start is measured.
 const MEASURED: usize = 5;
 
 /// Values of variables that are shorter than this are in every process: they are no secrets. In bytes.
 const SHORTEST_SECRET: usize = 8;
-
-/// A file of the package.
-pub struct File {
-    /// Below the function's folder.
-    pub path: String,
-    pub bytes: Vec<u8>,
-    pub is_program: bool,
-}
 
 /// A function whose checkpoint is to be made.
 pub struct Maker<'a> {
@@ -70,26 +62,34 @@ pub struct Maker<'a> {
 impl Maker<'_> {
     /// Makes the checkpoint. Returns the files that belong into the function's package.
     pub fn make(&self) -> Result<(Vec<File>, Report), Failure> {
-        let mut files = self.programs()?;
+        let mut files = files::programs(self.place.named_bootstrap())?;
         let dump = self.dump()?;
         self.refuse_secrets(&dump)?;
-        self.install(&files)?;
+        files::install(self.place.staged(), &files)?;
         let checkpoint = self.place.staged().join(FOLDER).join(FILE);
         let mut options = self.options();
         dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
         let Pages { touched, written } = self.train()?;
         (options.touched, options.written) = (touched, written);
-        let summary = dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
+        dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
         let (restored, ordinary) = self.measure()?;
         let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
         files.push(File { path: format!("{FOLDER}/{FILE}"), bytes, is_program: false });
-        Ok((files, Report { kind: self.wanted.kind(), process: dump.process, summary, restored, ordinary }))
+        Ok((files, Report { kind: self.wanted.kind(), process: dump.process, restored, ordinary }))
+    }
+
+    /// Makes the checkpoint, and keeps nothing of it.
+    pub fn try_out(&self) -> Result<(), Failure> {
+        let dump = self.dump()?;
+        self.refuse_secrets(&dump)?;
+        let composed = dump.compose(&self.options(), &self.place.scratch("none"));
+        composed.map(|_| ()).map_err(|error| self.not_composed(&error))
     }
 
     /// Runs the function's init phase in the bootstrap, which writes its memory out.
     fn dump(&self) -> Result<Dump, Failure> {
         let folder = self.place.scratch("dump");
-        let (program, arguments) = (self.place.bootstrap(), self.dump_arguments(&folder));
+        let (program, arguments) = (self.place.bootstrap(), dump_arguments(self.wanted, &self.place.inside(&folder)));
         let Output { status, stdout, stderr } = self
             .place
             .command(program, &arguments, &self.dump_environment())
@@ -102,15 +102,6 @@ impl Maker<'_> {
         Dump::read(&folder).map_err(|error| Failure::new(format!("reading the dump: {error}")))
     }
 
-    /// `--checkpoint KIND FOLDER`, as the bootstrap takes it.
-    fn dump_arguments(&self, folder: &Path) -> Vec<OsString> {
-        let kind = match self.wanted.kind() {
-            Kind::Imports => "imports",
-            Kind::Init => "init",
-        };
-        vec!["--checkpoint".into(), kind.into(), self.place.inside(folder).into_os_string()]
-    }
-
     /// The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
     fn dump_environment(&self) -> Vec<(OsString, OsString)> {
         let mut environment = self.environment();
@@ -121,7 +112,7 @@ impl Maker<'_> {
     /// Runs the init phase again in a process that notes where everything comes from. Nothing of that process is kept.
     fn explain(&self, refusal: Refusal) -> Refusal {
         let folder = self.place.scratch("explained");
-        let mut arguments = self.dump_arguments(&folder);
+        let mut arguments = dump_arguments(self.wanted, &self.place.inside(&folder));
         arguments.push(EXPLAIN.into());
         let command = self.place.command(self.place.bootstrap(), &arguments, &self.dump_environment());
         let Some((output, status)) = refusal::run(command, &self.place.scratch("explained.log")) else {
@@ -179,30 +170,6 @@ impl Maker<'_> {
         dump.files().any(|file| fs::read(self.place.outside(file)).is_ok_and(|contents| contains(&contents, text)))
     }
 
-    /// Puts files into the function's folder.
-    fn install(&self, files: &[File]) -> Result<(), Failure> {
-        for file in files {
-            let path = self.place.staged().join(&file.path);
-            let write = || -> io::Result<()> {
-                fs::create_dir_all(path.parent().unwrap_or(&path))?;
-                fs::write(&path, &file.bytes)?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(if file.is_program { 0o755 } else { 0o644 }))
-            };
-            write().map_err(|error| Failure::new(format!("writing {}: {error}", path.display())))?;
-        }
-        Ok(())
-    }
-
-    /// What a start without the checkpoint needs: the restorer, and the name of the bootstrap where that is not the layer's.
-    fn programs(&self) -> Result<Vec<File>, Failure> {
-        let mut files = vec![File { path: RESTORER.to_owned(), bytes: restorer()?, is_program: true }];
-        if let Some(bootstrap) = self.place.named_bootstrap() {
-            let bytes = bootstrap.as_os_str().as_encoded_bytes().to_owned();
-            files.push(File { path: format!("{FOLDER}/{BOOTSTRAP}"), bytes, is_program: false });
-        }
-        Ok(files)
-    }
-
     /// The pages that a start touches, from one in which the kernel maps each page by itself.
     fn train(&self) -> Result<Pages, Failure> {
         let training = [(TRAINING.into(), "1".into())];
@@ -237,6 +204,15 @@ impl Maker<'_> {
     }
 }
 
+/// `--checkpoint KIND FOLDER`, as the bootstrap takes it. `folder` is where the process sees it.
+fn dump_arguments(wanted: Wanted, folder: &Path) -> Vec<OsString> {
+    let kind = match wanted.kind() {
+        Kind::Imports => "imports",
+        Kind::Init => "init",
+    };
+    vec!["--checkpoint".into(), kind.into(), folder.into()]
+}
+
 fn contains(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
 }
@@ -244,17 +220,4 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// The restorer's bytes, from the file beside this command.
-fn restorer() -> Result<Vec<u8>, Failure> {
-    let command = env::current_exe().and_then(fs::canonicalize);
-    let path =
-        command.map_err(|error| Failure::new(format!("looking for this command: {error}")))?.with_file_name("restorer");
-    fs::read(&path).map_err(|error| {
-        Failure::new(format!(
-            "reading the program that restores checkpoints, {}: {error}: run `make build`",
-            path.display()
-        ))
-    })
 }

@@ -16,7 +16,7 @@ _credentials: "list[weakref.ref[Any]]" = []
 _event_loops: "list[tuple[Any, bool, type]]" = []
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """There can be no checkpoint. The message says why."""
 
 
@@ -132,7 +132,8 @@ def _close_event_loops():
         tasks = asyncio.all_tasks(loop)
         if loop.is_running() or tasks or len(loop._selector.get_map()) > 1:
             places = "".join(sorted({f"\n  {_place_of(task)}" for task in tasks}))
-            raise Refused(f"an event loop has work to do ({len(tasks)} tasks): start background tasks in the handler{places}")
+            work = f"an event loop has work to do ({len(tasks)} tasks)"
+            raise RefusedError(f"{work}: start background tasks in the handler{places}")
         selector = type(loop._selector)
         loop._close_self_pipe()
         loop._selector.close()

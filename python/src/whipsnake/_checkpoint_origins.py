@@ -1,7 +1,7 @@
 """Finds the code that opened a descriptor, started a thread or shared memory, for the message of a refused checkpoint.
 
-This is active only in a second run, whose process is thrown away: after each call of a function in C, it looks for what is new in the
-process. That also covers extension modules, which no patched `open` or `socket` would see.
+This is active only in a second run, whose process is thrown away. After each call of a function in C, it looks for what is new
+in the process. So it covers extension modules as well, which no patched `open` or `socket` would see.
 """
 
 import _thread

@@ -13,9 +13,10 @@ CAPTURE = re.compile(r"^```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)``
 VARYING = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
     # Durations and memory, in the log and in JSON.
-    (r"\d+(\.\d+)? (ms|MB)", r"N \2"),
+    (r"\d+(\.\d+)? (ms|MB|kB)", r"N \2"),
     # Of a checkpoint, by the version of the packages.
     (r" and \d+ more", " and N more"),
+    (r"\d+ (setting|variable)s?", r"N \1"),
     # A thread's id.
     (r"\(\d+\)", "(N)"),
     (r'(Ms|UsedMB)": [\d.]+', r'\1": N'),

@@ -2,7 +2,7 @@
 
 use super::address_space::{AddressSpace, inside};
 use super::{Dump, Error, Options};
-use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, What};
+use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, Kind, What};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
@@ -117,7 +117,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
         vdso: space.vdso,
         cpu: required.try_into().unwrap_or_default(),
         process_id: process.process_id,
-        reserved: 0,
+        kind: u32::from(process.kind == Kind::Init),
         bootstrap: files.bootstrap,
         tables,
     };
