@@ -12,6 +12,7 @@ mod start;
 
 pub use arguments::{CheckpointArguments, Wanted};
 pub use enter::Enter;
+pub use files::RESTORER;
 pub use now::FromNow;
 pub use package::add;
 pub use place::Place;
@@ -35,7 +36,7 @@ use whipsnake_checkpoint_format::{FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
 
 use crate::failure::Failure;
-use files::{File, RESTORER};
+use files::File;
 use refusal::Refusal;
 use report::Report;
 use start::Pages;

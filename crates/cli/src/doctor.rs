@@ -43,7 +43,10 @@ impl Doctor {
         checkpoint::describe(&self.configuration, &self.layers, &mut told);
         display::print(&told)?;
         if self.configuration.task().is_file() {
-            display::say("unpack the zip and name its folder with --task to see what the function imports");
+            if let Some(handler) = self.handler {
+                display::print(checkpoint::tried_on_lambda(&self.configuration, handler, &self.layers)?)?;
+            }
+            display::say("to see what the function imports, unpack the zip and name its folder with --task");
             return Ok(ExitCode::SUCCESS);
         }
         let Some(handler) = self.handler else {

@@ -74,6 +74,11 @@ impl Configuration {
                 self.task.display()
             ))
         })?;
+        self.function_at(handler, task, self.bootstrap()?)
+    }
+
+    /// The function with its code and its bootstrap where a process finds them, which need not be on this machine.
+    pub fn function_at(&self, handler: String, task: PathBuf, bootstrap: PathBuf) -> Result<Function, Failure> {
         let mut environment = match &self.env_file {
             Some(file) => read_variables(file)?,
             None => BTreeMap::new(),
@@ -91,7 +96,7 @@ impl Configuration {
             name: self.function_name.clone(),
             handler,
             task,
-            bootstrap: self.bootstrap()?,
+            bootstrap,
             memory: self.memory,
             init_timeout: None,
             timeout: self.timeout.map_or(TIMEOUT, Duration::from_secs_f64),

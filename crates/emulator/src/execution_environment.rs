@@ -31,7 +31,7 @@ const EXIT: Duration = Duration::from_millis(600);
 const INIT: Duration = Duration::from_secs(10);
 
 /// How the line begins in which the restorer says why it does not use a checkpoint.
-const NOT_RESTORED: &str = "whipsnake: starting without the checkpoint: ";
+pub const NOT_RESTORED: &str = "whipsnake: starting without the checkpoint: ";
 
 /// How a phase ended.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ pub use access::Access;
 pub use bytes::Bytes;
 pub use deployment::Deployment;
 pub use emulator::{Emulator, Outcome, Part};
-pub use execution_environment::SHUTDOWN;
+pub use execution_environment::{NOT_RESTORED, SHUTDOWN};
 pub use function::Function;
 pub use function_url::start_function_url;
 pub use invocation::Invocation;

@@ -11,6 +11,11 @@ import sys
 
 from whipsnake._checkpoint_modules import Installed
 
+# What type checkers take for true, without the import of types.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
 # Modules in C whose calls may share memory with other processes.
 _SHARES_MEMORY = frozenset({"mmap", "_multiprocessing", "_posixshmem"})
 
@@ -125,7 +130,7 @@ def _update(known, found, stack):
 
 def _stack() -> _Stack:
     """The caller's frames, the innermost first, without those of this module."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename == _stack.__code__.co_filename:
         frame = frame.f_back
     stack: _Stack = []

@@ -4,16 +4,16 @@ use std::{
     fmt::Write,
     fs,
     io::{Cursor, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use whipsnake_checkpoint::{describe::Description, process::Kind};
 use whipsnake_checkpoint_format::{FILE, FOLDER, hash};
-use whipsnake_emulator::{Checkpoint, Emulator, Function};
+use whipsnake_emulator::{Checkpoint, Emulator, Function, NOT_RESTORED};
 use zip::ZipArchive;
 
 use crate::{
-    checkpoint::{self, Maker, Place, Wanted},
+    checkpoint::{self, Maker, Place, Start, Wanted},
     collected::Collected,
     deployment::sizes,
     display,
@@ -67,20 +67,20 @@ fn tell(description: &Description, size: u64, layers: &Path, told: &mut String) 
 /// Where the bootstrap is that the checkpoint belongs to.
 fn holder(path: &str, sum: u64, layers: &Path) -> String {
     if let Ok(bytes) = fs::read(path) {
-        return String::from(if hash(&bytes) == sum {
-            "that of this machine"
-        } else {
-            "this machine has another one there"
-        });
+        let is_same = hash(&bytes) == sum;
+        return String::from(if is_same { "that of this machine" } else { "this machine has another one there" });
     }
-    let entries = fs::read_dir(layers).into_iter().flatten().flatten().map(|entry| entry.path());
-    let has_it = |zip: &Path| from_zip(zip, "bootstrap").is_some_and(|bytes| hash(&bytes) == sum);
-    let layer =
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "zip")).find(|zip| has_it(zip));
-    match layer {
+    match layer_with(sum, layers) {
         Some(layer) => format!("that of {}", layer.display()),
         None => format!("no layer in {} has it", layers.display()),
     }
+}
+
+/// The layer with this bootstrap.
+fn layer_with(sum: u64, layers: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(layers).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut zips = entries.filter(|path| path.extension().is_some_and(|extension| extension == "zip"));
+    zips.find(|zip| from_zip(zip, "bootstrap").is_some_and(|bytes| hash(&bytes) == sum))
 }
 
 /// Whether this processor lacks a feature. Only a start finds that out on arm64.
@@ -127,6 +127,25 @@ pub fn tried(function: &Function, bootstrap: &Path, has_checkpoint: bool) -> Res
         _ = writeln!(told, "  --checkpoint={name}: {said}");
     }
     Ok(told)
+}
+
+/// Starts the function of a zip in a root with Lambda's folders, with the layer that its checkpoint belongs to.
+pub fn tried_on_lambda(configuration: &Configuration, handler: String, layers: &Path) -> Result<String, Failure> {
+    let package = configuration.task();
+    let checkpoint = from_zip(package, &format!("{FOLDER}/{FILE}"));
+    let Some(Ok(description)) = checkpoint.map(|bytes| Description::read(&bytes)) else { return Ok(String::new()) };
+    let Some(layer) = layer_with(description.bootstrap.2, layers) else { return Ok(String::new()) };
+    let place = Place::lambda(std::slice::from_ref(&layer))?;
+    place.add(package)?;
+    let program = place.task().join(checkpoint::RESTORER);
+    let function = configuration.function_at(handler, place.task().to_owned(), place.bootstrap().to_owned())?;
+    let start = Start::of(&place, &program, &function, &[])?;
+    if start.is_restored() {
+        return Ok(format!("  this machine can restore it, with {} in /opt\n", layer.display()));
+    }
+    let log = start.output();
+    let reason = log.lines().find_map(|line| line.strip_prefix(NOT_RESTORED)).unwrap_or(&log);
+    Ok(format!("  this machine cannot restore it, with {} in /opt: {reason}\n", layer.display()))
 }
 
 fn restored(function: &Function) -> Result<String, Failure> {
