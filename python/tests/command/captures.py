@@ -50,7 +50,7 @@ class Session:
             assert self._changed.wait_for(lambda: len(pattern.findall(self.shown)) == times, 20), f"no {line!r} in {self.shown}"
 
     def end(self) -> str:
-        self.process.wait(20)
+        self.process.wait(60)
         self._reading.join(20)
         return self.shown
 

@@ -21,6 +21,8 @@ const READ_ALWAYS: &[&str] = &[
     "AWS_EXECUTION_ENV",
     "SSL_CERT_FILE",
     "_HANDLER",
+    "_LAMBDA_",
+    "_PYTHON_",
     "__PYVENV_",
     "MALLOC_",
     "GLIBC_",
@@ -28,6 +30,7 @@ const READ_ALWAYS: &[&str] = &[
 
 /// Variables that a library reads in every function, as people call one and several of them.
 const SDK: [&str; 2] = ["setting of the AWS SDK", "settings of the AWS SDK"];
+const OPENSSL: [&str; 2] = ["setting of OpenSSL", "settings of OpenSSL"];
 const PROXIES: [&str; 2] = ["variable for proxies", "variables for proxies"];
 
 /// How many names are printed of a long list.
@@ -103,7 +106,7 @@ pub fn is_read_always(name: &str) -> bool {
 /// Names variables that only this function reads, and counts those that a library reads in every function.
 fn summary(names: &[&str]) -> String {
     let own = names.iter().filter(|name| library(name).is_none()).map(|name| (*name).to_owned()).collect();
-    let counted = [SDK, PROXIES].into_iter().filter_map(|what| {
+    let counted = [SDK, OPENSSL, PROXIES].into_iter().filter_map(|what| {
         let count = names.iter().filter(|name| library(name) == Some(what)).count();
         (count > 0).then(|| format!("{count} {}", what[usize::from(count > 1)]))
     });
@@ -113,7 +116,10 @@ fn summary(names: &[&str]) -> String {
 
 fn library(name: &str) -> Option<[&'static str; 2]> {
     match name {
-        _ if name.starts_with("AWS_") || name.starts_with("BOTO_") => Some(SDK),
+        // urllib believes no proxy that a CGI program's client could have named.
+        "REQUEST_METHOD" => Some(PROXIES),
+        _ if name.starts_with("AWS_") || name.starts_with("BOTO") => Some(SDK),
+        _ if name.starts_with("OPENSSL_") || name.starts_with("SSLKEY") => Some(OPENSSL),
         _ if name.to_ascii_lowercase().ends_with("_proxy") => Some(PROXIES),
         _ => None,
     }
