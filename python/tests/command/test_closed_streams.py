@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def run(cli: Path, folder: Path, verb: str, redirection: str) -> subprocess.CompletedProcess[bytes]:
     """In a shell, which closes descriptors. The other one is captured."""
     script = f'exec "$@" {redirection}'
-    command = ["sh", "-c", script, "sh", cli, *VERBS[verb]]
+    command: list[str | Path] = ["sh", "-c", script, "sh", cli, *VERBS[verb]]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=60)
 
 
