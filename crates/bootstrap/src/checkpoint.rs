@@ -17,6 +17,7 @@ mod executable;
 mod fork_point;
 mod loaded_libraries;
 mod modules;
+mod origins;
 mod refused;
 mod restored;
 mod thread;
@@ -34,23 +35,26 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::{env, fs};
-use whipsnake_checkpoint::process::{Kind, PROCESS, Process};
+use whipsnake_checkpoint::process::{EXPLAIN, Kind, PROCESS, Process};
 
 /// The first argument of a bootstrap that is to dump itself.
 const OPTION: &[u8] = b"--checkpoint";
 
-/// What the command line asks for: `bootstrap --checkpoint imports|init FOLDER`.
+/// What the command line asks for: `bootstrap --checkpoint imports|init FOLDER [explain]`.
 #[derive(Debug)]
 pub struct Request {
     kind: Kind,
     folder: PathBuf,
+    /// Whether a refusal names the code that it is about. The process is slow then, and no checkpoint may be made of it.
+    explains: bool,
 }
 
 impl Request {
     /// Reads the command line. `None` if it does not ask for a dump.
     pub fn from_command_line(arguments: &[OsString]) -> Option<Self> {
-        let [_, option, kind, folder] = arguments else { return None };
-        if option.as_bytes() != OPTION {
+        let [_, option, kind, folder, explain @ ..] = arguments else { return None };
+        let explains = explain == [OsString::from(EXPLAIN)];
+        if option.as_bytes() != OPTION || !(explain.is_empty() || explains) {
             return None;
         }
         let kind = match kind.as_bytes() {
@@ -58,7 +62,7 @@ impl Request {
             b"init" => Kind::Init,
             _ => return None,
         };
-        Some(Self { kind, folder: folder.into() })
+        Some(Self { kind, folder: folder.into(), explains })
     }
 }
 
@@ -90,7 +94,7 @@ pub fn dump(interpreter: &Interpreter, environment: &Environment, request: &Requ
         ));
     }
     fs::create_dir_all(&request.folder).map_err(Refused::doing("creating the folder of the dump"))?;
-    let (prepared, mut process) = interpreter.run(|py| initialize(py, environment, request.kind))?;
+    let (prepared, mut process) = interpreter.run(|py| initialize(py, environment, request))?;
     process.process_id = std::process::id();
     process.kind = request.kind;
     let this_program = env::current_exe().map_err(Refused::doing("looking for this program"))?;
@@ -107,13 +111,16 @@ pub fn dump(interpreter: &Interpreter, environment: &Environment, request: &Requ
 }
 
 /// The part of the init phase that the checkpoint is to have.
-fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(Prepared, Process), Refused> {
+fn initialize(py: Python<'_>, environment: &Environment, request: &Request) -> Result<(Prepared, Process), Refused> {
     let raised = |error: PyErr| Refused::raised(py, &error);
     let mut prepared = Prepared::new(py, environment).map_err(raised)?;
     let adapters = py.import("whipsnake._checkpoint").map_err(raised)?;
     adapters.call_method0("record").map_err(raised)?;
+    if request.explains {
+        adapters.call_method0("record_origins").map_err(raised)?;
+    }
     let mut process = Process::default();
-    match kind {
+    match request.kind {
         Kind::Init => {
             let handler = init::import_handler_only(py, environment).map_err(|failure| match failure {
                 Failure::Fault(fault, exception) => {
@@ -127,12 +134,13 @@ fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(
         Kind::Imports => modules::import(py, environment, &mut process)?,
     }
     adapters.call_method0("before").map_err(raised)?;
+    process.shared_memory = origins::take(&adapters).map_err(raised)?;
     let started_again = adapters.call_method0("threads_started_again").and_then(|threads| threads.extract());
     let names = adapters.call_method0("thread_names").and_then(|names| names.extract());
     thread::expect(started_again.map_err(raised)?, names.map_err(raised)?);
     process.files = modules::files(py).map_err(raised)?;
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;
-    process.variables = variables::read(&adapters, kind).map_err(raised)?;
+    process.variables = variables::read(&adapters, request.kind).map_err(raised)?;
     Ok((prepared, process))
 }

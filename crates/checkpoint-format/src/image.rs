@@ -52,8 +52,8 @@ pub struct Header {
     /// The process that initialized the function. A process with the same id would repeat the random numbers of OpenSSL, which tells
     /// copies of itself apart by their process id.
     pub process_id: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// How much of the function is in it: 0 for third-party modules, 1 for the whole init phase. For people; a restore is the same.
+    pub kind: u32,
     /// The program that the image belongs to: an index of [`Image::files`].
     pub bootstrap: u64,
     /// The tables.

@@ -68,7 +68,7 @@ fn example() -> Example {
         vdso: Mapping { start: VDSO, length: PAGE },
         cpu: Features::default(),
         process_id: 7,
-        reserved: 0,
+        kind: 0,
         bootstrap: 0,
         tables: Tables::default(),
     };

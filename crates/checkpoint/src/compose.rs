@@ -1,14 +1,13 @@
 //! Composes the checkpoint from a dump: decides for each page where its contents come from, and writes the file.
 
 mod address_space;
-mod aligned;
 mod executable;
 mod maps;
 mod tables;
 
+use crate::aligned::Aligned;
 use crate::process::{MAPS, PAGES, PROCESS, Process};
 use address_space::AddressSpace;
-use aligned::Aligned;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};

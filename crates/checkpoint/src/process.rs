@@ -20,6 +20,9 @@ pub const COMPARED_PATTERNS: &[&str] =
 /// Stands for every variable, in [`Process::variables`] and in the file.
 pub const EVERY: &str = "*";
 
+/// The last argument of a bootstrap that names the code which stands in the way of a checkpoint.
+pub const EXPLAIN: &str = "explain";
+
 /// Variables for the loader of the process that is dumped. The function does not see them.
 pub const DUMP_ONLY: &[&str] = &["LD_BIND_NOW"];
 
@@ -94,6 +97,9 @@ pub struct Process {
     pub modules: Vec<String>,
     /// What could not be put in, and why.
     pub left_out: Vec<String>,
+    /// The lines of code that share memory, by the name of its file. Known only in a process that was asked to explain.
+    #[serde(default)]
+    pub shared_memory: BTreeMap<String, Vec<String>>,
 }
 
 /// See [`whipsnake_checkpoint_format::image::Thread`].

@@ -38,7 +38,7 @@ use progress::Progress;
 use results::{Method, Results};
 use rotation::Rotation;
 
-use crate::{atomic_write, cleanup, failure::Failure};
+use crate::{atomic_write, cleanup, display, failure::Failure};
 
 /// Measures whipsnake beside awslambdaric, on the same CPython.
 ///
@@ -152,7 +152,7 @@ impl Bench {
         progress.clear();
         results.machine.load[1] = machine::load();
         results.machine.others = usage.and_then(|usage| usage.others());
-        print!("{}", table::of(&results));
+        display::print(table::of(&results))?;
         self.write(&results)?;
         Ok(ExitCode::SUCCESS)
     }

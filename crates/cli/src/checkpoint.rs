@@ -2,46 +2,49 @@
 
 mod arguments;
 mod enter;
+mod files;
 mod now;
 mod package;
 mod place;
 mod processors;
+mod refusal;
 mod report;
 mod start;
 
 pub use arguments::{CheckpointArguments, Wanted};
 pub use enter::Enter;
+pub use files::RESTORER;
 pub use now::FromNow;
 pub use package::add;
+pub use place::Place;
 pub use processors::Processors;
+pub use report::{contents, is_read_always};
+pub use start::Start;
 
 use std::{
     env,
     ffi::OsString,
-    fs, io,
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
 };
 
 use whipsnake_checkpoint::{
-    compose::{Dump, Options, Summary},
-    process::{DUMP_ONLY, Kind},
+    compose::{self, Dump, Options},
+    process::{DUMP_ONLY, EXPLAIN, Kind},
 };
-use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER, TRAINING};
+use whipsnake_checkpoint_format::{FILE, FOLDER, TRAINING};
 use whipsnake_emulator::Function;
 
 use crate::failure::Failure;
-use place::Place;
+use files::File;
+use refusal::Refusal;
 use report::Report;
-use start::{Pages, Start};
+use start::Pages;
 
 /// Where the Runtime API is on Lambda. The dumped process does not ask it for anything.
 const RUNTIME_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-
-/// The name of the restorer in a package. Lambda starts a `bootstrap` of the function's own before the layer's.
-const RESTORER: &str = "bootstrap";
 
 /// How often each kind of start is measured.
 const MEASURED: usize = 5;
@@ -49,20 +52,12 @@ const MEASURED: usize = 5;
 /// Values of variables that are shorter than this are in every process: they are no secrets. In bytes.
 const SHORTEST_SECRET: usize = 8;
 
-/// A file of the package.
-pub struct File {
-    /// Below the function's folder.
-    pub path: String,
-    pub bytes: Vec<u8>,
-    pub is_program: bool,
-}
-
 /// A function whose checkpoint is to be made.
 pub struct Maker<'a> {
     /// Where the process runs.
     pub place: Place,
-    /// How much of the function is to be in it.
-    pub kind: Kind,
+    /// What was asked for.
+    pub wanted: Wanted,
     /// Which processors it is to run on.
     pub processors: Processors,
     /// How the function is configured.
@@ -72,66 +67,88 @@ pub struct Maker<'a> {
 impl Maker<'_> {
     /// Makes the checkpoint. Returns the files that belong into the function's package.
     pub fn make(&self) -> Result<(Vec<File>, Report), Failure> {
-        let mut files = self.programs()?;
+        let mut files = files::programs(self.place.named_bootstrap())?;
         let dump = self.dump()?;
         self.refuse_secrets(&dump)?;
-        self.install(&files)?;
+        files::install(self.place.staged(), &files)?;
         let checkpoint = self.place.staged().join(FOLDER).join(FILE);
-        let mut options =
-            Options { root: self.place.root().to_owned(), referenced: self.place.referenced(), ..Options::default() };
-        compose(&dump, &options, &checkpoint)?;
+        let mut options = self.options();
+        dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
         let Pages { touched, written } = self.train()?;
         (options.touched, options.written) = (touched, written);
-        let summary = compose(&dump, &options, &checkpoint)?;
+        dump.compose(&options, &checkpoint).map_err(|error| self.not_composed(&error))?;
         let (restored, ordinary) = self.measure()?;
         let bytes = fs::read(&checkpoint).map_err(|error| Failure::new(format!("reading the checkpoint: {error}")))?;
         files.push(File { path: format!("{FOLDER}/{FILE}"), bytes, is_program: false });
-        let (kind, processors) = (self.kind, self.processors.describe(&dump.process.cpu));
-        Ok((files, Report { kind, processors, process: dump.process, summary, restored, ordinary }))
+        let (kind, processors) = (self.wanted.kind(), self.processors.describe(&dump.process.cpu));
+        Ok((files, Report { kind, processors, process: dump.process, restored, ordinary }))
+    }
+
+    /// Makes the checkpoint, and keeps nothing of it.
+    pub fn try_out(&self) -> Result<(), Failure> {
+        let dump = self.dump()?;
+        self.refuse_secrets(&dump)?;
+        let composed = dump.compose(&self.options(), &self.place.scratch("none"));
+        composed.map(|_| ()).map_err(|error| self.not_composed(&error))
     }
 
     /// Runs the function's init phase in the bootstrap, which writes its memory out.
     fn dump(&self) -> Result<Dump, Failure> {
         let folder = self.place.scratch("dump");
-        let kind = match self.kind {
-            Kind::Imports => "imports",
-            Kind::Init => "init",
-        };
-        let mut environment = self.environment();
-        // The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
-        environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
         let mut program = self.place.bootstrap().to_owned();
-        let mut arguments = vec!["--checkpoint".into(), kind.into(), self.place.inside(&folder).into_os_string()];
+        let mut arguments = dump_arguments(self.wanted, &self.place.inside(&folder));
         if let Some(emulator) = self.processors.emulator()? {
             (program, arguments) = emulator.command(&self.place, program, arguments)?;
         }
         let Output { status, stdout, stderr } = self
             .place
-            .command(&program, &arguments, &environment)
+            .command(&program, &arguments, &self.dump_environment())
             .output()
-            .map_err(|error| Failure::new(format!("starting {}: {error}", self.place.bootstrap().display())))?;
+            .map_err(|error| Failure::new(format!("starting {}: {error}", program.display())))?;
         if !status.success() {
-            let output = [stdout, stderr].concat();
-            return Err(self.refusal(&String::from_utf8_lossy(&output), status));
+            let refusal = Refusal::read(&String::from_utf8_lossy(&[stdout, stderr].concat()), status);
+            return Err(self.explain(refusal).failure(self.wanted));
         }
         Dump::read(&folder).map_err(|error| Failure::new(format!("reading the dump: {error}")))
     }
 
-    /// What the bootstrap printed, and what to do about it.
-    fn refusal(&self, output: &str, status: std::process::ExitStatus) -> Failure {
-        let (notices, log): (Vec<&str>, Vec<&str>) = output.lines().partition(|line| line.starts_with("whipsnake: "));
-        let reason = match notices.last() {
-            Some(notice) => notice.trim_start_matches("whipsnake: ").to_owned(),
-            None => format!("the process ended with {status}"),
+    /// The loader resolves every symbol at once: what it would resolve later depends on the processor's registers.
+    fn dump_environment(&self) -> Vec<(OsString, OsString)> {
+        let mut environment = self.environment();
+        environment.extend(DUMP_ONLY.iter().map(|name| ((*name).into(), "1".into())));
+        environment
+    }
+
+    /// Runs the init phase again in a process that notes where everything comes from. Nothing of that process is kept, so no emulator needs
+    /// to run it.
+    fn explain(&self, refusal: Refusal) -> Refusal {
+        let folder = self.place.scratch("explained");
+        let mut arguments = dump_arguments(self.wanted, &self.place.inside(&folder));
+        arguments.push(EXPLAIN.into());
+        let command = self.place.command(self.place.bootstrap(), &arguments, &self.dump_environment());
+        let Some((output, status)) = refusal::run(command, &self.place.scratch("explained.log")) else {
+            return refusal;
         };
-        let log: String = log.iter().flat_map(|line| ["\n  ", line.trim_end()]).collect();
-        let advice = match self.kind {
-            Kind::Init => {
-                "Move that into the handler, or use --checkpoint=imports, which runs the function's own code after the restore."
-            }
-            Kind::Imports => "Use --checkpoint=try to pack without a checkpoint where none can be made.",
-        };
-        Failure::new(format!("no checkpoint can be made: {reason}{log}\n{advice}"))
+        if status.success() {
+            // The process is no obstacle to itself. Its memory is.
+            let options = self.options();
+            let composed = Dump::read(&folder).and_then(|dump| dump.compose(&options, &self.place.scratch("none")));
+            return composed.err().map_or(refusal.clone(), |error| refusal.explained(error.to_string()));
+        }
+        let explained = Refusal::read(&output, status).reason;
+        refusal.explained(explained)
+    }
+
+    /// Why the file could not be composed, with the code that is to blame where the reason is the process.
+    fn not_composed(&self, error: &compose::Error) -> Failure {
+        match error {
+            compose::Error::File(..) => Failure::new(format!("making the checkpoint: {error}")),
+            compose::Error::Dump(reason) => self.explain(Refusal::because(reason)).failure(self.wanted),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options { root: self.place.root().to_owned(), referenced: self.place.referenced(), ..Options::default() }
     }
 
     /// The function's variables, as at a cold start, with credentials that are none.
@@ -164,36 +181,12 @@ impl Maker<'_> {
         dump.files().any(|file| fs::read(self.place.outside(file)).is_ok_and(|contents| contains(&contents, text)))
     }
 
-    /// Puts files into the function's folder.
-    fn install(&self, files: &[File]) -> Result<(), Failure> {
-        for file in files {
-            let path = self.place.staged().join(&file.path);
-            let write = || -> io::Result<()> {
-                fs::create_dir_all(path.parent().unwrap_or(&path))?;
-                fs::write(&path, &file.bytes)?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(if file.is_program { 0o755 } else { 0o644 }))
-            };
-            write().map_err(|error| Failure::new(format!("writing {}: {error}", path.display())))?;
-        }
-        Ok(())
-    }
-
-    /// What a start without the checkpoint needs: the restorer, and the name of the bootstrap where that is not the layer's.
-    fn programs(&self) -> Result<Vec<File>, Failure> {
-        let mut files = vec![File { path: RESTORER.to_owned(), bytes: restorer()?, is_program: true }];
-        if let Some(bootstrap) = self.place.named_bootstrap() {
-            let bytes = bootstrap.as_os_str().as_encoded_bytes().to_owned();
-            files.push(File { path: format!("{FOLDER}/{BOOTSTRAP}"), bytes, is_program: false });
-        }
-        Ok(files)
-    }
-
     /// The pages that a start touches, from one in which the kernel maps each page by itself.
     fn train(&self) -> Result<Pages, Failure> {
         let training = [(TRAINING.into(), "1".into())];
         let start = Start::of(&self.place, &self.program(), self.function, &training)?;
         // The function's own code has run already in a checkpoint of `init`. Where its import fails in this environment, it may not on Lambda.
-        if self.kind == Kind::Init && !start.has_succeeded() {
+        if self.wanted.kind() == Kind::Init && !start.has_succeeded() {
             return Err(Failure::new(format!("the function failed in its init phase: {}", start.output())));
         }
         if !start.is_restored() {
@@ -222,8 +215,13 @@ impl Maker<'_> {
     }
 }
 
-fn compose(dump: &Dump, options: &Options, checkpoint: &Path) -> Result<Summary, Failure> {
-    dump.compose(options, checkpoint).map_err(|error| Failure::new(format!("making the checkpoint: {error}")))
+/// `--checkpoint KIND FOLDER`, as the bootstrap takes it. `folder` is where the process sees it.
+fn dump_arguments(wanted: Wanted, folder: &Path) -> Vec<OsString> {
+    let kind = match wanted.kind() {
+        Kind::Imports => "imports",
+        Kind::Init => "init",
+    };
+    vec!["--checkpoint".into(), kind.into(), folder.into()]
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -233,17 +231,4 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// The restorer's bytes, from the file beside this command.
-fn restorer() -> Result<Vec<u8>, Failure> {
-    let command = env::current_exe().and_then(fs::canonicalize);
-    let path =
-        command.map_err(|error| Failure::new(format!("looking for this command: {error}")))?.with_file_name("restorer");
-    fs::read(&path).map_err(|error| {
-        Failure::new(format!(
-            "reading the program that restores checkpoints, {}: {error}: run `make build`",
-            path.display()
-        ))
-    })
 }

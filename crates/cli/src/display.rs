@@ -3,6 +3,7 @@
 mod control_characters;
 
 use std::{
+    fmt::Display,
     io::{self, IsTerminal, Write},
     sync::{LazyLock, Mutex},
 };
@@ -31,16 +32,22 @@ const COLOURS: &[(&[u8], &[u8])] = &[
     (b"[WARNING]", YELLOW),
 ];
 
-/// Prints text on standard output. Who has read enough of it, such as `head`, may hang up.
-pub fn print(text: &str) -> Result<(), Failure> {
+/// Prints text on standard output. A reader that has read enough, such as `head`, may hang up: what remains to be done is done.
+pub fn print(text: impl Display) -> Result<(), Failure> {
+    let text = text.to_string();
     let mut stdout = io::stdout().lock();
-    let text = if stdout.is_terminal() { visible_lines(text) } else { text.into() };
+    let text = if stdout.is_terminal() { visible_lines(&text) } else { text.into() };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("writing to standard output: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::printing(error)),
         _ => Ok(()),
     }
+}
+
+/// Prints a line on standard error that is not about this command but about what it has found, such as the Python.
+pub fn note(line: impl Display) {
+    let line = line.to_string();
+    // Nobody is left to tell when standard error is closed.
+    let _ = status_line::Stderr.write_all(format!("{}\n", visible_lines(&line)).as_bytes());
 }
 
 /// Writes a part of what a function responds on standard output: byte for byte, unless a terminal would obey it.

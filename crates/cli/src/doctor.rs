@@ -1,7 +1,8 @@
-//! `whipsnake doctor`: what runs a function here, and why its start takes as long as it does.
+//! `whipsnake doctor`: what runs a function here, what its checkpoint is for, and why its start takes as long as it does.
 
 mod advice;
 mod bootstrap;
+mod checkpoint;
 mod imports;
 mod layers;
 
@@ -17,7 +18,9 @@ use whipsnake_emulator::{Emulator, Function};
 use crate::{collected::Collected, display, failure::Failure, function::Configuration, progress::Progress, python};
 use imports::Imports;
 
-/// Looks at what runs a function here: the bootstrap, the Pythons, and what the function imports when it starts
+/// Looks at what runs a function here: the bootstrap, the Pythons, the function's checkpoint, and what it imports when it starts
+///
+/// --task may also be a zip of `whipsnake pack`, whose checkpoint is described.
 #[derive(clap::Args)]
 pub struct Doctor {
     /// The function to look at: module.function
@@ -32,18 +35,29 @@ pub struct Doctor {
 impl Doctor {
     /// Looks at everything and tells about it. What cannot be found out is told as well, and is no failure.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let bootstrap = self.configuration.bootstrap()?;
+        let bootstrap = self.configuration.ordinary_bootstrap()?;
         let mut told = String::new();
         let embedded = bootstrap::describe(&bootstrap, self.configuration.python_of_wheel()?, &mut told);
         describe_pythons(&mut told);
         layers::describe(&self.layers, &mut told);
+        checkpoint::describe(&self.configuration, &self.layers, &mut told);
         display::print(&told)?;
+        if self.configuration.task().is_file() {
+            if let Some(handler) = self.handler {
+                display::print(checkpoint::tried_on_lambda(&self.configuration, handler, &self.layers)?)?;
+            }
+            display::say("to see what the function imports, unpack the zip and name its folder with --task");
+            return Ok(ExitCode::SUCCESS);
+        }
         let Some(handler) = self.handler else {
             display::say("name a function as well, `whipsnake doctor module.function`, to see what it imports");
             return Ok(ExitCode::SUCCESS);
         };
-        let told = describe_start(&self.configuration.function(handler)?, embedded.as_deref())?;
-        display::print(&told)?;
+        let function = self.configuration.function(handler)?;
+        display::print(checkpoint::tried(&function, &bootstrap, self.configuration.checkpoint().is_some())?)?;
+        // What follows is about imports, which a restored process has behind it.
+        let ordinary = Function { bootstrap, ..function };
+        display::print(&describe_start(&ordinary, embedded.as_deref())?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

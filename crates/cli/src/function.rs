@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use whipsnake_checkpoint_format::{FILE, FOLDER};
 use whipsnake_emulator::Function;
 
 use crate::{failure::Failure, python};
@@ -73,6 +74,11 @@ impl Configuration {
                 self.task.display()
             ))
         })?;
+        self.function_at(handler, task, self.bootstrap()?)
+    }
+
+    /// The function with its code and its bootstrap where a process finds them, which need not be on this machine.
+    pub fn function_at(&self, handler: String, task: PathBuf, bootstrap: PathBuf) -> Result<Function, Failure> {
         let mut environment = match &self.env_file {
             Some(file) => read_variables(file)?,
             None => BTreeMap::new(),
@@ -90,7 +96,7 @@ impl Configuration {
             name: self.function_name.clone(),
             handler,
             task,
-            bootstrap: self.bootstrap()?,
+            bootstrap,
             memory: self.memory,
             init_timeout: None,
             timeout: self.timeout.map_or(TIMEOUT, Duration::from_secs_f64),
@@ -105,9 +111,20 @@ impl Configuration {
     /// The bootstrap, known to exist. As on Lambda, that of a function with a checkpoint comes first.
     pub fn bootstrap(&self) -> Result<PathBuf, Failure> {
         let own = self.task.join("bootstrap");
-        let checkpoint = self.task.join(whipsnake_checkpoint_format::FOLDER).join(whipsnake_checkpoint_format::FILE);
-        let has_checkpoint = self.bootstrap.is_none() && own.is_file() && checkpoint.is_file();
+        let has_checkpoint = self.bootstrap.is_none() && own.is_file() && self.checkpoint().is_some();
         find_bootstrap(if has_checkpoint { Some(own) } else { self.bootstrap.clone() })
+    }
+
+    /// The bootstrap that starts the function without a checkpoint.
+    pub fn ordinary_bootstrap(&self) -> Result<PathBuf, Failure> {
+        let named = self.task.join(FOLDER).join(whipsnake_checkpoint_format::BOOTSTRAP);
+        let beside_checkpoint = || fs::read_to_string(named).ok().map(PathBuf::from);
+        find_bootstrap(self.bootstrap.clone().or_else(beside_checkpoint))
+    }
+
+    /// The checkpoint of the function, if it has one.
+    pub fn checkpoint(&self) -> Option<PathBuf> {
+        Some(self.task.join(FOLDER).join(FILE)).filter(|file| file.is_file())
     }
 
     /// The Python of a wheel's bootstrap, which has none of its own, and the folder of its library. One that was named has its own.

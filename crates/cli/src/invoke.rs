@@ -123,7 +123,7 @@ impl Invoke {
                 }
             };
             let mut in_order = in_order.lock().expect("nobody panics while printing");
-            in_order.print(number, line, display::response).map_err(unprinted)?;
+            in_order.print(number, line, display::response).map_err(Failure::printing)?;
             Ok(has_failed)
         })
     }
@@ -161,7 +161,7 @@ pub fn show(emulator: &Emulator, invocation: &Invocation) -> Result<bool, Failur
             }
         })
         .map_err(|error| Failure::new(error.to_string()))?;
-    printed.map_err(unprinted)?;
+    printed.map_err(Failure::printing)?;
     Ok(outcome.fault.is_some())
 }
 
@@ -178,11 +178,6 @@ fn print(part: Part<'_>, line_is_open: &mut bool) -> io::Result<()> {
             display::response(&[before, response, b"\n"].concat())
         }
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` calls owns its error")]
-fn unprinted(error: io::Error) -> Failure {
-    Failure::new(format!("writing to standard output: {error}"))
 }
 
 /// JSON on one line, as a header needs it.

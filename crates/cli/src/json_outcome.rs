@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use whipsnake_emulator::{Bytes, Emulator, Invocation, Part, Report, Status};
+use whipsnake_emulator::{Bytes, Checkpoint, Emulator, Invocation, Part, Report, Status};
 
 use crate::failure::Failure;
 
@@ -36,6 +36,8 @@ struct Figures<'a> {
     memory_used: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     init_duration_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_type: Option<&'a str>,
 }
@@ -89,7 +91,8 @@ impl<'a> Figures<'a> {
             billed_duration_ms: report.billed(),
             memory_size: report.memory,
             memory_used: report.memory_used,
-            init_duration_ms: report.init_duration.map(milliseconds),
+            init_duration_ms: report.init.as_ref().map(|init| milliseconds(init.duration)),
+            checkpoint: report.init.as_ref().and_then(|init| init.checkpoint.as_ref()).map(Checkpoint::to_string),
             error_type: match &report.status {
                 Some(Status::Error { error_type }) => Some(error_type),
                 _ => None,

@@ -26,6 +26,7 @@ use crate::{
         architecture, archive, bytecode, contents, elf, image, module_archive,
         sizes::{self, MOST_UNPACKED},
     },
+    display,
     failure::Failure,
     python::{self, Interpreter, library::Kind},
 };
@@ -101,7 +102,7 @@ impl Layer {
         add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims, self.bytecode)?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
         let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
-        eprintln!("{choice}");
+        display::note(&choice);
         let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
         for (name, bytes) in libraries.into_found() {
@@ -135,7 +136,7 @@ impl Layer {
             }
             Some((Packing::Apart, contents)) => {
                 runtime.write(&self.output)?;
-                println!();
+                display::print("\n")?;
                 let tag = prefix.tag();
                 let apart = Product {
                     file: format!("whipsnake-sdk-{}-{tag}", Sdk::version()),
@@ -292,7 +293,7 @@ impl Product {
             atomic_write::replace(&file, bytes)
                 .map_err(|error| Failure::new(format!("writing {}: {error}", file.display())))?;
         }
-        println!("{report}");
+        display::print(format_args!("{report}\n"))?;
         Ok(())
     }
 }

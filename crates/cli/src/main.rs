@@ -1,6 +1,8 @@
 //! The `whipsnake` command.
 
 #![forbid(unsafe_code)]
+// They panic where the other end of a pipe is gone, as after `| head -1`. `display` prints for all verbs.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod atomic_write;
 mod bench;
@@ -46,6 +48,9 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
     .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
     .placeholder(AnsiColor::Cyan.on_default());
+
+/// The exit code of a shell's command that SIGPIPE has ended.
+const HUNG_UP: u8 = 128 + 13;
 
 /// Runs Python functions on whipsnake, the AWS Lambda runtime, without AWS.
 #[derive(Parser)]
@@ -93,6 +98,9 @@ fn main() -> ExitCode {
         Verb::FromCheckpoint(now) => now.run(),
     };
     outcome.unwrap_or_else(|failure| {
+        if failure.is_silent() {
+            return ExitCode::from(HUNG_UP);
+        }
         display::complain(&failure.to_string());
         ExitCode::from(2)
     })

@@ -107,7 +107,7 @@ impl Pack {
             usual.is_file().then_some(usual)
         });
         let interpreter = python::find(self.python)?;
-        eprintln!("{interpreter}");
+        display::note(&interpreter);
 
         let mut installed = Vec::new();
         if let Some(file) = requirements {
@@ -142,7 +142,7 @@ impl Pack {
             };
             let folder = here.map(Unpacked::folder);
             match checkpoint::add(&mut contents, &self.checkpoint, wanted, handler, folder, write) {
-                Ok(report) => print!("{report}"),
+                Ok(report) => display::print(report)?,
                 Err(failure) if wanted == Wanted::Try => display::say(&failure.to_string()),
                 Err(failure) => return Err(failure),
             }
@@ -151,17 +151,17 @@ impl Pack {
         match target {
             Target::Folder(unpacked) => {
                 unpacked.write(&contents, modified)?;
-                print!("{}", Sizes { contents: &contents, zipped: None });
-                println!("\n{}", unpacked.named().display());
+                let sizes = Sizes { contents: &contents, zipped: None };
+                display::print(format_args!("{sizes}\n{}\n", unpacked.named().display()))?;
             }
             Target::Zip(output) => {
                 let zip = archive::write(&contents, modified)
                     .map_err(|error| Failure::new(format!("writing the zip {}: {error}", output.display())))?;
                 write(&output, &zip)?;
                 let size = zip.len() as u64;
-                print!("{}", Sizes { contents: &contents, zipped: Some(size) });
-                println!("\nsha256 {}\n{}", archive::sha256(&zip), output.display());
-                println!("\n{}", advice(&interpreter, architecture, &output, size));
+                let sizes = Sizes { contents: &contents, zipped: Some(size) };
+                let (sum, advice) = (archive::sha256(&zip), advice(&interpreter, architecture, &output, size));
+                display::print(format_args!("{sizes}\nsha256 {sum}\n{}\n\n{advice}\n", output.display()))?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -42,7 +42,7 @@ impl Play {
             .write_all(&json)
             .and_then(|()| stdout.write_all(b"\n"))
             .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::new(format!("writing the recording to standard output: {error}")))?;
+            .map_err(Failure::printing)?;
         Ok(ExitCode::SUCCESS)
     }
 

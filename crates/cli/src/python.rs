@@ -14,7 +14,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use crate::{cleanup, failure::Failure};
+use crate::{cleanup, display, failure::Failure};
 pub use interpreter::Interpreter;
 use interpreter::Version;
 use library::{Choice, Kind};
@@ -52,11 +52,11 @@ impl Python {
             pyo3_config::write(config, &choice).map_err(|error| {
                 Failure::new(format!("writing pyo3's configuration to {}: {error}", config.display()))
             })?;
-            eprintln!("{choice}");
+            display::note(choice);
         } else {
-            eprintln!("{interpreter}");
+            display::note(&interpreter);
         }
-        println!("{}", interpreter.executable.display());
+        display::print(format_args!("{}\n", interpreter.executable.display()))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -182,7 +182,7 @@ fn not_found(what: &str, problems: &[String]) -> Failure {
 /// Has uv install a version. None when there is no uv.
 fn install_with_uv(version: &str) -> Option<Result<Interpreter, Failure>> {
     let uv = search::on_path("uv")?;
-    eprintln!("whipsnake: installing CPython {version} with uv");
+    display::say(&format!("installing CPython {version} with uv"));
     Some(install(&uv, version))
 }
 

@@ -18,7 +18,7 @@ use crate::{
     invocation::Invocation,
     log::Log,
     process::Exit,
-    report::{self, Report, Status},
+    report::{self, Checkpoint, Init, Report, Status},
     runtime_api::{MAX_RESPONSE, Piece, Reply},
     simulation::Simulation,
 };
@@ -177,6 +177,11 @@ impl Emulator {
         Ok(self.running("")?.err().map(|(_, verdict)| verdict.payload))
     }
 
+    /// What became of the function's checkpoint when the process started, if the function has one and it is turned on.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.environment().as_ref().and_then(|environment| environment.checkpoint())
+    }
+
     /// Whether there is a process: there is none before the first start, after a crash and after an init phase that failed.
     pub fn is_running(&self) -> bool {
         self.environment().as_ref().is_some_and(|environment| !environment.has_ended())
@@ -329,7 +334,7 @@ impl Emulator {
         &self,
         request_id: &str,
         duration: Duration,
-        init_duration: Option<Duration>,
+        init: Option<Init>,
         memory: Option<u64>,
         verdict: Verdict,
     ) -> Outcome {
@@ -339,7 +344,7 @@ impl Emulator {
             duration,
             memory: self.function.memory,
             memory_used: memory.unwrap_or_default(),
-            init_duration,
+            init,
             status: verdict.status,
         };
         self.log.line(&report.line());

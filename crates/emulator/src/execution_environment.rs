@@ -18,6 +18,7 @@ use crate::{
     invocation::Invocation,
     log::{Log, Output},
     process::{Exit, Process},
+    report::{Checkpoint, Init},
     runtime_api::{Piece, Reply, RuntimeApi},
     simulation::{Fate, Simulation},
 };
@@ -28,6 +29,9 @@ pub const SHUTDOWN: Duration = Duration::from_millis(500);
 const EXIT: Duration = Duration::from_millis(600);
 /// Lambda's limit for the init phase; functions with a longer time-out get that.
 const INIT: Duration = Duration::from_secs(10);
+
+/// How the line begins in which the restorer says why it does not use a checkpoint.
+pub const NOT_RESTORED: &str = "whipsnake: starting without the checkpoint: ";
 
 /// How a phase ended.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub(crate) struct ExecutionEnvironment {
     /// Whether it serves several invocations at once.
     serves_several: bool,
     /// Known once the init phase went well.
-    init_duration: OnceLock<Duration>,
+    init: OnceLock<Init>,
     /// Whether a REPORT has shown this environment's init duration.
     reported_init: AtomicBool,
     simulation: Simulation,
@@ -97,7 +101,7 @@ impl ExecutionEnvironment {
             output,
             started,
             serves_several: concurrency.is_some(),
-            init_duration: OnceLock::new(),
+            init: OnceLock::new(),
             reported_init: AtomicBool::new(false),
             simulation: simulation.clone(),
             frozen: Mutex::default(),
@@ -115,10 +119,13 @@ impl ExecutionEnvironment {
             .wait_for(deadline, |state| state.is_initialised() || state.init_error.is_some() || state.exit.is_some());
         let duration = self.started.elapsed();
         if state.is_initialised() {
+            let restored = state.restored;
             drop(state);
             self.output.drain();
+            let refused = || self.output.first_line(NOT_RESTORED).map(Checkpoint::NotUsed);
+            let checkpoint = if restored { Some(Checkpoint::Restored) } else { refused() };
             // Each environment is initialised once.
-            let _ = self.init_duration.set(duration);
+            let _ = self.init.set(Init { duration, checkpoint });
             return Ok(());
         }
         let ending = if let Some(reply) = &state.init_error {
@@ -137,10 +144,15 @@ impl ExecutionEnvironment {
         Err((duration, ending))
     }
 
-    /// The duration of the init phase, the first time it is asked.
-    pub(crate) fn unreported_init(&self) -> Option<Duration> {
+    /// The init phase, the first time it is asked.
+    pub(crate) fn unreported_init(&self) -> Option<Init> {
         let first = !self.reported_init.swap(true, Ordering::Relaxed);
-        self.init_duration.get().copied().filter(|_| first)
+        self.init.get().cloned().filter(|_| first)
+    }
+
+    /// What became of the checkpoint in the init phase.
+    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
+        self.init.get()?.checkpoint.clone()
     }
 
     /// Gives the runtime one event and waits for the end of it. What it streams meanwhile goes to `pass`.

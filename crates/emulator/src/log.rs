@@ -77,6 +77,8 @@ impl Lines {
 pub(crate) struct Output {
     reader: Mutex<PipeReader>,
     log: Arc<Log>,
+    /// The first bytes, in which the runtime tells about its start.
+    beginning: Mutex<Vec<u8>>,
 }
 
 impl Output {
@@ -84,7 +86,7 @@ impl Output {
     pub(crate) fn forward(reader: PipeReader, log: Arc<Log>) -> io::Result<Arc<Output>> {
         ioctl_fionbio(&reader, true)?;
         let polled = reader.try_clone()?;
-        let output = Arc::new(Output { reader: Mutex::new(reader), log });
+        let output = Arc::new(Output { reader: Mutex::new(reader), log, beginning: Mutex::default() });
         let forwarding = Arc::clone(&output);
         thread::spawn(move || {
             loop {
@@ -103,6 +105,19 @@ impl Output {
         Ok(output)
     }
 
+    /// What the first line says behind `start`, if it begins so.
+    pub(crate) fn first_line(&self, start: &str) -> Option<String> {
+        let beginning = self.beginning.lock().expect("nobody panics while forwarding");
+        let text = String::from_utf8_lossy(&beginning);
+        text.lines().next()?.strip_prefix(start).map(str::to_owned)
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        let mut beginning = self.beginning.lock().expect("nobody panics while forwarding");
+        let room = TAIL - beginning.len();
+        beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
     /// Forwards all that was written until now; returns when it is in the log. False at the end of the pipe.
     pub(crate) fn drain(&self) -> bool {
         // Also waits for the other thread, which may hold bytes it has read and not yet logged.
@@ -111,7 +126,10 @@ impl Output {
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return false,
-                Ok(read) => self.log.output(&buffer[..read]),
+                Ok(read) => {
+                    self.keep(&buffer[..read]);
+                    self.log.output(&buffer[..read]);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }

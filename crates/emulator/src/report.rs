@@ -1,6 +1,6 @@
 //! The lines Lambda writes into a function's log, character by character.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// How a phase that went wrong is called in its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,33 @@ pub(crate) fn end(request_id: &str) -> String {
     format!("END RequestId: {request_id}")
 }
 
+/// An init phase that went well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// From the start of the process to its first request.
+    pub duration: Duration,
+    /// What became of the function's checkpoint, if it has one and it is turned on.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What became of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// The process continued from it.
+    Restored,
+    /// A check failed, and the function started without it: why.
+    NotUsed(String),
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Checkpoint::Restored => formatter.write_str("restored"),
+            Checkpoint::NotUsed(reason) => write!(formatter, "not used ({reason})"),
+        }
+    }
+}
+
 /// What REPORT reports.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -45,7 +72,7 @@ pub struct Report {
     /// Megabytes it used at its peak.
     pub memory_used: u64,
     /// Only in an execution environment's first invocation.
-    pub init_duration: Option<Duration>,
+    pub init: Option<Init>,
     /// Only when the invocation did not end by an answer.
     pub status: Option<Status>,
 }
@@ -54,7 +81,7 @@ impl Report {
     /// What is paid for, in milliseconds. OS-only runtimes are billed for their init phase too.
     #[must_use]
     pub fn billed(&self) -> u64 {
-        let used = self.duration + self.init_duration.unwrap_or_default();
+        let used = self.duration + self.init.as_ref().map(|init| init.duration).unwrap_or_default();
         u64::try_from(used.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
     }
 
@@ -68,8 +95,12 @@ impl Report {
             self.memory,
             self.memory_used,
         );
-        if let Some(init) = self.init_duration {
-            line.push_str(&format!("Init Duration: {:.2} ms\t", milliseconds(init)));
+        if let Some(init) = &self.init {
+            line.push_str(&format!("Init Duration: {:.2} ms\t", milliseconds(init.duration)));
+            // Lambda has no such field: it does not know of the checkpoint.
+            if let Some(checkpoint) = &init.checkpoint {
+                line.push_str(&format!("Checkpoint: {checkpoint}\t"));
+            }
         }
         if let Some(status) = &self.status {
             line.push_str(&status.text());
@@ -89,7 +120,7 @@ fn milliseconds(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Report, Status, end, init, start};
+    use super::{Checkpoint, Duration, Init, Report, Status, end, init, start};
 
     fn report() -> Report {
         Report {
@@ -97,7 +128,7 @@ mod tests {
             duration: Duration::from_micros(1_530),
             memory: 128,
             memory_used: 36,
-            init_duration: None,
+            init: None,
             status: None,
         }
     }
@@ -118,11 +149,23 @@ mod tests {
 
     #[test]
     fn a_cold_one_is_billed_for_its_init() {
-        let report = Report { init_duration: Some(Duration::from_micros(12_340)), ..report() };
+        let init = Init { duration: Duration::from_micros(12_340), checkpoint: None };
+        let report = Report { init: Some(init), ..report() };
         assert_eq!(
             report.line(),
             "REPORT RequestId: id\tDuration: 1.53 ms\tBilled Duration: 14 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tInit Duration: 12.34 ms\t"
         );
+    }
+
+    #[test]
+    fn a_checkpoint_is_reported_behind_the_init_duration() {
+        let line = |checkpoint| {
+            let init = Init { duration: Duration::from_micros(12_340), checkpoint: Some(checkpoint) };
+            Report { init: Some(init), ..report() }.line()
+        };
+        assert!(line(Checkpoint::Restored).ends_with("Init Duration: 12.34 ms\tCheckpoint: restored\t"));
+        let not_used = line(Checkpoint::NotUsed("it is damaged".to_owned()));
+        assert!(not_used.ends_with("Init Duration: 12.34 ms\tCheckpoint: not used (it is damaged)\t"));
     }
 
     #[test]

@@ -31,6 +31,9 @@ const EXIT: Duration = Duration::from_millis(500);
 
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
 
+/// How the User-Agent of a process ends that continues from a checkpoint.
+const RESTORED: &str = "(restored)";
+
 const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
 
 /// How far the runtime is, by the names Lambda uses when a request does not fit.
@@ -78,6 +81,8 @@ pub(crate) struct State {
     /// How the process ended.
     pub(crate) exit: Option<Exit>,
     extensions: Extensions,
+    /// Whether the process says of itself that it continues from a checkpoint.
+    pub(crate) restored: bool,
     /// How often the connections that wait for an event were closed.
     hang_ups: u32,
     /// How many connections are being read from, or are about to be.
@@ -168,6 +173,7 @@ impl RuntimeApi {
                 init_error: None,
                 exit: None,
                 extensions: Extensions::default(),
+                restored: false,
                 hang_ups: 0,
                 reading: 0,
             }),
@@ -356,7 +362,11 @@ impl Shared {
         let path = request.path.as_str();
         let answered = path.strip_prefix(INVOCATION).and_then(|rest| rest.split_once('/'));
         Some(match (request.method.as_str(), answered) {
-            ("GET", _) if path.strip_prefix(INVOCATION) == Some("next") => return self.next(),
+            ("GET", _) if path.strip_prefix(INVOCATION) == Some("next") => {
+                let agent = request.header("user-agent").unwrap_or_default();
+                self.state().restored |= agent.ends_with(RESTORED);
+                return self.next();
+            }
             ("POST", Some((id, "response"))) => self.response(id, request),
             ("POST", Some((id, "error"))) => self.error(id, request),
             ("POST", _) if path == "/2018-06-01/runtime/init/error" => self.init_error(request),

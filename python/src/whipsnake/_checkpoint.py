@@ -30,6 +30,9 @@ _read: set[str] = set()
 # Runs the function's hooks, where it can have registered any.
 _run_after_restore = None
 
+# Set in a run that explains why there is no checkpoint.
+_origins = None
+
 # Where code has looked at every variable: file and line.
 _looked_at_all: list[str] = []
 
@@ -91,6 +94,23 @@ def record() -> None:
     """Begins to record which variables are read, and what has to be renewed after a restore."""
     os.environ.__class__ = _RecordingEnvironment
     _checkpoint_adapters.record()
+
+
+def record_origins() -> None:
+    """Begins to record where descriptors, threads and shared memory come from. The process must not be kept."""
+    global _origins
+    from whipsnake._checkpoint_origins import Recorder
+
+    _origins = Recorder()
+    _origins.start()
+
+
+def origins() -> tuple[dict[int, list[str]], dict[int, list[str]], dict[str, list[str]]]:
+    """The lines of code that opened descriptors, started threads and shared memory."""
+    if _origins is None:
+        return {}, {}, {}
+    _origins.stop()
+    return _origins.origins()
 
 
 def variables_read() -> set[str]:

@@ -16,6 +16,10 @@ _credentials: "list[weakref.ref[Any]]" = []
 _event_loops: "list[tuple[Any, bool, type]]" = []
 
 
+class RefusedError(Exception):
+    """There can be no checkpoint. The message says why."""
+
+
 def record() -> None:
     """Begins to notice what has to be renewed."""
     sys.meta_path.insert(0, _BotocoreFinder)
@@ -125,16 +129,22 @@ def _close_event_loops():
     for loop in [o for o in gc.get_objects() if issubclass(type(o), selector_events.BaseSelectorEventLoop)]:
         if loop.is_closed():
             continue
-        tasks = len(asyncio.all_tasks(loop))
+        tasks = asyncio.all_tasks(loop)
         if loop.is_running() or tasks or len(loop._selector.get_map()) > 1:
-            raise RuntimeError(
-                f"an event loop has work to do ({tasks} tasks): start background tasks in the handler, "
-                "or make a checkpoint with --checkpoint=imports"
-            )
+            places = "".join(sorted({f"\n  {_place_of(task)}" for task in tasks}))
+            work = f"an event loop has work to do ({len(tasks)} tasks)"
+            raise RefusedError(f"{work}: start background tasks in the handler{places}")
         selector = type(loop._selector)
         loop._close_self_pipe()
         loop._selector.close()
         _event_loops.append((loop, loop is current, selector))
+
+
+def _place_of(task):
+    """Where a task waits: file, line and coroutine."""
+    frames = task.get_stack(limit=1)
+    coroutine = getattr(task.get_coro(), "__qualname__", task.get_name())
+    return f"{frames[0].f_code.co_filename}:{frames[0].f_lineno}, in {coroutine}" if frames else coroutine
 
 
 def _current_event_loop():

@@ -17,7 +17,7 @@ def import_third_party(search_paths: list[str], handler: str) -> tuple[list[str]
     Returns the modules of installed packages, and what could not be imported, with the reason.
     """
     found, services, failure = _modules_of_function(handler)
-    installed = _Installed(search_paths)
+    installed = Installed(search_paths)
     third_party = [name for name, origin in found if installed.has(origin)]
     own = {name for name, origin in found if origin and not installed.has(origin)}
     left_out = [f"the function's import failed ({failure}): its modules up to there are in"] if failure else []
@@ -48,12 +48,13 @@ class _OwnModules:
             raise ImportError(f"{name} is a module of the function's own, and is not in the checkpoint", name=name)
 
 
-class _Installed:
+class Installed:
     """Knows which files belong to the standard library or to an installed package."""
 
     def __init__(self, search_paths):
         self._standard = tuple(os.path.join(folder, "") for folder in search_paths)
-        self._files = set()
+        # The package of each file, as its installer names the folder with its RECORD.
+        self._files = {}
         for folder in sys.path:
             self._add_records(folder)
 
@@ -68,7 +69,10 @@ class _Installed:
                 with open(os.path.join(folder, entry, "RECORD"), encoding="utf-8", newline="") as record:
                     import csv
 
-                    self._files.update(os.path.normpath(os.path.join(folder, row[0])) for row in csv.reader(record) if row)
+                    package = entry.removesuffix(".dist-info").replace("-", " ")
+                    for row in csv.reader(record):
+                        if row:
+                            self._files[os.path.normpath(os.path.join(folder, row[0]))] = package
             except OSError:
                 continue
 
@@ -77,6 +81,10 @@ class _Installed:
 
     def has(self, origin):
         return origin is not None and (self.is_standard(origin) or os.path.normpath(origin) in self._files)
+
+    def distribution(self, origin):
+        """The package that a file belongs to, and its version."""
+        return self._files.get(os.path.normpath(origin))
 
 
 def _modules_of_function(handler):

@@ -108,19 +108,8 @@ def pack(cli: Path, runtime_directory: Path, tmp_path_factory: pytest.TempPathFa
     return run
 
 
-class Checkpointed(Protocol):
-    """Packs a function with a checkpoint, which has to succeed."""
-
-    def __call__(
-        self,
-        files: Files,
-        kind: str = ...,
-        *options: str | Path,
-        variables: Mapping[str, str] = ...,
-        environment: Mapping[str, str] = ...,
-        handler: str = ...,
-        command: Path | None = ...,
-    ) -> Packed: ...
+type Checkpointed = Pack
+"""The same, which has to succeed."""
 
 
 @pytest.fixture(scope="session")

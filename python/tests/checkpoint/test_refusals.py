@@ -99,6 +99,47 @@ def test_a_refusal_offers_the_other_kind(pack: Pack, case: str) -> None:
     assert ADVICE in pack({"app.py": CASES[case][0] + HELLO}, "init").stderr
 
 
+ORIGINS = {
+    "a socket that listens": "app.py:2: server = socket.create_server(('127.0.0.1', 0))",
+    "a thread": "app.py:2: threading.Thread(target=time.sleep, args=(60,), name='ticker', daemon=True).start()",
+    "a file open for writing": "app.py:2: file = tempfile.NamedTemporaryFile()",
+    "a pipe with contents": "app.py:2: reader, writer = os.pipe()",
+    "a pipe to another process": ("app.py:2: child = subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)"),
+    "an end of a socket pair twice": "app.py:3: again = os.dup(one.fileno())",
+    "shared memory": "app.py:2: shared = mmap.mmap(-1, 4096)",
+    "a lock between processes": "app.py:2: lock = multiprocessing.get_context('fork').Lock()",
+}
+
+
+@pytest.mark.parametrize("case", ORIGINS)
+def test_a_refusal_names_the_line_of_code(pack: Pack, case: str) -> None:
+    packed = pack({"app.py": CASES[case][0] + HELLO}, "init")
+    assert f"\n  {ORIGINS[case]}\n" in packed.stderr
+
+
+def test_a_line_in_a_function_is_named_with_it(pack: Pack) -> None:
+    app = "import socket\ndef serve():\n    return socket.create_server(('127.0.0.1', 0))\nserver = serve()\n"
+    refused = pack({"app.py": app + HELLO}, "init").stderr
+    assert "\n  app.py:3, in serve: return socket.create_server(('127.0.0.1', 0))\n" in refused
+
+
+def test_a_descriptor_that_was_closed_is_not_blamed_for_its_number(pack: Pack) -> None:
+    app = "open(__file__).read()\nfile = open('/tmp/whipsnake-refused', 'w')\n"
+    assert "\n  app.py:2: file = open('/tmp/whipsnake-refused', 'w')\n" in pack({"app.py": app + HELLO}, "init").stderr
+
+
+def test_a_background_task_is_named(pack: Pack) -> None:
+    packed = pack({"app.py": CASES["a background task"][0] + HELLO}, "init")
+    assert f"\n  {packed.task_root}/app.py:3, in forever\n" in packed.stderr
+    assert "Traceback" not in packed.stderr
+
+
+def test_a_module_that_raises_is_told_of_variables(pack: Pack) -> None:
+    refused = pack({"app.py": "import os\nTABLE = os.environ['TABLE']\n" + HELLO}, "init").stderr
+    assert "the function could not be imported: 'TABLE'" in refused
+    assert "\nIf it needs variables, pass them with --env. Or use --checkpoint=imports" in refused
+
+
 def test_a_thread_is_named(pack: Pack) -> None:
     assert "threads are running: ticker (" in pack({"app.py": CASES["a thread"][0] + HELLO}, "init").stderr
 
@@ -121,6 +162,8 @@ def test_a_function_that_fails_fails_the_same_way_after_imports(pack: Pack, star
     assert start(packed).init_error["errorMessage"] == "not here"
 
 
+THREAD = "threading.Thread(target=time.sleep, args=(60,), name='ticker', daemon=True).start()"
+
 LEAVES_A_THREAD = {
     # An installed package, by its RECORD.
     "leftover.py": CASES["a thread"][0],
@@ -134,13 +177,20 @@ def test_a_package_that_cannot_be_restored_is_refused(pack: Pack) -> None:
     packed = pack(LEAVES_A_THREAD, "imports")
     assert packed.exit_code == 2
     assert "threads are running: ticker (" in packed.stderr
+    assert f"\n  leftover 1.0, leftover.py:2: {THREAD}\n" in packed.stderr
     assert "Use --checkpoint=try to pack without a checkpoint where none can be made." in packed.stderr
+
+
+def test_the_functions_own_line_comes_before_the_packages(pack: Pack) -> None:
+    refused = pack(LEAVES_A_THREAD, "init").stderr
+    assert f"\n  app.py:1: import leftover\n  leftover 1.0, leftover.py:2: {THREAD}\n" in refused
 
 
 def test_try_packs_without_a_checkpoint(pack: Pack) -> None:
     packed = pack(LEAVES_A_THREAD, "try")
     assert packed.exit_code == 0, packed.stderr
     assert "threads are running: ticker (" in packed.stderr
+    assert "\nThe function is packed without a checkpoint.\n" in packed.stderr
     assert not packed.checkpoint.exists()
     assert not (packed.task_root / "bootstrap").exists()
     assert (packed.task_root / "app.py").is_file()

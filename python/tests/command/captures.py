@@ -13,11 +13,12 @@ CAPTURE = re.compile(r"^```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)``
 VARYING = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
     # Durations and memory, in the log and in JSON.
-    (r"\d+(\.\d+)? (ms|MB)", r"N \2"),
+    (r"\d+(\.\d+)? (ms|MB|kB)", r"N \2"),
     # Of a checkpoint, by the version of the packages.
     (r" and \d+ more", " and N more"),
     # A checkpoint's, by the machine.
     (r"(features of this machine's).*", r"\1"),
+    (r"\d+ (setting|variable)s?", r"N \1"),
     # A thread's id.
     (r"\(\d+\)", "(N)"),
     (r'(Ms|UsedMB)": [\d.]+', r'\1": N'),
@@ -51,7 +52,7 @@ class Session:
             assert self._changed.wait_for(lambda: len(pattern.findall(self.shown)) == times, 20), f"no {line!r} in {self.shown}"
 
     def end(self) -> str:
-        self.process.wait(20)
+        self.process.wait(60)
         self._reading.join(20)
         return self.shown
 

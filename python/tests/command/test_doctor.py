@@ -88,4 +88,4 @@ def test_the_sizes_of_layers_are_told(whipsnake: Whipsnake, task: Path) -> None:
         layer.writestr("bootstrap", b"\0" * (3 << 20))
     (task / "dist/broken.zip").write_text("no zip")
     told = whipsnake("doctor").stdout
-    assert "\nLayers in dist\n  broken.zip cannot be read as a zip\n  layer.zip: 0.0 MB, unpacked 3.0 MB\n" in told
+    assert "\nLayers in dist\n  broken.zip cannot be read as a zip\n  layer.zip: 4 kB, unpacked 3.0 MB\n" in told

@@ -65,6 +65,22 @@ def test_a_function_starts_from_its_checkpoint(kind: str, packed: Callable[..., 
     assert run.stdout.count("served") == 2
 
 
+def test_the_doctor_restores_the_checkpoint_of_a_zip(
+    packed: Callable[..., Path], cli: Path, layer_zip: Path, tmp_path: Path
+) -> None:
+    packed("--checkpoint=imports")
+    zip_file = tmp_path / "function.zip"
+
+    def doctor(layers: Path) -> str:
+        command: list[str | Path] = [cli, "doctor", "app.handler", "--task", zip_file, "--layers", layers]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
+
+    told = doctor(layer_zip.parent)
+    assert f": that of {layer_zip}\n" in told
+    assert f"\n  this machine can restore it, with {layer_zip} in /opt\n" in told
+    assert f": no layer in {tmp_path} has it\n" in doctor(tmp_path)
+
+
 def test_without_its_layer_a_function_says_what_is_missing(packed: Callable[..., Path]) -> None:
     """Here is no /opt/bootstrap, and the layer's files are not where the checkpoint was made for."""
     if Path("/opt/bootstrap").exists():

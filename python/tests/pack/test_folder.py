@@ -126,7 +126,7 @@ def test_a_package_that_lambda_would_refuse_is_not_written(pack: Pack, function:
     sparse(function / "data/larger.bin", 151)
     said = refusal(pack, function, "--output", tmp_path / "function.zip")
     assert "whipsnake: the package has 301.0 MB unpacked, 51.0 MB above the 250 MB that Lambda allows, so nothing" in said
-    assert "its largest files are data/larger.bin (151.0 MB), data/large.bin (150.0 MB), app.py (0.0 MB)\n" in said
+    assert "its largest files are data/larger.bin (151.0 MB), data/large.bin (150.0 MB), app.py (1 kB)\n" in said
     assert not (tmp_path / "function.zip").exists()
 
 

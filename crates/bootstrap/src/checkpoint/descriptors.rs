@@ -1,5 +1,6 @@
 //! The descriptors that the initialized function has open: each is described so that the restorer can make it again, or refused.
 
+use super::origins;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -18,12 +19,16 @@ const LARGEST_MEMORY: u64 = 1 << 20;
 pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
     let open = open_descriptors(own).map_err(|error| format!("listing the open descriptors: {error}"))?;
     let mut found = Vec::new();
-    let mut refused = Vec::new();
+    let (mut refused, mut reasons) = (Vec::new(), Vec::new());
+    let mut refuse = |number: RawFd, target: &Path, reason: &str| {
+        refused.push(number);
+        reasons.push(format!("descriptor {number} ({}) {reason}", target.display()));
+    };
     for (&number, target) in &open {
         let described = describe(number, target, &open).and_then(|what| refuse_watched_connections(what, &open));
         match described {
             Ok(what) => found.push(Descriptor { number: number.cast_unsigned(), flags: flags(number), what }),
-            Err(reason) => refused.push(format!("descriptor {number} ({}) {reason}", target.display())),
+            Err(reason) => refuse(number, target, &reason),
         }
     }
     // The restorer makes each end once.
@@ -35,12 +40,12 @@ pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
     };
     for number in found.iter().map(|one| one.number) {
         if other_of(number).is_some_and(|other| other_of(other) != Some(number)) {
-            let target = open.get(&number.cast_signed()).map_or(Path::new(""), PathBuf::as_path);
-            refused
-                .push(format!("descriptor {number} ({}) is a second one of the same end of a pair", target.display()));
+            let number = number.cast_signed();
+            let target = open.get(&number).map_or(Path::new(""), PathBuf::as_path);
+            refuse(number, target, "is a second one of the same end of a pair");
         }
     }
-    if refused.is_empty() { Ok(found) } else { Err(refused.join("; ")) }
+    if refused.is_empty() { Ok(found) } else { Err(reasons.join("; ") + &origins::of_descriptors(&refused)) }
 }
 
 /// Refuses an epoll instance that watches a connection. Its owner has requests or timers of that connection in memory, and sees it end at

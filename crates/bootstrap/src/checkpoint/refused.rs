@@ -19,8 +19,13 @@ impl Refused {
         move |error| Self(format!("{what}: {error}"))
     }
 
-    /// Because of an exception outside the function's code.
+    /// Because of an exception outside the function's code. Our own has all in its message.
     pub fn raised(py: Python<'_>, error: &PyErr) -> Self {
+        let value = error.value(py);
+        let own = py.import("whipsnake._checkpoint_adapters").and_then(|module| module.getattr("RefusedError"));
+        if own.and_then(|own| value.is_instance(&own)).unwrap_or(false) {
+            return Self(value.to_string());
+        }
         error.print(py);
         Self(error.to_string())
     }

@@ -1,5 +1,6 @@
 //! What the kernel keeps for the main thread, which a restored process has to tell it again.
 
+use super::origins;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -54,7 +55,9 @@ pub fn refuse_others() -> Result<(), String> {
             return Ok(());
         }
         if waited >= TIME_TO_END {
-            return Err(format!("threads are running: {}", others.join(", ")));
+            let names: Vec<String> = others.iter().map(|(id, name)| format!("{name} ({id})")).collect();
+            let ids: Vec<u64> = others.iter().map(|(id, _)| *id).collect();
+            return Err(format!("threads are running: {}{}", names.join(", "), origins::of_threads(&ids)));
         }
         sleep(Duration::from_millis(10));
         waited += Duration::from_millis(10);
@@ -71,15 +74,15 @@ fn all() -> Vec<(u64, PathBuf)> {
     numbered.filter(|(id, _)| *id != own).collect()
 }
 
-/// The names of all threads but this one that a restored process would lack.
-fn others() -> Vec<String> {
+/// The ids and names of all threads but this one that a restored process would lack.
+fn others() -> Vec<(u64, String)> {
     let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     let started_again = STARTED_AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
     let emulators = EMULATORS.lock().unwrap_or_else(PoisonError::into_inner);
     let others = all().into_iter().filter(|(id, _)| !started_again.contains(id) && !emulators.contains(id));
     let named = others.map(|(id, folder)| (id, fs::read_to_string(folder.join("comm")).unwrap_or_default()));
     let lost = named.filter(|(_, name)| !NOT_NEEDED.contains(&name.trim_end()));
-    lost.map(|(id, name)| format!("{} ({id})", names.get(&id).map_or(name.trim_end(), String::as_str))).collect()
+    lost.map(|(id, name)| (id, names.get(&id).map_or(name.trim_end(), String::as_str).to_owned())).collect()
 }
 
 /// Reads what the kernel knows of this thread.

@@ -62,7 +62,9 @@ impl AddressSpace {
         };
         for region in &regions {
             if region.is_shared && region.protection & 2 != 0 {
-                return Err(Error::Dump(format!("memory is shared with other processes: {}", region.name)));
+                let lines = dump.process.shared_memory.get(&region.name).into_iter().flatten();
+                let code: String = lines.flat_map(|line| ["\n  ", line]).collect();
+                return Err(Error::Dump(format!("memory is shared with other processes: {}{code}", region.name)));
             }
             let restorer = Mapping { start: RESTORER.start, length: RESTORER.end - RESTORER.start };
             if region.mapping.overlaps(&restorer) {

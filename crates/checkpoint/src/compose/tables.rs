@@ -2,7 +2,7 @@
 
 use super::address_space::{AddressSpace, inside};
 use super::{Dump, Error, Options};
-use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, Process, What};
+use crate::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, EVERY, Kind, Process, What};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
@@ -116,7 +116,7 @@ pub fn assemble(dump: &Dump, options: &Options, space: &AddressSpace) -> Result<
         vdso: space.vdso,
         cpu: process.cpu,
         process_id: process.process_id,
-        reserved: 0,
+        kind: u32::from(process.kind == Kind::Init),
         bootstrap: files.bootstrap,
         tables,
     };

@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     fs::OpenOptions,
-    io::Write,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -15,9 +15,12 @@ use whipsnake_checkpoint::{
     compose::{Dump, Options},
     process::{DUMP_ONLY, Kind},
 };
-use whipsnake_checkpoint_format::{BOOTSTRAP, FILE, FOLDER};
+use whipsnake_checkpoint_format::{FILE, FOLDER};
 
-use super::{RESTORER, Wanted, restorer};
+use super::{
+    Wanted, dump_arguments,
+    files::{self, RESTORER},
+};
 use crate::failure::Failure;
 
 /// Where a line goes for each start: `restored`, or why not.
@@ -50,7 +53,7 @@ impl FromNow {
                 program
             }
             Some(Err(reason)) => {
-                note(log.as_deref(), &reason);
+                note(log.as_deref(), &reason.to_string());
                 self.bootstrap.clone()
             }
             None => self.bootstrap.clone(),
@@ -60,40 +63,36 @@ impl FromNow {
     }
 
     /// The restorer, with a checkpoint beside it.
-    fn make(&self) -> Result<PathBuf, String> {
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().map_err(|error| error.to_string())?.keep();
+    fn make(&self) -> Result<PathBuf, Failure> {
+        let failed = |doing: &'static str| move |error: io::Error| Failure::new(format!("{doing}: {error}"));
+        let made = tempfile::Builder::new().prefix(PREFIX).tempdir();
+        let folder = made.map_err(failed("creating a folder for the checkpoint"))?.keep();
         remove_old(&folder);
         let dump_folder = folder.join("dump");
-        let kind = if self.kind.kind() == Kind::Init { "init" } else { "imports" };
         let output = Command::new(&self.bootstrap)
-            .args(["--checkpoint", kind])
-            .arg(&dump_folder)
+            .args(dump_arguments(self.kind, &dump_folder))
             .env_remove(LOG)
             .envs(DUMP_ONLY.iter().map(|name| (*name, "1")))
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| error.to_string())?;
+            .map_err(failed("starting the bootstrap"))?;
         if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | "));
+            return Err(Failure::new(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | ")));
         }
         // A test expects once what the function prints when it is imported. With `imports` the restored process imports it again.
         if self.kind.kind() == Kind::Init {
-            let mut stdout = std::io::stdout();
+            let mut stdout = io::stdout();
             let _ = stdout.write_all(&output.stdout).and_then(|()| stdout.flush());
-            let _ = std::io::stderr().write_all(&output.stderr);
+            let _ = io::stderr().write_all(&output.stderr);
         }
-        let ours = folder.join(FOLDER);
-        fs::create_dir_all(&ours).map_err(|error| error.to_string())?;
+        let bootstrap = fs::canonicalize(&self.bootstrap).map_err(failed("looking for the bootstrap"))?;
+        files::install(&folder, &files::programs(Some(&bootstrap))?)?;
         let options = Options { root: "/".into(), referenced: vec!["/".into()], ..Options::default() };
-        let dump = Dump::read(&dump_folder).map_err(|error| error.to_string())?;
-        dump.compose(&options, &ours.join(FILE)).map_err(|error| error.to_string())?;
+        let composed =
+            Dump::read(&dump_folder).and_then(|dump| dump.compose(&options, &folder.join(FOLDER).join(FILE)));
+        composed.map_err(|error| Failure::new(error.to_string()))?;
         let _ = fs::remove_dir_all(&dump_folder);
-        let program = folder.join(RESTORER);
-        fs::write(&program, restorer().map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
-        let bootstrap = fs::canonicalize(&self.bootstrap).map_err(|error| error.to_string())?;
-        fs::write(ours.join(BOOTSTRAP), bootstrap.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
-        executable(&program).map_err(|error| error.to_string())?;
-        Ok(program)
+        Ok(folder.join(RESTORER))
     }
 }
 
@@ -106,11 +105,6 @@ fn remove_old(own: &Path) {
             let _ = fs::remove_dir_all(sibling.path());
         }
     }
-}
-
-fn executable(file: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
 }
 
 fn note(log: Option<&std::ffi::OsStr>, line: &str) {

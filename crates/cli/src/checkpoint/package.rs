@@ -44,7 +44,7 @@ pub fn add(
     write(contents, place.staged())?;
     let function = describe(&place, handler, environment, library_folder, python);
     let processors = arguments.cpu.unwrap_or_else(|| Processors::usual(here.is_some()));
-    let made = Maker { place, kind: wanted.kind(), processors, function: &function }.make();
+    let made = Maker { place, wanted, processors, function: &function }.make();
     if let Some(folder) = here {
         remove_others(folder, contents)
             .map_err(|error| Failure::new(format!("tidying up {}: {error}", folder.display())))?;

@@ -96,6 +96,11 @@ impl Place {
         (!self.is_private).then_some(&*self.bootstrap)
     }
 
+    /// Unpacks a function's zip into its folder.
+    pub fn add(&self, package: &Path) -> Result<(), Failure> {
+        unzip(package, &self.staged)
+    }
+
     /// A folder for files that processes in this place write, on this machine.
     pub fn scratch(&self, name: &str) -> PathBuf {
         if self.is_private { self.root.join("tmp").join(name) } else { self.temporary.path().join(name) }
@@ -140,10 +145,10 @@ impl Place {
     }
 }
 
-/// Unpacks a layer as Lambda does: later ones win.
-fn unzip(layer: &Path, folder: &Path) -> Result<(), Failure> {
-    let failed = |reason: String| Failure::new(format!("unpacking the layer {}: {reason}", layer.display()));
-    let file = fs::File::open(layer).map_err(|error| failed(error.to_string()))?;
+/// Unpacks a zip as Lambda does: later ones win.
+fn unzip(package: &Path, folder: &Path) -> Result<(), Failure> {
+    let failed = |reason: String| Failure::new(format!("unpacking {}: {reason}", package.display()));
+    let file = fs::File::open(package).map_err(|error| failed(error.to_string()))?;
     let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(|error| failed(error.to_string()))?;
     archive.extract(folder).map_err(|error| failed(error.to_string()))
 }

@@ -64,7 +64,7 @@ impl Processors {
         let newer: Vec<String> = names.map(str::to_owned).collect();
         match self {
             Self::Native if newer.is_empty() => String::from("those with the features of this machine's"),
-            Self::Native => format!("those with the features of this machine's: {}", report::list(newer.into_iter())),
+            Self::Native => format!("those with the features of this machine's: {}", report::list(newer)),
             Self::X86_64V3 | Self::X86_64V2 => format!("{} and newer", self.name()),
         }
     }

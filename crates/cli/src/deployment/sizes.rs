@@ -21,11 +21,11 @@ pub fn check<'a>(files: impl IntoIterator<Item = (&'a str, u64)>, most: u64) -> 
     let total = files.iter().map(|(_, size)| size).sum::<u64>();
     let Some(above @ 1..) = total.checked_sub(most) else { return Ok(()) };
     files.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
-    let largest = files.iter().take(NAMED).map(|(path, size)| format!("{path} ({})", megabytes(*size).trim_start()));
+    let largest = files.iter().take(NAMED).map(|(path, size)| format!("{path} ({})", of(*size)));
     Err(Failure::new(format!(
         "the package has {} unpacked, {} above the {} MB that Lambda allows, so nothing was written; its largest files are {}",
-        megabytes(total).trim_start(),
-        megabytes(above).trim_start(),
+        of(total),
+        of(above),
         most >> 20,
         largest.collect::<Vec<_>>().join(", ")
     )))
@@ -44,22 +44,27 @@ impl fmt::Display for Sizes<'_> {
         let sizes = self.contents.sizes();
         let unpacked = sizes.values().sum();
         for (part, size) in sizes {
-            writeln!(formatter, "{:<20}{}", part.name(), megabytes(size))?;
+            writeln!(formatter, "{:<20}{:>9}", part.name(), of(size))?;
         }
-        writeln!(formatter, "{:<20}{}   {}", "unpacked", megabytes(unpacked), room_unpacked(unpacked))?;
+        writeln!(formatter, "{:<20}{:>9}   {}", "unpacked", of(unpacked), room_unpacked(unpacked))?;
         if let Some(zipped) = self.zipped {
-            writeln!(formatter, "{:<20}{}   {}", "zipped", megabytes(zipped), room_for_upload(zipped))?;
+            writeln!(formatter, "{:<20}{:>9}   {}", "zipped", of(zipped), room_for_upload(zipped))?;
         }
         Ok(())
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{:>6.1} MB", bytes as f64 / f64::from(1 << 20))
+/// A size for people, in the megabytes that Lambda counts its limits in, or in kilobytes.
+pub fn of(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        format!("{} kB", bytes.div_ceil(1 << 10))
+    } else {
+        format!("{:.1} MB", bytes as f64 / f64::from(1 << 20))
+    }
 }
 
 fn room(left: u64, most: u64) -> String {
-    format!("{} left of the {} MB that Lambda allows", megabytes(left).trim_start(), most >> 20)
+    format!("{} left of the {} MB that Lambda allows", of(left), most >> 20)
 }
 
 /// A zip of more is refused before anything is written; a folder may be meant for an image.
@@ -82,7 +87,12 @@ fn room_for_upload(zipped: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, room_for_upload, room_unpacked};
+    use super::{check, of, room_for_upload, room_unpacked};
+
+    #[test]
+    fn a_small_file_is_not_called_nothing() {
+        assert_eq!([0, 1, 8_000, 1 << 20, 40 << 20].map(of), ["0 kB", "1 kB", "8 kB", "1.0 MB", "40.0 MB"]);
+    }
 
     #[test]
     fn a_package_that_is_too_large_names_its_largest_files() {

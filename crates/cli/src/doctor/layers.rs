@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, io::Cursor, path::Path};
 
 use zip::ZipArchive;
 
-use crate::deployment::sizes::{MOST_UNPACKED, MOST_ZIPPED};
+use crate::deployment::sizes::{self, MOST_UNPACKED, MOST_ZIPPED};
 
 /// Tells about every zip in `folder`, if there is one.
 pub fn describe(folder: &Path, told: &mut String) {
@@ -18,22 +18,21 @@ pub fn describe(folder: &Path, told: &mut String) {
     _ = writeln!(told, "\nLayers in {}", folder.display());
     for zip in zips {
         let name = zip.file_name().unwrap_or_default().to_string_lossy();
-        match sizes(&zip) {
+        match sizes_of(&zip) {
             Some((zipped, unpacked)) => {
-                let [zipped_mb, unpacked_mb] = [zipped, unpacked].map(|bytes| bytes as f64 / f64::from(1 << 20));
                 let too_much = if zipped > MOST_ZIPPED || unpacked > MOST_UNPACKED {
                     ": more than the 50 MB and 250 MB that Lambda allows"
                 } else {
                     ""
                 };
-                _ = writeln!(told, "  {name}: {zipped_mb:.1} MB, unpacked {unpacked_mb:.1} MB{too_much}");
+                _ = writeln!(told, "  {name}: {}, unpacked {}{too_much}", sizes::of(zipped), sizes::of(unpacked));
             }
             None => _ = writeln!(told, "  {name} cannot be read as a zip"),
         }
     }
 }
 
-fn sizes(zip: &Path) -> Option<(u64, u64)> {
+fn sizes_of(zip: &Path) -> Option<(u64, u64)> {
     let bytes = fs::read(zip).ok()?;
     let zipped = bytes.len() as u64;
     let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;

@@ -12,7 +12,7 @@ use std::{
 
 use whipsnake_emulator::{Emulator, Invocation, Part};
 
-use super::{print, unprinted};
+use super::print;
 use crate::failure::Failure;
 
 /// Has `one` run for each number below `count`, for at most `limit` of them at a time. True when one of them says so.
@@ -58,7 +58,7 @@ pub fn show(emulator: &Emulator, invocation: &Invocation, printing: &Mutex<()>) 
         })
         .map_err(|error| Failure::new(error.to_string()))?;
     drop(turn);
-    printed.map_err(unprinted)?;
+    printed.map_err(Failure::printing)?;
     Ok(outcome.fault.is_some())
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use super::{architecture::Architecture, contents::ROOT, crates, elf::Elf, image, prefix::Prefix};
 use crate::{
+    display,
     failure::Failure,
     progress,
     python::{
@@ -71,7 +72,7 @@ pub fn build(
     pyo3_config::write(&configuration, choice).map_err(|error| {
         Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
     })?;
-    eprintln!("whipsnake: building the bootstrap in {}", target.display());
+    display::say(&format!("building the bootstrap in {}", target.display()));
     let (verb, built) = if Architecture::of_this_machine().is_ok_and(|here| here == architecture) {
         (vec!["build".to_owned()], "release/bootstrap".to_owned())
     } else {

@@ -68,6 +68,8 @@ class Report:
     max_memory_used_mb: int
     init_duration_ms: float | None
     """Of the first invocation of a process alone."""
+    checkpoint: str | None
+    """Of the first invocation alone, if the function has a checkpoint: `restored`, or `not used (..)` with the reason."""
     status: str | None
     """`timeout` or `error`, where the invocation did not end by an answer of the function's."""
 
@@ -75,8 +77,8 @@ class Report:
     def parse(cls, line: str) -> "Report":
         """Reads the line."""
 
-        def field(name: str) -> str | None:
-            found = re.search(rf"\t{name}: ([^\t ]+)", line)
+        def field(name: str, value: str = r"[^\t ]+") -> str | None:
+            found = re.search(rf"\t{name}: ({value})", line)
             return found[1] if found else None
 
         init_duration = field("Init Duration")
@@ -87,6 +89,7 @@ class Report:
             memory_size_mb=int(field("Memory Size") or 0),
             max_memory_used_mb=int(field("Max Memory Used") or 0),
             init_duration_ms=None if init_duration is None else float(init_duration),
+            checkpoint=field("Checkpoint", r"[^\t]+"),
             status=field("Status"),
         )
 
