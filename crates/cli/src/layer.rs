@@ -36,8 +36,8 @@ use crate::{
 use architecture::Architecture;
 use archive::Moment;
 use bytecode::{Bytecode, Check, Source};
-use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
 use c_library::{CLibrary, Origin, Package};
+use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
 use libraries::{Libraries, Search};
 use prefix::Prefix;
 use report::Report;
@@ -115,7 +115,15 @@ impl Layer {
         let mut contents = Contents::default();
         let twin = python::twin(&interpreter);
         let compiler = twin.as_ref().unwrap_or(&interpreter);
-        add_standard_library(&mut contents, &mut libraries, standard_library, compiler, &prefix, &trims, self.bytecode)?;
+        add_standard_library(
+            &mut contents,
+            &mut libraries,
+            standard_library,
+            compiler,
+            &prefix,
+            &trims,
+            self.bytecode,
+        )?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
         let choice = bootstrap::choose(&interpreter, self.libpython, architecture, &libraries.c_library)?;
         eprintln!("{choice}");

@@ -128,7 +128,8 @@ pub fn build(
 /// Checks that the linker did what it was told: a bootstrap that loads a part of Lambda's C library and a part of its own fails there.
 fn check(bootstrap: &Path, architecture: Architecture, c_library: &CLibrary) -> Result<(), Failure> {
     let Some(family) = c_library.own() else { return Ok(()) };
-    let wrong = |what: String| Failure::new(format!("the bootstrap {} was linked wrongly: {what}", bootstrap.display()));
+    let wrong =
+        |what: String| Failure::new(format!("the bootstrap {} was linked wrongly: {what}", bootstrap.display()));
     let file = fs::read(bootstrap).map_err(|error| wrong(error.to_string()))?;
     let elf = Elf::read(&file, architecture).map_err(wrong)?.unwrap_or_default();
     let (loader, told) = (elf.interpreter.unwrap_or_default(), family.loader_in_layer());

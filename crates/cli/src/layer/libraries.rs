@@ -58,8 +58,11 @@ impl Libraries {
         if let Some(needed) = self.c_library.lacks(&description) {
             return Err(Failure::new(self.c_library.refusal(origin, needed)));
         }
-        let file =
-            if description.can_be_stripped { strip::strip(&name.to_string(), &file, self.search.architecture)? } else { file };
+        let file = if description.can_be_stripped {
+            strip::strip(&name.to_string(), &file, self.search.architecture)?
+        } else {
+            file
+        };
         let file = gaps::close(file);
         for library in description.needed {
             if image::has(&library) {

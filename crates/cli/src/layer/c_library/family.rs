@@ -74,7 +74,10 @@ impl Family {
         }
         let glibc = members.get(C_LIBRARY).and_then(|library| newest(&library.versions));
         let glibc = glibc.ok_or_else(|| {
-            Failure::new(format!("{} has no glibc that can be packed: take --libc system", interpreter.executable.display()))
+            Failure::new(format!(
+                "{} has no glibc that can be packed: take --libc system",
+                interpreter.executable.display()
+            ))
         })?;
         if Some(glibc) < parsed(image::GLIBC) {
             // Libraries of Lambda's, such as libstdc++, need at least theirs.

@@ -54,7 +54,10 @@ pub fn owners(files: &[&Path]) -> Result<Vec<Package>, Failure> {
                 file.display()
             ))
         })?;
-        match packages.iter_mut().find(|known| (&known.name, &known.architecture) == (&package.name, &package.architecture)) {
+        match packages
+            .iter_mut()
+            .find(|known| (&known.name, &known.architecture) == (&package.name, &package.architecture))
+        {
             Some(known) => known.files.push(file.to_path_buf()),
             None => packages.push(Package { files: vec![file.to_path_buf()], ..package }),
         }
@@ -63,9 +66,8 @@ pub fn owners(files: &[&Path]) -> Result<Vec<Package>, Failure> {
         package.licences = if package.kind == "deb" { copyright(&package.name)? } else { licence_files(package)? };
     }
     // Packages of one source share a text: it lies with one of them.
-    let has_none = |package: &&Package| {
-        !packages.iter().any(|other| other.source == package.source && !other.licences.is_empty())
-    };
+    let has_none =
+        |package: &&Package| !packages.iter().any(|other| other.source == package.source && !other.licences.is_empty());
     match packages.iter().find(has_none) {
         None => Ok(packages),
         Some(package) => Err(Failure::new(format!(
@@ -93,17 +95,26 @@ fn names_of(file: &Path) -> Vec<PathBuf> {
 fn debian(file: &Path) -> Option<Package> {
     let said = told("dpkg-query", &["--search".as_ref(), file.as_os_str()])?;
     let name = owner(&said)?;
-    let said = told("dpkg-query", &[
-        "--show".as_ref(),
-        "--showformat=${Package}\\t${Version}\\t${Architecture}\\t${source:Package}\\n".as_ref(),
-        name.as_ref(),
-    ])?;
+    let said = told(
+        "dpkg-query",
+        &[
+            "--show".as_ref(),
+            "--showformat=${Package}\\t${Version}\\t${Architecture}\\t${source:Package}\\n".as_ref(),
+            name.as_ref(),
+        ],
+    )?;
     described("deb", &said)
 }
 
 fn rpm(file: &Path) -> Option<Package> {
     let format = "%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{SOURCERPM}\\n";
-    described("rpm", &told("rpm", &["--query".as_ref(), "--queryformat".as_ref(), format.as_ref(), "--file".as_ref(), file.as_os_str()])?)
+    described(
+        "rpm",
+        &told(
+            "rpm",
+            &["--query".as_ref(), "--queryformat".as_ref(), format.as_ref(), "--file".as_ref(), file.as_os_str()],
+        )?,
+    )
 }
 
 /// The package in what dpkg says of a file: `libc6:amd64: /lib/x86_64-linux-gnu/libc.so.6`.
@@ -170,7 +181,9 @@ fn distribution(release: &str) -> (String, String) {
 /// A part of a package URL.
 fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte);
-    text.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -196,7 +209,10 @@ mod tests {
 
     #[test]
     fn a_distribution_is_named() {
-        assert_eq!(distribution("NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2023\"\n"), ("amzn".into(), "2023".into()));
+        assert_eq!(
+            distribution("NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2023\"\n"),
+            ("amzn".into(), "2023".into())
+        );
         assert_eq!(encoded("1:2.36-9+deb12u14~a"), "1:2.36-9%2Bdeb12u14~a");
     }
 
