@@ -135,12 +135,12 @@ fn link_own_c_library() {
     let (Some(loader), Some(libraries)) = (asked_for(LOADER), asked_for(C_LIBRARY)) else { return };
     // Libraries may need a newer C library than the linker's own, such as zig's.
     println!(
-        "cargo:rustc-link-arg-bins=-Wl,--dynamic-linker={loader},--allow-shlib-undefined,--push-state,--no-as-needed"
+        "cargo:rustc-link-arg-bins=-Wl,--dynamic-linker={loader},--allow-shlib-undefined,--no-as-needed"
     );
     for library in env::split_paths(&libraries) {
         println!("cargo:rustc-link-arg-bins={}", library.display());
     }
-    println!("cargo:rustc-link-arg-bins=-Wl,--pop-state");
+    println!("cargo:rustc-link-arg-bins=-Wl,--as-needed");
 }
 
 fn asked_for(name: &str) -> Option<String> {
