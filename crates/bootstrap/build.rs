@@ -134,9 +134,7 @@ fn link(library_folder: Option<&str>, is_shared: bool) {
 fn link_own_c_library() {
     let (Some(loader), Some(libraries)) = (asked_for(LOADER), asked_for(C_LIBRARY)) else { return };
     // Libraries may need a newer C library than the linker's own, such as zig's.
-    println!(
-        "cargo:rustc-link-arg-bins=-Wl,--dynamic-linker={loader},--allow-shlib-undefined,--no-as-needed"
-    );
+    println!("cargo:rustc-link-arg-bins=-Wl,--dynamic-linker={loader},--allow-shlib-undefined,--no-as-needed");
     for library in env::split_paths(&libraries) {
         println!("cargo:rustc-link-arg-bins={}", library.display());
     }

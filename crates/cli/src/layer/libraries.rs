@@ -160,3 +160,37 @@ impl Search {
 fn search_path_failure(file: &Path, error: object::read::Error) -> Failure {
     Failure::new(format!("changing the search path of {}: {error}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, process::Command};
+
+    use super::{Architecture, Search};
+
+    #[test]
+    fn a_library_that_a_file_needs_may_be_too_new() {
+        let folder = tempfile::tempdir().expect("creates a directory");
+        let library = |name: &str, code: &str, options: &[&str]| {
+            fs::write(folder.path().join("source.c"), code).expect("writes a file");
+            let command = ["-shared", "-fPIC", "-nostdlib", "-o", name, "source.c"];
+            let built = Command::new("cc").current_dir(folder.path()).args(command).args(options).status();
+            assert!(built.expect("a C compiler").success());
+        };
+        fs::write(folder.path().join("versions"), "GLIBC_2.99 { brand_new; };").expect("writes a file");
+        let soname = ["-Wl,-soname,libc.so.6", "-Wl,--version-script=versions"];
+        library("libc.so.6", "int brand_new(void) { return 1; }", &soname);
+        let user = "int brand_new(void); int middle(void) { return brand_new(); }";
+        library("libmiddle.so", user, &["./libc.so.6", "-Wl,-soname,libmiddle.so"]);
+        library("module.so", "int middle(void); int f(void) { return middle(); }", &["./libmiddle.so"]);
+        library("other.so", "int f(void) { return 1; }", &[]);
+        let architecture = Architecture::of_this_machine().expect("one of Lambda's");
+        let search = Search::new(architecture, vec![folder.path().to_owned()]);
+        let too_new = |name: &str| {
+            let bytes = fs::read(folder.path().join(name)).expect("reads the library");
+            search.too_new([(Path::new(name), bytes.as_slice())])
+        };
+        let expected = format!("{} needs brand_new of GLIBC_2.99", folder.path().join("libmiddle.so").display());
+        assert_eq!(too_new("module.so"), Some(expected));
+        assert_eq!(too_new("other.so"), None);
+    }
+}

@@ -34,7 +34,7 @@ impl Package {
     /// Its package URL, by which scanners look for known vulnerabilities.
     pub fn url(&self) -> String {
         let (distribution, version) = distribution(&fs::read_to_string("/etc/os-release").unwrap_or_default());
-        let Package { kind, name, architecture, source, .. } = self;
+        let Package { name, kind, architecture, source, .. } = self;
         format!(
             "pkg:{kind}/{distribution}/{}@{}?arch={architecture}&distro={distribution}-{version}&upstream={}",
             encoded(name),
@@ -128,7 +128,7 @@ fn owner(said: &str) -> Option<&str> {
 fn described(kind: &'static str, said: &str) -> Option<Package> {
     let mut fields = said.lines().next()?.split('\t').map(str::to_owned);
     let (name, version, architecture, source) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    Some(Package { kind, name, version, architecture, source, ..Package::default() })
+    Some(Package { name, version, kind, architecture, source, ..Package::default() })
 }
 
 /// What a program prints, if it succeeds.
