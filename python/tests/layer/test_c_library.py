@@ -21,7 +21,7 @@ MAPS = """
             return sorted({line.split()[-1] for line in maps if ".so" in line})
 """
 
-FAMILY = ["anl", "dl", "m", "pthread", "resolv", "rt", "util"]
+FAMILY = ["libanl.so.1", "libdl.so.2", "libm.so.6", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libutil.so.1"]
 
 
 def test_every_library_of_a_process_is_the_layers(on_own_c_library: OnLambda) -> None:
@@ -50,9 +50,8 @@ def test_a_wheel_with_a_search_path_of_its_own_gets_the_layers_libraries(on_own_
     task = tmp_path / "task"
     task.mkdir()
     (tmp_path / "wheel.c").write_text("#include <math.h>\ndouble length(double a, double b) { return hypot(a, b); }")
-    needed = [f"-l:lib{name}.so.{6 if name == 'm' else 2 if name in ('dl', 'resolv') else 0 if name == 'pthread' else 1}" for name in FAMILY]
-    options = ["-Wl,--enable-new-dtags,-rpath,$ORIGIN,--no-as-needed", *needed]
-    command = ["cc", "-shared", "-fPIC", "-o", task / "wheel.so", tmp_path / "wheel.c", *options]
+    options = ["-Wl,--enable-new-dtags,-rpath,$ORIGIN,--no-as-needed", *(f"-l:{name}" for name in FAMILY)]
+    command: list[str | Path] = ["cc", "-shared", "-fPIC", "-o", task / "wheel.so", tmp_path / "wheel.c", *options]
     subprocess.run(command, check=True, timeout=60)
     module = """
         import ctypes, maps
@@ -110,7 +109,8 @@ def test_text_is_utf_8(on_own_c_library: OnLambda) -> None:
         import codecs, locale, os, subprocess, sys
 
         def handler(event, context):
-            child = subprocess.run([sys.executable, "-c", "import sys; print(sys.argv[1])", "é"], capture_output=True, text=True)
+            command = [sys.executable, "-c", "import sys; print(sys.argv[1])", "é"]
+            child = subprocess.run(command, capture_output=True, text=True)
             names = [sys.getfilesystemencoding(), locale.getpreferredencoding(), sys.stdout.encoding]
             return [{codecs.lookup(name).name for name in names} == {"utf-8"}, os.fsencode("é").hex(), child.stdout]
     """
@@ -191,7 +191,8 @@ PACKAGES = {
     ),
     "numpy==2.4.6": CALCULATE["numpy"],
     "pandas==3.1.1": (
-        "import pandas\ndef handler(event, context): return pandas.DataFrame({'a': [1, 2, 3]}).a.rolling(2).mean().tolist()[1:]",
+        "import pandas\n"
+        "def handler(event, context): return pandas.DataFrame({'a': [1, 2, 3]}).a.rolling(2).mean().tolist()[1:]",
         [1.5, 2.5],
     ),
     "psycopg[binary]==3.3.9": (

@@ -168,9 +168,7 @@ def test_a_module_that_needs_what_lambda_lacks_is_named(
     # The first file that is too new: another one where all of this Python is.
     why = re.compile(r"^C library: glibc 2\..*, in the layer\n  because .* needs \w+ of GLIBC_2\.\d+$", re.MULTILINE)
     assert why.search(told.stderr)
-    told = pack(
-        cli, "--python", copy / "bin" / layer_python.name, "--libc", "system", "--source", repository, "--output", out
-    )
+    told = pack(cli, "--python", copy / "bin" / layer_python.name, "--libc", "system", "--source", repository, "--output", out)
     assert told.returncode == 2
     assert re.search(r" needs \w+ of GLIBC_2\.\d+, and provided.al2023 is older: take a Python .*--libc own", told.stderr)
     subprocess.run([*shared, "libmissing.so.1", "fake.c", "-Wl,-soname,libmissing.so.1"], cwd=tmp_path, check=True, timeout=60)
