@@ -58,7 +58,7 @@ pub fn choose<'a>(
         let file = fs::read(program).map_err(|error| error.to_string())?;
         let elf = Elf::read(&file, architecture)?.unwrap_or_default();
         match c_library.lacks(&elf) {
-            Some(needed) => Err(format!("here it would need {needed}, and {} is older", image::NAME)),
+            Some(needed) => Err(format!("here it would need {needed}, which the C library of the layer does not have")),
             None => Ok(()),
         }
     })
