@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from layer.conftest import OnLambda
+from layer.conftest import OnLambda, runner
+from layer.sandbox import Sandbox
 from layer.test_packages import CALCULATE, installed
+from playing import Player
 
 MAPS = """
     def libraries():
@@ -214,14 +216,16 @@ PACKAGES = {
 
 @pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_packages_with_libraries_in_c_and_cpp_work(
-    on_own_c_library: OnLambda, layer_python: Path, tmp_path: Path, package: str
+    own_sandbox: Sandbox, player: Player, layer_python: Path, tmp_path: Path, package: str
 ) -> None:
     folder = tmp_path / "user"
     problem = installed(package, layer_python, folder / "python")
     if problem:
         pytest.skip(f"no wheel of {package} for {layer_python.name}: {problem[-200:]}")
     module, expected = PACKAGES[package]
-    run = on_own_c_library({"app.py": module}, layer_folder=folder, events=[{}])
+    # Hundreds of modules without bytecode, such as those of pandas, take their time on a busy machine.
+    run_slowly = runner(own_sandbox, player, tmp_path, times_slower=3)
+    run = run_slowly({"app.py": module}, layer_folder=folder, events=[{}])
     assert run.response == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
