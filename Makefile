@@ -22,10 +22,12 @@ REQUIREMENTS ?=
 PACK_OPTIONS ?=
 
 # What `make layer` packs. SDK=1: the AWS SDK inside the same zip; SDK=apart: in one of its own. ARCH=arm64 or x86_64; empty: this
-# machine's. LAYER_OPTIONS: any other of `whipsnake layer --help`.
+# machine's. LIBC=own or system: where the layer's C library is from. LAYER_OPTIONS: any other of `whipsnake layer --help`.
 SDK ?=
 ARCH ?=
+LIBC ?=
 LAYER_OPTIONS ?=
+WITH_LIBC := $(if $(LIBC),--libc $(LIBC))
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 TARGET := $(CARGO_TARGET_DIR)
@@ -66,7 +68,7 @@ pack: cli $(UV) ## Packs a function, its requirements and their bytecode for Lam
 		$(if $(ARCH),--arch $(ARCH)) $(PACK_OPTIONS)
 
 layer: cli $(UV) $(if $(filter arm64,$(ARCH)),$(CACHE)/zigbuild/bin/cargo-zigbuild) ## Packs the CPython and its bootstrap for Lambda, into dist/ (SDK, ARCH)
-	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(LAYER_OPTIONS)
+	@$(WITH_UV) $(WHIPSNAKE) layer $(if $(SDK),--sdk $(if $(filter apart,$(SDK)),apart,inside)) $(if $(ARCH),--arch $(ARCH)) $(WITH_LIBPYTHON) $(WITH_LIBC) $(LAYER_OPTIONS)
 
 wheel: cli $(UV) ## Builds the Python package for the CPython, into dist/: command, bootstrap, pytest plugin, types
 	@$(WITH_UV) $(UV) build --wheel --python "$$($(WITH_UV) $(WHIPSNAKE) python)" --out-dir dist python
@@ -90,9 +92,10 @@ layer-test: cli layer-venv $(if $(filter arm64,$(ARCH)),layer-test-arm64,layer-t
 
 layer-test-here: cli layer-venv
 	@rm -rf $(LAYERS)
-	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS) $(WITH_LIBPYTHON)
+	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS) $(WITH_LIBPYTHON) $(WITH_LIBC)
+	@$(WITH_UV) $(WHIPSNAKE) layer --libc own --output $(LAYERS)/own-c-library $(WITH_LIBPYTHON)
 	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
-	WHIPSNAKE_LIBPYTHON=$(LIBPYTHON) $(ON_LAYERS) --numprocesses auto --ignore python/tests/layer/test_arm64.py python/tests/layer
+	WHIPSNAKE_LIBPYTHON=$(LIBPYTHON) WHIPSNAKE_LIBC=$(LIBC) $(ON_LAYERS) --numprocesses auto --ignore python/tests/layer/test_arm64.py python/tests/layer
 
 # Emulated: a few functions only, one after the other.
 layer-test-arm64: cli layer-venv $(CACHE)/zigbuild/bin/cargo-zigbuild

@@ -16,6 +16,11 @@ use std::{env, fs};
 /// uses the Python where the build has found it.
 const LAYER: &str = "WHIPSNAKE_LAYER";
 
+/// Set if that layer has its own C library: the path of the loader in the layer, and the libraries that the bootstrap names as needed, as paths on
+/// this machine.
+const LOADER: &str = "WHIPSNAKE_LAYER_LOADER";
+const C_LIBRARY: &str = "WHIPSNAKE_LAYER_C_LIBRARY";
+
 /// Set to build the bootstrap for a wheel. Its Python may be anywhere: `WHIPSNAKE_PYTHON` names it, and the loader finds its library by
 /// `LD_LIBRARY_PATH`.
 const WHEEL: &str = "WHIPSNAKE_WHEEL";
@@ -87,11 +92,7 @@ enum Location {
 
 impl Location {
     fn asked_for() -> Self {
-        let asked = |name: &str| {
-            println!("cargo:rerun-if-env-changed={name}");
-            env::var(name).ok().filter(|value| !value.is_empty())
-        };
-        match (asked(LAYER), asked(WHEEL)) {
+        match (asked_for(LAYER), asked_for(WHEEL)) {
             (Some(layer), _) => Self::Layer(layer),
             (None, Some(_)) => Self::Anywhere,
             (None, None) => Self::Here,
@@ -123,8 +124,26 @@ fn link(library_folder: Option<&str>, is_shared: bool) {
         println!("cargo:rustc-link-arg=-Wl,--wrap=fmod,--wrap=hypot");
         println!("cargo:rustc-cfg=libpython_static");
     }
+    link_own_c_library();
     order_code();
     println!("cargo:rustc-check-cfg=cfg(libpython_static)");
+}
+
+/// Names the layer's loader, and its whole C library as needed. Libraries that are loaded at the start are used for everything that asks for them by
+/// name, so none comes from the system, wherever `LD_LIBRARY_PATH` leads.
+fn link_own_c_library() {
+    let (Some(loader), Some(libraries)) = (asked_for(LOADER), asked_for(C_LIBRARY)) else { return };
+    // Libraries may need a newer C library than the linker's own, such as zig's.
+    println!("cargo:rustc-link-arg-bins=-Wl,--dynamic-linker={loader},--allow-shlib-undefined,--no-as-needed");
+    for library in env::split_paths(&libraries) {
+        println!("cargo:rustc-link-arg-bins={}", library.display());
+    }
+    println!("cargo:rustc-link-arg-bins=-Wl,--as-needed");
+}
+
+fn asked_for(name: &str) -> Option<String> {
+    println!("cargo:rerun-if-env-changed={name}");
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Places the code that a start runs together. The kernel maps a file in pieces of 64 KB, and otherwise nearly every piece has some of that

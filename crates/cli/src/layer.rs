@@ -2,6 +2,7 @@
 
 mod bill_of_materials;
 mod bootstrap;
+mod c_library;
 mod crates;
 mod gaps;
 mod libraries;
@@ -28,16 +29,21 @@ use crate::{
     },
     display,
     failure::Failure,
-    python::{self, Interpreter, library::Kind},
+    python::{
+        self, Interpreter,
+        library::{Kind, Library},
+    },
 };
 use architecture::Architecture;
 use archive::Moment;
 use bytecode::{Bytecode, Check, Source};
+use c_library::{CLibrary, Origin, Package};
 use contents::{Contents, Entry, HOME, LIBRARIES, Part, ROOT};
-use libraries::Libraries;
+use libraries::{Libraries, Search};
 use prefix::Prefix;
 use report::Report;
 use sdk::{Packing, Sdk};
+use standard_library::SourceFile;
 
 /// Packs a CPython of your choice and a bootstrap built for it into a zip for `aws lambda publish-layer-version`.
 ///
@@ -53,6 +59,9 @@ pub struct Layer {
     /// The library of the Python to link [default: static where it has one that can be linked]
     #[arg(long, value_name = "KIND")]
     libpython: Option<Kind>,
+    /// The C library of the function's process [default: the system's, unless the Python needs a newer one]
+    #[arg(long, value_name = "ORIGIN")]
+    libc: Option<Origin>,
     /// Where the zip is written
     #[arg(long, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
@@ -95,19 +104,33 @@ impl Layer {
         // Its own folder first: what it was built with is better than what this machine happens to have.
         let mut folders = self.libraries;
         folders.extend(interpreter.library_directories.iter().cloned());
-        let mut libraries = Libraries::new(architecture, folders);
+        let search = Search::new(architecture, folders);
+        let standard_library = standard_library::read(&prefix, &trims).map_err(|error| {
+            Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
+        })?;
+        let (c_library, why) = CLibrary::choose(self.libc, &interpreter, architecture, || {
+            first_that_is_too_new(&search, &interpreter, &standard_library)
+        })?;
+        eprintln!("{why}");
+        let mut libraries = Libraries::new(search, c_library);
         let mut contents = Contents::default();
         let twin = python::twin(&interpreter);
         let compiler = twin.as_ref().unwrap_or(&interpreter);
-        add_standard_library(&mut contents, &mut libraries, compiler, &prefix, &trims, self.bytecode)?;
+        add_standard_library(
+            &mut contents,
+            &mut libraries,
+            standard_library,
+            compiler,
+            &prefix,
+            &trims,
+            self.bytecode,
+        )?;
         // Last, because it takes longest: a Python that cannot be packed is told at once.
-        let choice = bootstrap::choose(&interpreter, self.libpython, architecture)?;
+        let choice = bootstrap::choose(&interpreter, self.libpython, architecture, &libraries.c_library)?;
         display::note(&choice);
-        let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture)?;
+        let bootstrap = bootstrap::build(&source, &choice, &prefix, architecture, &libraries.c_library)?;
         add_bootstrap(&mut contents, &mut libraries, &bootstrap, &prefix)?;
-        for (name, bytes) in libraries.into_found() {
-            contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, Entry::File(bytes));
-        }
+        let packages = add_libraries(&mut contents, libraries)?;
         let sdk = self
             .sdk
             .map(|how| Ok((how, sdk_contents(compiler, &prefix, &self.services, self.bytecode)?)))
@@ -121,7 +144,7 @@ impl Layer {
             file: format!("whipsnake-{}-{name}", env!("CARGO_PKG_VERSION")),
             layer: format!("whipsnake-{name}"),
             architectures: vec![architecture],
-            components: bill_of_materials::of_runtime(&prefix, &crates),
+            components: bill_of_materials::of_runtime(&prefix, &crates, &packages),
             libpython: Some(choice.library.kind),
             contents,
         };
@@ -153,17 +176,24 @@ impl Layer {
     }
 }
 
+/// The first file of a Python that Lambda's C library is too old for, and what it needs.
+fn first_that_is_too_new(search: &Search, interpreter: &Interpreter, files: &[SourceFile]) -> Option<String> {
+    let read = |path: &Path| fs::read(path).ok().map(|bytes| (path.to_owned(), bytes));
+    let shared = interpreter.libraries.iter().filter(|library| library.kind == Kind::Shared).map(Library::path);
+    let own: Vec<_> = shared.chain([interpreter.executable.clone()]).filter_map(|path| read(&path)).collect();
+    let own = own.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice()));
+    search.too_new(own.chain(files.iter().map(|file| (file.origin.as_path(), file.bytes.as_slice()))))
+}
+
 fn add_standard_library(
     contents: &mut Contents,
     libraries: &mut Libraries,
+    files: Vec<SourceFile>,
     compiler: &Interpreter,
     prefix: &Prefix,
     trims: &[trim::Trim],
     how: Bytecode,
 ) -> Result<(), Failure> {
-    let files = standard_library::read(prefix, trims).map_err(|error| {
-        Failure::new(format!("reading the standard library in {}: {error}", prefix.standard_library.display()))
-    })?;
     let (modules, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.path.ends_with(".py"));
     // What cannot be packed is among these: that is told before anything takes time.
     for file in others {
@@ -202,6 +232,23 @@ fn add_bootstrap(
         contents.add(format!("bin/{name}"), Part::Bootstrap, Entry::Link("../bootstrap".into()));
     }
     Ok(())
+}
+
+/// The shared libraries. Returns the packages of the C library, if the layer has its own; their licences lie in the layer.
+fn add_libraries(contents: &mut Contents, libraries: Libraries) -> Result<Vec<Package>, Failure> {
+    let own = libraries.c_library.own();
+    let loader = own.map(|family| family.loader().to_owned());
+    let packages = own.map(|family| family.packages().to_vec()).unwrap_or_default();
+    for (name, bytes) in libraries.into_found()? {
+        let is_loader = loader.as_ref() == Some(&name);
+        // The kernel runs the loader.
+        let entry = if is_loader { Entry::Program(bytes) } else { Entry::File(bytes) };
+        contents.add(format!("{LIBRARIES}/{name}"), Part::SharedLibraries, entry);
+    }
+    for (path, text) in packages.iter().flat_map(|package| package.licences.iter()) {
+        contents.add(format!("{HOME}/licences/{path}"), Part::Licences, Entry::File(text.clone()));
+    }
+    Ok(packages)
 }
 
 /// The SDK, where the layer's Python has its packages, as the managed runtime has it: the function's own and those of other

@@ -3,6 +3,7 @@
 `WHIPSNAKE_LAYERS` is the folder that `whipsnake layer --sdk apart` wrote to, `WHIPSNAKE_LAYER_PYTHON` its interpreter.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +60,14 @@ def layer_zip(layers: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def own_layer_zip(layers: Path) -> Path:
+    """A layer with its own C library; `make layer-test` packs it into a folder of its own."""
+    found = [*layers.glob("own-c-library/whipsnake-[0-9]*.zip")]
+    assert len(found) == 1, f"no layer in {layers / 'own-c-library'}: `make layer-test` packs one with --libc own"
+    return found[0]
+
+
+@pytest.fixture(scope="session")
 def sdk(layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The SDK's layer, unpacked."""
     [found] = layers.glob("whipsnake-sdk-*.zip")
@@ -83,13 +92,25 @@ def unpacked(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sandbox(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with made(layer_zip, tmp_path_factory) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def own_sandbox(own_layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with made(own_layer_zip, tmp_path_factory) as sandbox:
+        yield sandbox
+
+
+@contextlib.contextmanager
+def made(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     problem = missing()
     if problem:
         pytest.skip(problem)
     root = old_linux.root()
     if isinstance(root, str):
         pytest.skip(root)
-    folder = unpacked(layer_zip, tmp_path_factory)
+    folder = unpacked(layer, tmp_path_factory)
     group = MemoryGroup.make(MEGABYTES)
     yield Sandbox(root, folder, group.folder if group else None)
     if group is not None:
@@ -99,6 +120,12 @@ def sandbox(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def on_lambda(sandbox: Sandbox, player: Player, tmp_path: Path) -> OnLambda:
     return runner(sandbox, player, tmp_path)
+
+
+@pytest.fixture
+def on_own_c_library(own_sandbox: Sandbox, player: Player, tmp_path: Path) -> OnLambda:
+    """The same on the layer that brings its own C library."""
+    return runner(own_sandbox, player, tmp_path)
 
 
 def runner(sandbox: Sandbox, player: Player, tmp_path: Path, times_slower: int = 1) -> OnLambda:

@@ -14,6 +14,7 @@ import pytest
 from layer import old_linux
 from layer.conftest import OnLambda, runner, unpacked
 from layer.sandbox import Sandbox, missing
+from layer.test_c_library import MAPS
 from layer.test_packages import CALCULATE, WHEELS, installed
 from layer.test_packing import MEGABYTE, unpacked_size
 from playing import Player
@@ -38,8 +39,9 @@ def problem() -> str:
     return missing()
 
 
-@pytest.fixture(scope="module")
-def arm64(cli: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+@pytest.fixture(scope="module", params=["system", "own"])
+def arm64(request: pytest.FixtureRequest, cli: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A layer on Lambda's C library, and one that brings the C library of the cross compiler's folder."""
     trouble = problem()
     if trouble:
         pytest.skip(trouble)
@@ -47,25 +49,15 @@ def arm64(cli: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory)
     if isinstance(root, str):
         pytest.skip(root)
     output = tmp_path_factory.mktemp("dist")
-    command: list[str | Path] = [
-        cli,
-        "layer",
-        "--arch",
-        "arm64",
-        "--python",
-        PYTHON,
-        "--source",
-        repository,
-        "--output",
-        output,
-    ]
+    command: list[str | Path] = [cli, "layer", "--arch", "arm64", "--python", PYTHON, "--libc", request.param]
+    command += ["--source", repository, "--output", output]
     packed = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=900, env={**os.environ, **ENVIRONMENT}
     )
     assert packed.returncode == 0, packed.stderr
     assert "--compatible-architectures arm64 " in packed.stdout
     [layer] = output.glob("whipsnake-*-arm64.zip")
-    assert unpacked_size(layer) <= 42 * MEGABYTE
+    assert unpacked_size(layer) <= (46 if request.param == "own" else 42) * MEGABYTE
     # No limit of memory: qemu's own would count.
     return Sandbox(root, unpacked(layer, tmp_path_factory), None)
 
@@ -87,6 +79,13 @@ def test_a_sample_runs(on_graviton: OnLambda, repository: Path) -> None:
         events=[{"first_name": "John", "last_name": "Smith"}],
     )
     assert run.response == {"message": "Hello John Smith!"}
+
+
+def test_every_library_of_a_process_is_the_layers_if_it_brings_a_c_library(on_graviton: OnLambda, arm64: Sandbox) -> None:
+    module = "import maps, ssl, sqlite3\ndef handler(event, context): return maps.libraries()"
+    loaded = on_graviton({"app.py": module, "maps.py": MAPS}, events=[{}]).response
+    of_the_system = [library for library in loaded if not library.startswith("/opt/")]
+    assert (of_the_system == []) is (arm64.opt / "whipsnake/lib/libc.so.6").exists(), loaded
 
 
 def test_libraries_in_c_work(on_graviton: OnLambda) -> None:

@@ -31,8 +31,9 @@ APP = """
         # A library that is loaded after the restore, a child process, and what the environment says.
         import _lzma
         child = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True)
+        libraries = {line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}
         variables = [os.environ["AWS_REGION"], os.environ["GREETING"]]
-        return [greetings.hello(event["name"]), len(threads), child.stdout.strip(), *variables]
+        return [greetings.hello(event["name"]), len(threads), child.stdout.strip(), *variables, sorted(libraries)]
 """
 
 
@@ -40,11 +41,11 @@ APP = """
 def packed(cli: Path, layer_zip: Path, layer_python: Path, tmp_path: Path) -> Callable[..., Path]:
     """The folder that Lambda would make of a function's zip with a checkpoint."""
 
-    def pack(*options: str | Path) -> Path:
+    def pack(*options: str | Path, layer: Path = layer_zip) -> Path:
         write_files(tmp_path / "function", {"app.py": APP, **INSTALLED})
         output = tmp_path / "function.zip"
         command: list[str | Path] = [cli, "pack", tmp_path / "function", "--python", layer_python, "--handler", "app.handler"]
-        command += ["--layer", layer_zip, "--output", output, *options]
+        command += ["--layer", layer, "--output", output, *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
         assert "start here" in done.stdout
@@ -60,7 +61,8 @@ def test_a_function_starts_from_its_checkpoint(kind: str, packed: Callable[..., 
     environment = {"GREETING": "hi", "AWS_REGION": "eu-west-1"}
     events = [{"name": "one"}, {"name": "two"}]
     run = on_lambda(task_root=task, events=events, environment=environment, command=["/var/task/bootstrap"])
-    assert run.responses == [[f"hello {name}", 1, "42", "eu-west-1", "hi"] for name in ("one", "two")], run.stderr
+    answered = [response[:-1] for response in run.responses]
+    assert answered == [[f"hello {name}", 1, "42", "eu-west-1", "hi"] for name in ("one", "two")], run.stderr
     assert str(run.requests[0].header("user-agent")).endswith("(restored)"), run.stderr
     assert run.stdout.count("served") == 2
 
@@ -79,6 +81,22 @@ def test_the_doctor_restores_the_checkpoint_of_a_zip(
     assert f": that of {layer_zip}\n" in told
     assert f"\n  this machine can restore it, with {layer_zip} in /opt\n" in told
     assert f": no layer in {tmp_path} has it\n" in doctor(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["imports", "init"])
+def test_a_function_on_a_layer_with_its_own_c_library_starts_from_its_checkpoint(
+    kind: str, packed: Callable[..., Path], own_layer_zip: Path, on_own_c_library: Callable[..., Run]
+) -> None:
+    """Also what is loaded after the restore comes from the layer."""
+    task = packed(f"--checkpoint={kind}", layer=own_layer_zip)
+    environment = {"GREETING": "hi", "AWS_REGION": "eu-west-1"}
+    run = on_own_c_library(task_root=task, events=[{"name": "one"}], environment=environment, command=["/var/task/bootstrap"])
+    *answered, libraries = run.response
+    assert answered == ["hello one", 1, "42", "eu-west-1", "hi"], run.stderr
+    # What was compared with its file is mapped from it: the C library and its loader as well.
+    assert {"/opt/whipsnake/lib/libc.so.6", "/opt/whipsnake/lib/libm.so.6"} <= set(libraries)
+    assert [library for library in libraries if not library.startswith("/opt/")] == []
+    assert str(run.requests[0].header("user-agent")).endswith("(restored)"), run.stderr
 
 
 def test_without_its_layer_a_function_says_what_is_missing(packed: Callable[..., Path]) -> None:

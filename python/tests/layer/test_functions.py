@@ -42,6 +42,7 @@ def test_it_really_is_a_poor_place(on_lambda: OnLambda, sandbox: Sandbox) -> Non
                 "devices": sorted(os.listdir("/dev")),
                 "hypot": versions(b"hypot", b"GLIBC_2.2.5", b"GLIBC_2.17", b"GLIBC_2.35"),
                 "folder": os.getcwd(),
+                "own_c_library": os.path.exists("/opt/whipsnake/lib/libc.so.6"),
             }
     """
     told = on_lambda({"app.py": module}, events=[{}]).response
@@ -51,7 +52,8 @@ def test_it_really_is_a_poor_place(on_lambda: OnLambda, sandbox: Sandbox) -> Non
     assert told["folder"] == "/var/task"
     # The first and the last have been of x86_64's glibc, the second and the last of arm64's.
     assert any(told["hypot"][:2])
-    assert not told["hypot"][2]
+    # The layer of a Python that needs a newer C library brings one.
+    assert told["own_c_library"] or not told["hypot"][2]
     if sandbox.memory_group is None:
         pytest.skip("this machine has no memory group for us")
     eats = "def handler(event, context): return len(b'x' * (event << 20))"

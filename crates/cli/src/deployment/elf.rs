@@ -4,7 +4,7 @@ use std::fmt;
 
 use object::{
     LittleEndian, elf,
-    read::elf::{FileHeader, SectionHeader, Sym},
+    read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym},
 };
 
 use super::{architecture::Architecture, image};
@@ -17,26 +17,32 @@ const SIZE_OF_DYNAMIC_ENTRY: usize = 16;
 /// What the dynamic loader would read in a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Elf {
+    /// The dynamic loader that a program asks for.
+    pub interpreter: Option<String>,
     /// The libraries it needs, by their names.
     pub needed: Vec<String>,
     /// Where it wants them to be looked for: DT_RPATH and DT_RUNPATH.
     pub search_paths: Vec<String>,
-    /// The first thing it needs that Lambda's image is too old for.
-    pub too_new: Option<TooNew>,
+    /// The versions of symbols that it needs of other libraries.
+    pub versions: Vec<SymbolVersion>,
+    /// The versions of symbols that it has for others.
+    pub defines: Vec<String>,
     /// Whether it has symbols or debugging information that nothing needs at run time.
     pub can_be_stripped: bool,
 }
 
-/// A symbol that came into being after the image was made.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TooNew {
-    /// The symbol's name, unless the version is needed as a whole.
+/// A version of symbols that a file needs of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolVersion {
+    /// The library's name.
+    pub library: String,
+    /// One of the symbols, unless the version is needed as a whole.
     pub symbol: Option<String>,
     /// Such as `GLIBC_2.35`.
     pub version: String,
 }
 
-impl fmt::Display for TooNew {
+impl fmt::Display for SymbolVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.symbol {
             Some(symbol) => write!(formatter, "{symbol} of {}", self.version),
@@ -62,6 +68,11 @@ impl Elf {
         }
         read_sections(header, file).map(Some).map_err(damaged)
     }
+
+    /// The first version that it needs and that Lambda's image is too old for.
+    pub fn too_new(&self) -> Option<&SymbolVersion> {
+        self.versions.iter().find(|needed| image::has(&needed.library) && !image::provides(&needed.version))
+    }
 }
 
 fn read_sections(header: &Header, file: &[u8]) -> object::read::Result<Elf> {
@@ -76,28 +87,13 @@ fn read_sections(header: &Header, file: &[u8]) -> object::read::Result<Elf> {
             _ => {}
         }
     }
-    if let Some((mut needs, link)) = sections.gnu_verneed(LittleEndian, file)? {
-        let strings = sections.strings(LittleEndian, file, link)?;
-        while let Some((library, mut versions)) = needs.next()? {
-            if !image::has(&String::from_utf8_lossy(library.file(LittleEndian, strings)?)) {
-                continue;
-            }
-            while let Some(version) = versions.next()? {
-                let name = String::from_utf8_lossy(version.name(LittleEndian, strings)?).into_owned();
-                if read.too_new.is_none() && !image::provides(&name) {
-                    let symbols = sections.symbols(LittleEndian, file, elf::SHT_DYNSYM)?;
-                    let indices = sections.gnu_versym(LittleEndian, file)?.map_or(&[][..], |(indices, _)| indices);
-                    let wanted = version.vna_other(LittleEndian).index();
-                    let of_version = |index: &elf::Versym<_>| index.0.get(LittleEndian).index() == wanted;
-                    let symbol = indices.iter().position(of_version).and_then(|index| {
-                        let symbol = symbols.symbol(object::SymbolIndex(index)).ok()?;
-                        Some(String::from_utf8_lossy(symbol.name(LittleEndian, symbols.strings()).ok()?).into_owned())
-                    });
-                    read.too_new = Some(TooNew { symbol, version: name });
-                }
-            }
+    for segment in header.program_headers(LittleEndian, file)? {
+        if let Some(path) = segment.interpreter(LittleEndian, file)? {
+            read.interpreter = Some(String::from_utf8_lossy(path).into_owned());
         }
     }
+    read.versions = versions_needed(&sections, file)?;
+    read.defines = versions_defined(&sections, file)?;
     // What has no dynamic section is for the linker, which needs all of it.
     read.can_be_stripped = !dynamic.is_empty()
         && sections.iter().any(|section| {
@@ -105,6 +101,41 @@ fn read_sections(header: &Header, file: &[u8]) -> object::read::Result<Elf> {
                 || sections.section_name(LittleEndian, section).is_ok_and(|name| name.starts_with(b".debug_"))
         });
     Ok(read)
+}
+
+fn versions_needed(sections: &SectionTable<'_, Header>, file: &[u8]) -> object::read::Result<Vec<SymbolVersion>> {
+    let mut needed = Vec::new();
+    let Some((mut libraries, link)) = sections.gnu_verneed(LittleEndian, file)? else { return Ok(needed) };
+    let strings = sections.strings(LittleEndian, file, link)?;
+    let symbols = sections.symbols(LittleEndian, file, elf::SHT_DYNSYM)?;
+    let indices = sections.gnu_versym(LittleEndian, file)?.map_or(&[][..], |(indices, _)| indices);
+    while let Some((library, mut versions)) = libraries.next()? {
+        let library = String::from_utf8_lossy(library.file(LittleEndian, strings)?).into_owned();
+        while let Some(version) = versions.next()? {
+            let wanted = version.vna_other(LittleEndian).index();
+            let of_version = |index: &elf::Versym<_>| index.0.get(LittleEndian).index() == wanted;
+            let symbol = indices.iter().position(of_version).and_then(|index| {
+                let symbol = symbols.symbol(object::SymbolIndex(index)).ok()?;
+                Some(String::from_utf8_lossy(symbol.name(LittleEndian, symbols.strings()).ok()?).into_owned())
+            });
+            let version = String::from_utf8_lossy(version.name(LittleEndian, strings)?).into_owned();
+            needed.push(SymbolVersion { library: library.clone(), symbol, version });
+        }
+    }
+    Ok(needed)
+}
+
+fn versions_defined(sections: &SectionTable<'_, Header>, file: &[u8]) -> object::read::Result<Vec<String>> {
+    let mut defined = Vec::new();
+    let Some((mut versions, link)) = sections.gnu_verdef(LittleEndian, file)? else { return Ok(defined) };
+    let strings = sections.strings(LittleEndian, file, link)?;
+    while let Some((_, mut names)) = versions.next()? {
+        // Its own name comes first, then those of its predecessors.
+        if let Some(name) = names.next()? {
+            defined.push(String::from_utf8_lossy(name.name(LittleEndian, strings)?).into_owned());
+        }
+    }
+    Ok(defined)
 }
 
 /// Takes DT_RPATH and DT_RUNPATH out of an ELF file in place, and moves what is behind them up.
@@ -159,7 +190,7 @@ mod tests {
     use std::{fs, path::Path, process::Command};
 
     use super::super::architecture::Architecture;
-    use super::{Elf, TooNew, remove_search_paths, search_for_all};
+    use super::{Elf, SymbolVersion, remove_search_paths, search_for_all};
 
     /// Compiles shared libraries with this machine's compiler, which linked this test as well.
     struct Workshop(tempfile::TempDir);
@@ -201,10 +232,17 @@ mod tests {
         workshop.library("libc.so.6", code, &["-Wl,-soname,libc.so.6", &script]);
         let user = "int old(void); int brand_new(void); int use(void) { return old() + brand_new(); }";
         let elf = read(&workshop.library("user.so", user, &["./libc.so.6"]));
-        assert_eq!(elf.too_new, Some(TooNew { symbol: Some("brand_new".into()), version: "GLIBC_2.99".into() }));
+        let expected = SymbolVersion {
+            library: "libc.so.6".into(),
+            symbol: Some("brand_new".into()),
+            version: "GLIBC_2.99".into(),
+        };
+        assert_eq!(elf.too_new(), Some(&expected));
+        let defined = read(&fs::read(workshop.path().join("libc.so.6")).expect("reads the library")).defines;
+        assert_eq!(defined, ["libc.so.6", "GLIBC_2.34", "GLIBC_2.99"]);
         let elf =
             read(&workshop.library("user.so", "int old(void); int use(void) { return old(); }", &["./libc.so.6"]));
-        assert_eq!((elf.too_new, elf.needed), (None, vec!["libc.so.6".to_owned()]));
+        assert_eq!((elf.too_new(), elf.needed.clone()), (None, vec!["libc.so.6".to_owned()]));
     }
 
     #[test]
@@ -215,7 +253,7 @@ mod tests {
         let script = format!("-Wl,--version-script={}", versions.display());
         workshop.library("liblzma.so.5", "int f(void) { return 1; }", &["-Wl,-soname,liblzma.so.5", &script]);
         let elf = read(&workshop.library("user.so", "int f(void); int g(void) { return f(); }", &["./liblzma.so.5"]));
-        assert_eq!((elf.too_new, elf.needed), (None, vec!["liblzma.so.5".to_owned()]));
+        assert_eq!((elf.too_new(), elf.needed.clone()), (None, vec!["liblzma.so.5".to_owned()]));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn provides(version: &str) -> bool {
 }
 
 /// What to tell somebody whose file needs more than that.
-pub const REMEDY: &str = "take a Python that was built on an older system, such as uv's (`uv python install 3.14`), or build one on Amazon Linux 2023";
+pub const REMEDY: &str = "take a Python that was built on an older system, such as uv's (`uv python install 3.14`)";
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::deployment::{architecture::Architecture, elf::Elf};
+use crate::deployment::{architecture::Architecture, contents::ROOT, elf::Elf};
 
 /// Asked of the CPython inside, which answers as `python3` does.
 const QUESTIONS: &str = "
@@ -80,9 +80,11 @@ fn describe_file(bootstrap: &Path, told: &mut String) {
         Some(library) => _ = writeln!(told, "  CPython is the shared library {library}"),
         None => told.push_str("  CPython is linked into it\n"),
     }
-    if let Some(too_new) = elf.too_new {
-        let symbol = too_new.symbol.map(|symbol| format!(" for {symbol}")).unwrap_or_default();
-        let version = too_new.version;
+    if let Some(loader) = elf.interpreter.as_deref().filter(|loader| loader.starts_with(ROOT)) {
+        _ = writeln!(told, "  its C library is the layer's: it runs where {loader} is");
+    } else if let Some(too_new) = elf.too_new() {
+        let symbol = too_new.symbol.as_ref().map(|symbol| format!(" for {symbol}")).unwrap_or_default();
+        let version = &too_new.version;
         _ = writeln!(
             told,
             "  it needs {version}{symbol}, and Lambda has glibc 2.34: it runs here alone; `make layer` builds one for Lambda"

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     archive::sha256,
+    c_library::Package,
     contents::{Contents, Entry, Part},
     crates::Crate,
     prefix::Prefix,
@@ -20,14 +21,18 @@ const PUBLISHERS: &[(&str, &str)] = &[
     ("zstd", "facebook"),
 ];
 
-/// CPython, the libraries whose version it tells, and every crate.
-pub fn of_runtime(prefix: &Prefix, crates: &[Crate]) -> Vec<Value> {
+/// CPython, the libraries whose version it tells, the packages of the C library if the layer has its own, and every crate.
+pub fn of_runtime(prefix: &Prefix, crates: &[Crate], packages: &[Package]) -> Vec<Value> {
     let mut components = vec![library("cpython", &prefix.version, Some("python"), "python")];
     for (name, version) in &prefix.versions {
         let publisher = PUBLISHERS.iter().find(|(library, _)| library == name).map(|(_, publisher)| *publisher);
         let product = if name == "expat" { "libexpat" } else { name };
         components.push(library(name, version, publisher, product));
     }
+    components.extend(packages.iter().map(|package| {
+        let Package { name, version, .. } = package;
+        json!({"type": "library", "name": name, "version": version, "purl": package.url()})
+    }));
     components.extend(crates.iter().filter(|linked| linked.source.is_some()).map(of_crate));
     components
 }
@@ -41,7 +46,7 @@ pub fn of_packages(packages: &BTreeMap<String, String>) -> Vec<Value> {
 /// The components, and each shared library as a file with its fingerprint.
 pub fn write(components: &[Value], contents: &Contents) -> Value {
     let files = contents.0.iter().filter_map(|(path, (part, entry))| match entry {
-        Entry::File(bytes) if *part == Part::SharedLibraries => Some(json!({
+        Entry::File(bytes) | Entry::Program(bytes) if *part == Part::SharedLibraries => Some(json!({
             "type": "file", "name": path, "hashes": [{"alg": "SHA-256", "content": sha256(bytes)}],
         })),
         _ => None,

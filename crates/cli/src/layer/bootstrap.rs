@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{architecture::Architecture, contents::ROOT, crates, elf::Elf, image, prefix::Prefix};
+use super::{architecture::Architecture, c_library::CLibrary, contents::ROOT, crates, elf::Elf, image, prefix::Prefix};
 use crate::{
     display,
     failure::Failure,
@@ -17,6 +17,11 @@ use crate::{
         pyo3_config,
     },
 };
+
+/// Tells the bootstrap's build which loader the bootstrap has, and which libraries it needs whether it uses them or not: `build.rs` of the
+/// bootstrap reads both.
+const LOADER: &str = "WHIPSNAKE_LAYER_LOADER";
+const FAMILY: &str = "WHIPSNAKE_LAYER_C_LIBRARY";
 
 /// The folder with the runtime's sources: the one that was named, or the first above the working directory.
 pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
@@ -36,11 +41,12 @@ pub fn find_source(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 /// The library of CPython's to link. For another processor it is the shared one: zig, which links that, gives an archive's code an
 /// environment of its own, because its C library has no aliases.
-pub fn choose(
-    interpreter: &Interpreter,
+pub fn choose<'a>(
+    interpreter: &'a Interpreter,
     wanted: Option<Kind>,
     architecture: Architecture,
-) -> Result<Choice<'_>, Failure> {
+    c_library: &CLibrary,
+) -> Result<Choice<'a>, Failure> {
     if Architecture::of_this_machine().is_ok_and(|here| here != architecture) {
         if wanted == Some(Kind::Static) {
             return Err(Failure::new(format!(
@@ -51,8 +57,9 @@ pub fn choose(
     }
     Choice::make(interpreter, wanted, |program| {
         let file = fs::read(program).map_err(|error| error.to_string())?;
-        match Elf::read(&file, architecture)?.and_then(|elf| elf.too_new) {
-            Some(too_new) => Err(format!("here it would need {too_new}, and {} is older", image::NAME)),
+        let elf = Elf::read(&file, architecture)?.unwrap_or_default();
+        match c_library.lacks(&elf) {
+            Some(needed) => Err(format!("here it would need {needed}, which the C library of the layer does not have")),
             None => Ok(()),
         }
     })
@@ -64,10 +71,12 @@ pub fn build(
     choice: &Choice<'_>,
     prefix: &Prefix,
     architecture: Architecture,
+    c_library: &CLibrary,
 ) -> Result<PathBuf, Failure> {
     let targets = env::var_os("CARGO_TARGET_DIR").map_or_else(|| source.join("target"), PathBuf::from);
     // Apart from the builds for this machine and for other Pythons: each would undo the other.
-    let target = source.join(targets).join(format!("layer/{}-{architecture}", prefix.tag()));
+    let kind = if c_library.own().is_some() { "-own-libc" } else { "" };
+    let target = source.join(targets).join(format!("layer/{}-{architecture}{kind}", prefix.tag()));
     let configuration = target.join("python.cfg");
     pyo3_config::write(&configuration, choice).map_err(|error| {
         Failure::new(format!("writing pyo3's configuration to {}: {error}", configuration.display()))
@@ -89,7 +98,16 @@ pub fn build(
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(source, &target))
         .env("PYO3_CONFIG_FILE", &configuration)
-        .env("WHIPSNAKE_LAYER", ROOT);
+        .env("WHIPSNAKE_LAYER", ROOT)
+        .env_remove(LOADER)
+        .env_remove(FAMILY);
+    if let Some(family) = c_library.own() {
+        let loader = family.loader_in_layer();
+        // The linker notes each one's name.
+        let libraries = env::join_paths(family.needed_by_programs().map(|(_, path)| path))
+            .map_err(|error| Failure::new(format!("linking the bootstrap with {family}: {error}")))?;
+        cargo.env(LOADER, loader).env(FAMILY, libraries);
+    }
     let status = progress::run("building the bootstrap", &mut cargo, b"")
         .map_err(|error| Failure::new(format!("running cargo, see https://rustup.rs: {error}")))?;
     if !status.success() {
@@ -103,7 +121,26 @@ pub fn build(
         };
         return Err(Failure::new(format!("the bootstrap could not be built, see above{cross}")));
     }
-    Ok(target.join(built))
+    let bootstrap = target.join(built);
+    check(&bootstrap, architecture, c_library)?;
+    Ok(bootstrap)
+}
+
+/// Checks that the linker did what it was told: a bootstrap that loads a part of Lambda's C library and a part of its own fails there.
+fn check(bootstrap: &Path, architecture: Architecture, c_library: &CLibrary) -> Result<(), Failure> {
+    let Some(family) = c_library.own() else { return Ok(()) };
+    let wrong =
+        |what: String| Failure::new(format!("the bootstrap {} was linked wrongly: {what}", bootstrap.display()));
+    let file = fs::read(bootstrap).map_err(|error| wrong(error.to_string()))?;
+    let elf = Elf::read(&file, architecture).map_err(wrong)?.unwrap_or_default();
+    let (loader, told) = (elf.interpreter.unwrap_or_default(), family.loader_in_layer());
+    if loader != told {
+        return Err(wrong(format!("its loader is {loader} instead of {told}")));
+    }
+    match family.needed_by_programs().find(|(name, _)| !elf.needed.iter().any(|needed| needed == name)) {
+        None => Ok(()),
+        Some((name, _)) => Err(wrong(format!("it does not need {name}"))),
+    }
 }
 
 /// The user's flags, and that panics are to name source files without the folders of this machine.

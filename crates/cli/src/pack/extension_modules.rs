@@ -24,10 +24,10 @@ pub fn check(contents: &Contents, architecture: Architecture) -> Result<(), Fail
         let problem = match Elf::read(bytes, architecture) {
             Err(reason) => reason,
             Ok(None) => "it is no Linux library".into(),
-            Ok(Some(Elf { too_new: Some(too_new), .. })) => {
-                format!("it needs {}, and {} is older", too_new.version, image::NAME)
-            }
-            Ok(Some(_)) => continue,
+            Ok(Some(elf)) => match elf.too_new() {
+                Some(needed) => format!("it needs {}, and {} is older", needed.version, image::NAME),
+                None => continue,
+            },
         };
         return Err(refused(path, &problem, architecture));
     }
