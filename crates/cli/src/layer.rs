@@ -111,7 +111,7 @@ impl Layer {
         let (c_library, why) = CLibrary::choose(self.libc, &interpreter, architecture, || {
             first_that_is_too_new(&search, &interpreter, &standard_library)
         })?;
-        eprintln!("{why}");
+        display::note(&why);
         let mut libraries = Libraries::new(search, c_library);
         let mut contents = Contents::default();
         let twin = python::twin(&interpreter);
