@@ -90,12 +90,16 @@ LAYERS := $(TARGET)/layer-test
 ON_LAYERS = WHIPSNAKE_CLI=$(WHIPSNAKE) WHIPSNAKE_BOOTSTRAP=$(WHIPSNAKE) $(TARGET)/layer-venv/bin/pytest --quiet -rs
 layer-test: cli layer-venv $(if $(filter arm64,$(ARCH)),layer-test-arm64,layer-test-here) ## Packs a layer and runs functions on it, in a root folder with Amazon Linux's glibc (needs root)
 
+# Empty: without the second layer, which has its own C library and takes one more build.
+OWN_C_LIBRARY ?= 1
+
 layer-test-here: cli layer-venv
 	@rm -rf $(LAYERS)
 	@$(WITH_UV) $(WHIPSNAKE) layer --sdk apart --output $(LAYERS) $(WITH_LIBPYTHON) $(WITH_LIBC)
-	@$(WITH_UV) $(WHIPSNAKE) layer --libc own --output $(LAYERS)/own-c-library $(WITH_LIBPYTHON)
+	@$(if $(OWN_C_LIBRARY),$(WITH_UV) $(WHIPSNAKE) layer --libc own --output $(LAYERS)/own-c-library $(WITH_LIBPYTHON))
 	@$(WITH_UV) WHIPSNAKE_LAYERS=$(LAYERS) WHIPSNAKE_LAYER_PYTHON=$$($(WITH_UV) $(WHIPSNAKE) python 2>/dev/null) \
-	WHIPSNAKE_LIBPYTHON=$(LIBPYTHON) WHIPSNAKE_LIBC=$(LIBC) $(ON_LAYERS) --numprocesses auto --ignore python/tests/layer/test_arm64.py python/tests/layer
+	WHIPSNAKE_LIBPYTHON=$(LIBPYTHON) WHIPSNAKE_LIBC=$(LIBC) WHIPSNAKE_OWN_C_LIBRARY=$(OWN_C_LIBRARY) \
+	$(ON_LAYERS) --numprocesses auto --ignore python/tests/layer/test_arm64.py python/tests/layer
 
 # Emulated: a few functions only, one after the other.
 layer-test-arm64: cli layer-venv $(CACHE)/zigbuild/bin/cargo-zigbuild
