@@ -1,4 +1,4 @@
-"""How much memory of its own a restored process needs: the pages that it has not written to are those of the checkpoint's file."""
+"""How much memory of its own a restored process needs. Pages that it has not written to are those of the checkpoint's file."""
 
 import pytest
 
