@@ -15,6 +15,7 @@ mod canary;
 mod descriptors;
 mod executable;
 mod fork_point;
+mod heap;
 mod loaded_libraries;
 mod modules;
 mod origins;
@@ -26,6 +27,7 @@ pub mod variables;
 use crate::init::{self, Prepared};
 use crate::report::traceback::Failure;
 use crate::start::environment::Environment;
+use crate::start::gc;
 use crate::start::interpreter::Interpreter;
 use fork_point::Side;
 use pyo3::prelude::*;
@@ -88,6 +90,12 @@ pub fn prepare() -> Result<(), Refused> {
 
 /// Initializes the function in a running interpreter and dumps the process.
 pub fn dump(interpreter: &Interpreter, environment: &Environment, request: &Request) -> Result<Outcome, Refused> {
+    if cfg!(Py_GIL_DISABLED) {
+        return Err(Refused::because(
+            "this CPython is free-threaded, and checkpoints have only been tested with the GIL. Pack with a CPython that has it, or \
+             without --checkpoint",
+        ));
+    }
     if environment.exec_wrapper.is_some() {
         return Err(Refused::because(
             "AWS_LAMBDA_EXEC_WRAPPER is set, and a program that wraps the runtime has to start it itself",
@@ -142,5 +150,6 @@ fn initialize(py: Python<'_>, environment: &Environment, request: &Request) -> R
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;
     process.variables = variables::read(&adapters, request.kind).map_err(raised)?;
+    gc::freeze(py).map_err(raised)?;
     Ok((prepared, process))
 }

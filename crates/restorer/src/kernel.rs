@@ -186,6 +186,14 @@ pub fn separate_pages(mapping: Mapping) {
     }
 }
 
+/// Keeps a mapping apart from its neighbors, with which the kernel would merge it otherwise. Of the advice that does so, this one changes
+/// only what a core dump has.
+pub fn keep_apart(mapping: Mapping) {
+    const DONT_DUMP: u64 = 16;
+    // SAFETY: advice changes no contents.
+    let _ = unsafe { call(number::MADVISE, [mapping.start, mapping.length, DONT_DUMP, 0, 0, 0]) };
+}
+
 /// The process's id.
 pub fn process_id() -> u64 {
     // SAFETY: takes nothing and cannot fail.

@@ -4,7 +4,7 @@ use crate::kernel::{self, Fd, Source};
 use crate::program::Arguments;
 use crate::{Refusal, program};
 use core::slice;
-use whipsnake_checkpoint_format::image::{Image, Invalid, Mapping, SegmentKind};
+use whipsnake_checkpoint_format::image::{Image, Invalid, Mapping, Segment, SegmentKind};
 use whipsnake_checkpoint_format::vdso::{self, FUNCTIONS, Vdso};
 use whipsnake_checkpoint_format::{HEADER_ADDRESS, PAGE, TRAINING};
 
@@ -33,6 +33,7 @@ const MAX_SEPARATED: u64 = 50_000;
 pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Result<(), Refusal<'static>> {
     let mut referenced: Option<(u64, Fd)> = None;
     let mut separable = if arguments.variable(TRAINING.as_bytes()).is_some() { MAX_SEPARATED } else { 0 };
+    let mut before: Option<(&Segment, bool)> = None;
     for segment in image.segments() {
         let source = match image.kind(segment) {
             SegmentKind::Zero | SegmentKind::Stack => Source::Zero,
@@ -65,6 +66,12 @@ pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Resu
                 return Err(Refusal::Check("the stack cannot be read", b""));
             }
         }
+        // The packer divides files into what is used and what is not: the kernel maps a page's neighbors with it, so they must not be merged.
+        let is_apart = before.is_some_and(|(before, is_apart)| !is_apart && continues(image, before, segment));
+        if is_apart {
+            kernel::keep_apart(segment.mapping);
+        }
+        before = Some((segment, is_apart));
         let pages = segment.mapping.length / PAGE;
         if pages <= separable && matches!(source, Source::File(..)) {
             separable -= pages;
@@ -80,6 +87,16 @@ pub fn segments(image: &Image<'static>, file: Fd, arguments: &Arguments) -> Resu
         }
     }
     lead_to_running_kernel(image, arguments.vdso())
+}
+
+/// Whether both are of one file, and one begins where the other ends.
+fn continues(image: &Image<'static>, before: &Segment, segment: &Segment) -> bool {
+    let is_reference = |segment| image.kind(segment) == SegmentKind::Reference;
+    is_reference(before)
+        && is_reference(segment)
+        && (before.file, before.protection) == (segment.file, segment.protection)
+        && before.mapping.end() == segment.mapping.start
+        && before.offset + before.mapping.length == segment.offset
 }
 
 /// Makes the functions of the old vDSO lead to those of the running kernel.

@@ -4,7 +4,6 @@ The bootstrap imports this module only in a process that is dumped, so it may im
 restore is in memory by then.
 """
 
-import gc
 import os
 import sys
 import time
@@ -162,7 +161,6 @@ def before() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    gc.collect()
 
 
 def _finish(result):

@@ -5,6 +5,7 @@ import platform
 import pytest
 
 from checkpoint.conftest import KINDS, Kind, Pack, Start
+from conftest import EmbeddedPython
 
 HELLO = "def handler(event, context): return 'hello'\n"
 ADVICE = "Move that into the handler, or use --checkpoint=imports, which runs the function's own code after the restore."
@@ -233,3 +234,11 @@ def test_try_packs_for_another_processor_without_a_checkpoint(pack: Pack) -> Non
     assert packed.exit_code == 0, packed.stderr
     assert f"a checkpoint for {OTHER} is the memory of a process that has run there" in packed.stderr
     assert not packed.checkpoint.exists()
+
+
+def test_a_free_threaded_python_is_refused(pack: Pack, embedded_python: EmbeddedPython) -> None:
+    if not embedded_python.standard_library.endswith("t"):
+        pytest.skip("this CPython is not free-threaded")
+    packed = pack({"app.py": HELLO}, "imports")
+    assert packed.exit_code == 1
+    assert "no checkpoint can be made: this CPython is free-threaded" in packed.stderr

@@ -10,7 +10,7 @@ use super::executable;
 use super::loaded_libraries::FileId;
 use super::refused::Refused;
 use super::restored::{self, Started};
-use super::{descriptors, thread, variables};
+use super::{descriptors, heap, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;
@@ -75,6 +75,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
     let file_id = FileId::find().map_err(Refused::because)?;
     let canary = Canary::find().map_err(Refused::because)?;
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(process));
+    heap::take_gaps(py);
     // SAFETY: attached, on the main thread; the three calls belong together.
     let child = unsafe {
         ffi::PyOS_BeforeFork();

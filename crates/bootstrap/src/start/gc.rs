@@ -49,6 +49,19 @@ unsafe extern "C" fn imp_without_collections() -> *mut ffi::PyObject {
     }
 }
 
+/// Whether the objects of a checkpoint are frozen: in a process that is dumped, and in its copies.
+static IS_FROZEN: AtomicBool = AtomicBool::new(false);
+
+/// Collects the garbage, then excludes all objects from later collections. A collection writes to every object that it looks at. In a
+/// restored process it would copy each page with objects.
+pub fn freeze(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    gc.call_method0("collect")?;
+    gc.call_method0("freeze")?;
+    IS_FROZEN.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
 /// The threshold while collections are deferred, in new containers. Few imports make as many. If an import makes garbage all the time,
 /// memory stays bounded. A function can multiply this number by a thousand and still get one that fits a C int.
 const DEFERRED_THRESHOLD: i32 = 100_000;
@@ -81,6 +94,11 @@ impl DeferredCollections {
         let (new, second, third): Thresholds = gc.call_method0("get_threshold")?.extract()?;
         if new == DEFERRED_THRESHOLD {
             gc.call_method1("set_threshold", (self.usual.0, second, third))?;
+        }
+        if IS_FROZEN.load(Ordering::Relaxed) {
+            // The count below would read every object, and `unfreeze` would return all of them to the next collection.
+            gc.call_method0("freeze")?;
+            return Ok(());
         }
         // A function that has frozen objects itself keeps them frozen.
         if gc.call_method0("get_freeze_count")?.extract::<usize>()? == 0 {

@@ -7,6 +7,7 @@
 use crate::start::proofs::BeforePython;
 use pyo3::ffi::{PyObject_SetArenaAllocator, PyObjectArenaAllocator};
 use std::ffi::c_void;
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -18,6 +19,12 @@ const HUGE_PAGE: usize = 2 * ARENA;
 
 /// The first arenas use 4 KB pages. A small process would leave most of a huge page empty.
 const SMALL: usize = 8;
+
+/// So many arenas are of usual pages in this process. A restored process begins to count with the first arena of its own.
+static OF_USUAL_PAGES: AtomicUsize = AtomicUsize::new(SMALL);
+
+/// The arena that CPython got last. Null before the first.
+static NEWEST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// How many arenas there are.
 static ARENAS: AtomicUsize = AtomicUsize::new(0);
@@ -32,9 +39,28 @@ pub fn provide(_: &BeforePython) {
     unsafe { PyObject_SetArenaAllocator(&raw mut allocator) };
 }
 
-/// An arena, or null.
+/// The addresses of the arena that CPython got last. None where it has none: then it was told to use another allocator.
+pub fn newest() -> Option<Range<usize>> {
+    let start = NEWEST.load(Ordering::Relaxed) as usize;
+    (start != 0).then(|| start..start + ARENA)
+}
+
+/// Has the copies of this process begin with usual pages again: their own objects are few.
+pub fn count_again() {
+    OF_USUAL_PAGES.store(ARENAS.load(Ordering::Relaxed) + SMALL, Ordering::Relaxed);
+}
+
 extern "C" fn map(_context: *mut c_void, size: usize) -> *mut c_void {
-    if ARENAS.fetch_add(1, Ordering::Relaxed) < SMALL || size != ARENA {
+    let arena = arena(size);
+    if !arena.is_null() {
+        NEWEST.store(arena, Ordering::Relaxed);
+    }
+    arena
+}
+
+/// An arena, or null.
+fn arena(size: usize) -> *mut c_void {
+    if ARENAS.fetch_add(1, Ordering::Relaxed) < OF_USUAL_PAGES.load(Ordering::Relaxed) || size != ARENA {
         return mapped(size);
     }
     let spare = SPARE.swap(ptr::null_mut(), Ordering::AcqRel);

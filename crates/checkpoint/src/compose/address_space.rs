@@ -12,8 +12,12 @@ use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE, RESTORER};
 /// Pages of zeros between pages with contents are stored as well, up to this many: a mapping costs more than they do.
 const BRIDGED: usize = 8;
 
-/// The same for pages that are not touched by every start, between some that are.
-const BRIDGED_BETWEEN_TOUCHED: usize = 4;
+/// The same for pages that are not touched by every start, between some that are. The kernel maps neighbors of a page together with it, as
+/// far as they are in one mapping, and each page that is mapped counts as used memory.
+const BRIDGED_BETWEEN_TOUCHED: usize = 2;
+
+/// The same in files, from which a process reads rather than writes: what the kernel usually maps at once.
+const BRIDGED_IN_FILES: usize = 16;
 
 /// The stack of a program, in bytes: the usual limit. The kernel makes it grow downwards, a mapping does not.
 const STACK: u64 = 8 << 20;
@@ -37,7 +41,7 @@ pub struct AddressSpace {
 enum Page {
     Zero,
     Value { is_touched: bool },
-    Reference,
+    Reference { is_touched: bool },
 }
 
 impl AddressSpace {
@@ -123,16 +127,18 @@ impl AddressSpace {
             .map(|index| {
                 let address = start + index * PAGE;
                 let Some(page) = dump.pages.page(address) else { return Page::Zero };
+                let is_touched = options.touched.contains(&address);
                 let original = contents.as_deref().and_then(|file| page_of(file, region.offset + index * PAGE));
                 if original.is_some_and(|original| is_same(page, original)) {
-                    Page::Reference
+                    Page::Reference { is_touched }
                 } else if page.iter().all(|byte| *byte == 0) {
                     Page::Zero
                 } else {
-                    Page::Value { is_touched: options.touched.contains(&address) }
+                    Page::Value { is_touched }
                 }
             })
             .collect();
+        bridge_in_file(&mut pages, BRIDGED_IN_FILES);
         bridge(&mut pages, BRIDGED_BETWEEN_TOUCHED, true);
         bridge(&mut pages, BRIDGED, false);
         let mut first = 0;
@@ -142,7 +148,7 @@ impl AddressSpace {
             let mapping = Mapping { start: start + from, length: count };
             match run[0] {
                 Page::Zero => self.add(mapping, region, SegmentKind::Zero, 0, 0),
-                Page::Reference => {
+                Page::Reference { .. } => {
                     self.add(mapping, region, SegmentKind::Reference, region.offset + from, file as u64);
                 }
                 Page::Value { .. } => self.add(mapping, region, SegmentKind::Value, 0, 0),
@@ -208,7 +214,7 @@ fn bridge(pages: &mut [Page], longest: usize, between_touched: bool) {
     let mut last = None;
     for index in 0..pages.len() {
         if !is_end(&pages[index]) {
-            if pages[index] == Page::Reference {
+            if matches!(pages[index], Page::Reference { .. }) {
                 last = None;
             }
             continue;
@@ -222,6 +228,24 @@ fn bridge(pages: &mut [Page], longest: usize, between_touched: bool) {
                     *page = fill;
                 }
             }
+        }
+    }
+}
+
+/// Makes short gaps between touched pages of a file touched as well.
+fn bridge_in_file(pages: &mut [Page], longest: usize) {
+    let mut last = None;
+    for index in 0..pages.len() {
+        match pages[index] {
+            Page::Reference { is_touched: true } => {
+                if let Some(last) = last.replace(index)
+                    && index - last - 1 <= longest
+                {
+                    pages[last + 1..index].fill(Page::Reference { is_touched: true });
+                }
+            }
+            Page::Reference { is_touched: false } => {}
+            Page::Value { .. } | Page::Zero => last = None,
         }
     }
 }
@@ -254,6 +278,8 @@ mod tests {
 
     const VALUE: Page = Page::Value { is_touched: false };
     const TOUCHED: Page = Page::Value { is_touched: true };
+    const REFERENCE: Page = Page::Reference { is_touched: false };
+    const TOUCHED_REFERENCE: Page = Page::Reference { is_touched: true };
 
     fn bridged(pages: &[Page], longest: usize, between_touched: bool) -> Vec<bool> {
         let mut pages = pages.to_vec();
@@ -270,14 +296,26 @@ mod tests {
 
     #[test]
     fn references_are_never_stored() {
-        assert_eq!(bridged(&[VALUE, Page::Reference, VALUE], 8, false), [true, false, true]);
-        assert_eq!(bridged(&[TOUCHED, Page::Reference, TOUCHED], 8, true), [true, false, true]);
+        assert_eq!(bridged(&[VALUE, REFERENCE, VALUE], 8, false), [true, false, true]);
+        assert_eq!(bridged(&[TOUCHED, REFERENCE, TOUCHED], 8, true), [true, false, true]);
     }
 
     #[test]
     fn pages_between_touched_ones_come_along() {
         assert_eq!(bridged(&[TOUCHED, VALUE, Page::Zero, TOUCHED], 2, true), [true; 4]);
         assert_eq!(bridged(&[TOUCHED, VALUE, VALUE, VALUE, TOUCHED], 2, true), [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn pages_of_a_file_between_touched_ones_come_along() {
+        let bridged = |gap: &[Page], longest| {
+            let mut pages = [&[REFERENCE, TOUCHED_REFERENCE], gap, &[TOUCHED_REFERENCE, REFERENCE]].concat();
+            bridge_in_file(&mut pages, longest);
+            pages.iter().map(|page| *page == TOUCHED_REFERENCE).collect::<Vec<_>>()
+        };
+        assert_eq!(bridged(&[REFERENCE; 2], 2), [false, true, true, true, true, false]);
+        assert_eq!(bridged(&[REFERENCE; 2], 1), [false, true, false, false, true, false]);
+        assert_eq!(bridged(&[REFERENCE, VALUE], 2), [false, true, false, false, true, false]);
     }
 
     #[test]
