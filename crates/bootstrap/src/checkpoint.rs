@@ -16,6 +16,7 @@ mod descriptors;
 mod executable;
 mod fork_point;
 mod loaded_libraries;
+mod memory_map;
 mod modules;
 mod origins;
 mod refused;
