@@ -17,6 +17,7 @@ mod executable;
 mod fork_point;
 mod heap;
 mod loaded_libraries;
+mod memory_map;
 mod modules;
 mod origins;
 mod refused;

@@ -23,9 +23,6 @@ const WITHOUT_CIRCLES: &[&str] = &["runtime-api", "marshal", "emulator", "bootst
 /// The most lines that a file of the bootstrap may have.
 const LONGEST_FILE: usize = 400;
 
-/// Files that are still longer. Do not add any.
-const STILL_LONGER: &[&str] = &["checkpoint/fork_point"];
-
 fn layer(module: &Module) -> usize {
     let folder = module.first().map_or("main", String::as_str);
     LAYERS
@@ -57,9 +54,7 @@ fn no_files_import_each_other_in_a_circle() {
 fn no_file_of_the_bootstrap_is_too_long() {
     for (module, source) in Crate::read("bootstrap").sources() {
         let (name, lines) = (module.join("/"), source.lines().count());
-        let may_be_longer = STILL_LONGER.contains(&name.as_str());
-        assert!(may_be_longer || lines <= LONGEST_FILE, "{name} has {lines} lines, more than {LONGEST_FILE}: split it");
-        assert!(!may_be_longer || lines > LONGEST_FILE, "{name} has {lines} lines now: remove it from STILL_LONGER");
+        assert!(lines <= LONGEST_FILE, "{name} has {lines} lines, more than {LONGEST_FILE}: split it");
     }
 }
 

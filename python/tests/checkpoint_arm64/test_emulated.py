@@ -13,6 +13,7 @@ import pytest
 
 from checkpoint_arm64 import machine
 from checkpoint_arm64.functions import ALL, DRAWN, KINDS
+from layer import old_linux
 
 type Report = Mapping[str, Any]
 
@@ -74,7 +75,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Machines:
     assert not missing, f"{', '.join(missing)} missing: Debian has them in qemu-system-arm, e2fsprogs, unzip, apt and dpkg"
     [layer] = Path(os.environ["WHIPSNAKE_ARM64_LAYERS"]).glob("whipsnake-*-arm64.zip")
     contents = machine.Contents(
-        base=machine.base(os.environ.get("WHIPSNAKE_DEBIAN", "http://deb.debian.org/debian")),
+        base=machine.base(old_linux.mirror()),
         layer=layer,
         python=Path(os.environ["WHIPSNAKE_ARM64_PYTHON"]).parents[1],
         programs=[Path(program) for program in os.environ["WHIPSNAKE_ARM64_PROGRAMS"].split()],

@@ -56,7 +56,7 @@ def _unpack(scratch: Path, architecture: str) -> str:
         (scratch / name).mkdir(parents=True)
     (scratch / "status").touch()
     (scratch / "sources/old.sources").write_text(
-        f"Types: deb\nURIs: {_mirror()}\nSuites: {' '.join(PACKAGES)}\nComponents: main\nSigned-By: {KEYRING}\n"
+        f"Types: deb\nURIs: {mirror()}\nSuites: {' '.join(PACKAGES)}\nComponents: main\nSigned-By: {KEYRING}\n"
     )
     (scratch / "apt.conf").write_text(APT_CONFIGURATION.format(scratch, architecture))
     run = functools.partial(
@@ -79,7 +79,7 @@ def _unpack(scratch: Path, architecture: str) -> str:
     return ""
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine has its own packages from."""
     sources = [*Path("/etc/apt").glob("sources.list.d/*.sources"), *Path("/etc/apt").glob("sources.list")]
     for source in sorted(sources):

@@ -5,7 +5,7 @@
 //! looks like the data beside it. So the process tries: a return instruction on a page either returns, or is a segmentation fault. For files
 //! the command knows it from their headers.
 
-use super::fork_point::{Region, write_all};
+use super::memory_map::{Region, write_all};
 use std::arch::naked_asm;
 use std::os::fd::RawFd;
 use std::ptr;
