@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::{fs, ptr};
+use std::{fs, mem, ptr};
 use whipsnake_checkpoint::process::{MAPS, PAGES, Process};
 use whipsnake_checkpoint_format::image::Handover;
 use whipsnake_checkpoint_format::{PAGE, PAGE_SIZE};
@@ -76,6 +76,9 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
         IS_ARMED.store(true, Ordering::SeqCst);
         let child = libc::fork();
         if child == 0 {
+            // Neither is this process's: where the memory was, the kernel may have mapped something else, such as the vDSO, and the
+            // descriptors may be others.
+            mem::forget(files);
             return Ok(Side::Restored(Box::new(go_on(py, &changes, file_id))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);

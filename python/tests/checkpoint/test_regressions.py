@@ -1,0 +1,50 @@
+"""Errors of restored processes that were found late, because each needs an unlucky address, number or moment."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from checkpoint.conftest import KINDS, Checkpointed, FromCheckpoint, Kind, Start, is_restored
+
+ECHO = "def handler(event, context): return event\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restored_process_unmaps_only_what_it_has_mapped(
+    checkpointed: Checkpointed, start: Start, tmp_path: Path, kind: Kind
+) -> None:
+    """Anywhere else the kernel may have put the vDSO or the stack."""
+    calls = tmp_path / "calls"
+    packed = checkpointed({"app.py": ECHO}, kind)
+    run = start(packed, before=["strace", "-f", "-e", "trace=mmap,munmap", "-o", str(calls)])
+    assert is_restored(run)
+    assert run.responses == [{}]
+    mapped: list[range] = []
+    unmapped = 0
+    for line in calls.read_text().splitlines():
+        if made := re.search(r"mmap\(.*?, (\d+), .* = 0x([0-9a-f]+)", line):
+            length, address = int(made[1]), int(made[2], 16)
+            mapped.append(range(address, address + length))
+        elif gone := re.search(r"munmap\(0x([0-9a-f]+), (\d+)\)", line):
+            unmapped += 1
+            address = int(gone[1], 16)
+            assert any(address in one for one in mapped), f"unmaps what it has not mapped: {line}"
+    assert mapped
+    assert unmapped
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_inherited_descriptors_stay_open(from_checkpoint: FromCheckpoint, tmp_path: Path, kind: Kind) -> None:
+    """The dump has files of its own open, with the same numbers."""
+    inherited = tmp_path / "inherited"
+    inherited.touch()
+    app = """
+        import os
+        def handler(event, context):
+            links = {number: os.readlink(f"/proc/self/fd/{number}") for number in range(3, 10)}
+            return [number for number, target in links.items() if target.endswith("/inherited")]
+    """
+    redirections = " ".join(f"{number}<{inherited}" for number in range(3, 10))
+    run = from_checkpoint(app, kind, before=["sh", "-c", f'env -u PWD -u OLDPWD -u _ "$@" {redirections}; exit $?', "sh"])
+    assert run.response == [*range(3, 10)]
