@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import checkpoint_starts
 import pytest
 
 from conformance.sections import SECTIONS
@@ -47,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"{_program(variable)} does not exist: run `make build`, or say where it is with {variable}"
             )
     config.pluginmanager.register(Summary(SECTIONS))
+    checkpoint_starts.register(config)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,7 +23,7 @@ use crate::interpreter::Interpreter;
 use crate::traceback::Failure;
 use fork_point::Side;
 use pyo3::prelude::*;
-pub use restored::{Restored, Started, complete};
+pub use restored::{Origin, Restored, Started, complete, origin};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -151,6 +151,7 @@ fn initialize(py: Python<'_>, environment: &Environment, kind: Kind) -> Result<(
     process.files = modules::files(py).map_err(raised)?;
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;
-    process.variables = variables::read(&adapters, kind).map_err(raised)?;
+    let read = variables::read(&adapters, kind).map_err(raised)?;
+    (process.variables, process.values_in_bytes) = (read.variables, read.values_in_bytes);
     Ok((prepared, process))
 }

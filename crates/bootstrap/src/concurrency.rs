@@ -16,6 +16,7 @@ mod scoreboard;
 mod sharing;
 mod workers;
 
+use crate::checkpoint;
 use crate::compat;
 use crate::environment::Environment;
 use crate::handler::Handler;
@@ -102,15 +103,20 @@ impl Concurrency {
         start: Start,
     ) -> Result<Ending, Ending> {
         let (server, imported) = Server::start(py, environment, client, start)?;
+        let descriptors = Descriptors::before_import();
+        server.complete_restore(py, environment)?;
         let import = |server: &Server| server.ready_handler(py, imported.as_ref(), environment);
         disarm_timers_at_exit(py)?;
         let workers = Workers::new(self.invocations, environment);
         if self.kind == Some(Kind::Isolated) {
+            // Modules in the checkpoint were imported before the fork.
+            if checkpoint::origin().is_some() {
+                self.start_again_if_shared(py, &descriptors, Kind::Isolated)?;
+            }
             let worker = workers.fork(py, &server)?;
             let handler = import(&worker)?;
             return serve_alone(py, &worker, &handler);
         }
-        let descriptors = Descriptors::now();
         let handler = import(&server)?;
         let kind = self.kind.map_or_else(|| Kind::fit_for(py, &server, &handler), Ok)?;
         tracing::debug!(?kind, invocations = self.invocations, "several invocations at once");
@@ -118,14 +124,20 @@ impl Concurrency {
             Kind::Tasks => pollers::serve_on_loop(py, &server, &handler, environment, self.invocations),
             Kind::Threads => pollers::serve(py, &server, &handler, environment, self.invocations),
             Kind::Processes | Kind::Isolated => {
-                if let Some(obstacle) = sharing::obstacle(py, &descriptors) {
-                    tracing::info!("the worker processes import the function themselves: {obstacle}");
-                    return Err(sharing::start_again(py, &descriptors, &self.variables));
-                }
+                self.start_again_if_shared(py, &descriptors, kind)?;
                 let worker = workers.fork(py, &server)?;
                 serve_alone(py, &worker, &handler)
             }
         }
+    }
+}
+
+impl Concurrency {
+    /// Starts again, to fork before the import, if the import has left something that workers must not share.
+    fn start_again_if_shared(&self, py: Python<'_>, before: &Descriptors, kind: Kind) -> Result<(), Ending> {
+        let Some(obstacle) = sharing::obstacle(py, before) else { return Ok(()) };
+        tracing::info!("the worker processes import the function themselves: {obstacle}");
+        Err(sharing::start_again(py, before, kind, &self.variables))
     }
 }
 

@@ -27,7 +27,12 @@ use whipsnake_runtime_api::{Client, Error, Fault, Invocation, Response, Ticket};
 
 /// Serves the function until something ends the process.
 pub fn serve(py: Python<'_>, environment: &Environment, client: Client, start: Start) -> Ending {
-    let (server, handler) = match Server::start(py, environment, client, start) {
+    let started = Server::start(py, environment, client, start);
+    let completed = started.and_then(|(server, handler)| {
+        server.complete_restore(py, environment)?;
+        Ok((server, handler))
+    });
+    let (server, handler) = match completed {
         Ok(started) => started,
         Err(ending) => return ending,
     };
@@ -105,14 +110,15 @@ impl Server {
             notice("could not prepare the process for the function:");
             Ending::Raised(error)
         })?;
-        if is_restored {
-            server.complete_restore(py, environment)?;
-        }
         Ok((server, handler))
     }
 
-    /// Renews what the copies of a checkpoint must not share. A hook of the function's that raises fails the init phase.
-    fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
+    /// Renews what the copies of a checkpoint must not share, if this process is one. A hook of the function's that raises fails the init
+    /// phase.
+    pub fn complete_restore(&self, py: Python<'_>, environment: &Environment) -> Result<(), Ending> {
+        if checkpoint::origin().is_none() {
+            return Ok(());
+        }
         self.log.get().reopen(environment);
         checkpoint::complete(py).map_err(|error| match traceback::failure(py, error) {
             Failure::Fault(fault, exception) => self.fail_init(py, &fault, exception.as_ref()),

@@ -48,3 +48,14 @@ def test_inherited_descriptors_stay_open(from_checkpoint: FromCheckpoint, tmp_pa
     redirections = " ".join(f"{number}<{inherited}" for number in range(3, 10))
     run = from_checkpoint(app, kind, before=["sh", "-c", f'env -u PWD -u OLDPWD -u _ "$@" {redirections}; exit $?', "sh"])
     assert run.response == [*range(3, 10)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_variable_that_is_not_utf_8_is_compared_by_its_bytes(from_checkpoint: FromCheckpoint, kind: Kind) -> None:
+    app = """
+        import os
+        copied = dict(os.environ)
+        def handler(event, context): return [ascii(copied["SETTING"]), list(os.environb[b"SETTING"])]
+    """
+    run = from_checkpoint(app, kind, environment={"SETTING": b"caf\xe9"})
+    assert run.response == [r"'caf\udce9'", [*b"caf\xe9"]]

@@ -5,7 +5,7 @@
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
 use super::loaded_libraries::FileId;
-use super::restored::{self, Started};
+use super::restored::{self, Origin, Started};
 use super::{Refused, descriptors, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -106,6 +106,9 @@ fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: File
     file_id.renew();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
+    if let Some(Ok(process)) = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Origin::note(&process, &handover);
+    }
     let started = restored::take_over_environment(py, &handover, changes);
     // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
     unsafe { ffi::PyOS_AfterFork_Child() };

@@ -5,6 +5,7 @@
 //! imported by each worker on its own, as under the managed runtime.
 
 use super::Kind;
+use crate::checkpoint;
 use crate::shutdown::Ending;
 use crate::standard_streams;
 use pyo3::prelude::*;
@@ -20,7 +21,16 @@ use std::process::Command;
 pub struct Descriptors(BTreeMap<i32, PathBuf>);
 
 impl Descriptors {
-    pub fn now() -> Self {
+    /// What is open now, without what modules in the checkpoint have left open, which this process was restored from.
+    pub fn before_import() -> Self {
+        let mut descriptors = Self::now();
+        if let Some(origin) = checkpoint::origin() {
+            descriptors.0.retain(|number, _| !origin.descriptors().contains(number));
+        }
+        descriptors
+    }
+
+    fn now() -> Self {
         let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
         let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
         let open = entries.filter_map(|entry| Some((number(&entry.path())?, fs::read_link(entry.path()).ok()?)));
@@ -65,16 +75,25 @@ fn count_threads_when_forked() -> usize {
     count_threads()
 }
 
-/// Starts this program again, as it was started, to fork before the import. Comes back only when that fails.
-pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString, OsString)]) -> Ending {
+/// Starts this program again, as it was started, to fork before the import. A restored process is restored again only if that can help:
+/// not if it was to fork before the import already, nor if the checkpoint itself has what cannot be shared. Comes back only when that fails.
+pub fn start_again(py: Python<'_>, before: &Descriptors, kind: Kind, variables: &[(OsString, OsString)]) -> Ending {
     standard_streams::flush(py);
     for (number, _) in before.opened_since() {
         // SAFETY: sets a flag of a descriptor; one that was closed meanwhile is refused.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
+    let mut command = checkpoint::origin().map_or_else(this_command, checkpoint::Origin::command);
+    command.env_clear().envs(variables.iter().cloned()).env("WHIPSNAKE_CONCURRENCY", Kind::ISOLATED);
+    if checkpoint::origin().is_some_and(|origin| origin.has_state() || kind == Kind::Isolated) {
+        command.env("WHIPSNAKE_CHECKPOINT", "off");
+    }
+    Ending::Raised(command.exec().into())
+}
+
+fn this_command() -> Command {
     let mut arguments = env::args_os();
     let mut command = Command::new("/proc/self/exe");
     command.arg0(arguments.next().unwrap_or_default()).args(arguments);
-    command.env_clear().envs(variables.iter().cloned()).env("WHIPSNAKE_CONCURRENCY", Kind::ISOLATED);
-    Ending::Raised(command.exec().into())
+    command
 }
