@@ -1,13 +1,14 @@
 """Whether each function of a suite was started from a checkpoint, where `make checkpoint-suites` runs the suite.
 
-`WHIPSNAKE_FROM_CHECKPOINT`: the kind of the checkpoints, `imports` or `init`. The bootstrap is then `whipsnake from-checkpoint`, which
-makes a checkpoint for each start. A function that starts without one fails its test, unless the test is marked:
+`WHIPSNAKE_FROM_CHECKPOINT`: the kind of the checkpoints, `imports` or `init`. The bootstrap is then `whipsnake from-checkpoint`,
+which makes a checkpoint for each start. A function that starts without one fails its test, unless the test is marked:
 
-- `@pytest.mark.ordinary_start(reason, kinds=("init",))`: some of the test's functions start without their checkpoint, by design. The
-  test has to pass nevertheless, and fails if all of them were restored.
-- `@pytest.mark.not_from_checkpoint(reason, kinds=("init",))`: the test measures something that a checkpoint changes by design.
+- `@pytest.mark.ordinary_start(reason, kinds=["init"])`: some of the test's functions start without their checkpoint, by design.
+  The test has to pass nevertheless, and fails if all of them were restored.
+- `@pytest.mark.not_from_checkpoint(reason, kinds=["init"])`: the test measures something that a checkpoint changes by design.
 
-Without `kinds`, the mark is for both.
+Without `kinds`, the mark is for both. Two refusals of the packer need no mark, because a user sees them when packing: of a wrapper
+script, and of an import that fails, as long as the test's functions do not serve an event.
 """
 
 import os
@@ -20,8 +21,13 @@ import pytest
 from playing import Player, Run, Runtime
 
 KIND = os.environ.get("WHIPSNAKE_FROM_CHECKPOINT") or None
+SECONDS_TO_MAKE = 6 if KIND else 0
+"""The most by which a start takes longer here: its checkpoint is made first."""
+
 LOG = "WHIPSNAKE_CHECKPOINT_LOG"
 RESTORED = "restored"
+WRAPPER = "whipsnake: AWS_LAMBDA_EXEC_WRAPPER is set, "
+FAILED_IMPORT = "whipsnake: the function could not be imported: "
 MARKS = {
     "ordinary_start(reason, kinds=...)": "in checkpoint suites: functions of the test start without a checkpoint",
     "not_from_checkpoint(reason, kinds=...)": "in checkpoint suites: the test does not run",
@@ -79,9 +85,14 @@ class CheckpointStarts:
 
     def _without_checkpoint(self) -> Sequence[str]:
         """A line for each start without one."""
-        not_made = [f"no checkpoint was made: {line}" for line in self._log.read_text().splitlines() if line != RESTORED]
-        agents = {request.header("User-Agent") or "" for run in self._runs for request in run.requests}
-        return not_made + [f"a process is {agent}" for agent in sorted(agents) if not agent.endswith("(restored)")]
+        lines = [line for line in self._log.read_text().splitlines() if line != RESTORED]
+        requests = [request for run in self._runs for request in run.requests]
+        refused = (WRAPPER,) if any(request.call == "GET next" for request in requests) else (WRAPPER, FAILED_IMPORT)
+        if lines and all(line.startswith(refused) for line in lines):
+            return []
+        agents = {request.header("User-Agent") or "" for request in requests}
+        ordinary = sorted(agent for agent in agents if not agent.endswith("(restored)"))
+        return [f"no checkpoint was made: {line}" for line in lines] + [f"a process is {agent}" for agent in ordinary]
 
 
 def register(config: pytest.Config) -> None:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import checkpoint_starts
 import pytest
 
+import checkpoint_starts
 from conformance.sections import SECTIONS
 from conformance.summary import Summary
 from playing import Files, Play, Player, Run, Runtime, write_files

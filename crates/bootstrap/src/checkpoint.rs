@@ -11,6 +11,7 @@
 
 mod descriptors;
 mod fork_point;
+mod kernel_state;
 mod loaded_libraries;
 mod modules;
 mod restored;
@@ -98,6 +99,7 @@ pub fn prepare() {
     // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();
+    kernel_state::note();
 }
 
 /// Initializes the function in a running interpreter and dumps the process.

@@ -6,7 +6,7 @@
 
 use super::loaded_libraries::FileId;
 use super::restored::{self, Origin, Started};
-use super::{Refused, descriptors, thread, variables};
+use super::{Refused, descriptors, kernel_state, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;
@@ -68,6 +68,7 @@ pub fn register() {
 pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Refused> {
     let files = Files::create(folder).map_err(Refused::doing("creating the files of the dump"))?;
     let changes = variables::changes();
+    let of_kernel = kernel_state::Changes::find();
     let file_id = FileId::find().map_err(Refused::because)?;
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(process));
     // SAFETY: attached, on the main thread; the three calls belong together.
@@ -79,7 +80,7 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
             // Neither is this process's: where the memory was, the kernel may have mapped something else, such as the vDSO, and the
             // descriptors may be others.
             mem::forget(files);
-            return Ok(Side::Restored(Box::new(go_on(py, &changes, file_id))));
+            return Ok(Side::Restored(Box::new(go_on(py, &changes, &of_kernel, file_id))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);
         ffi::PyOS_AfterFork_Parent();
@@ -101,9 +102,15 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
 }
 
 /// The first steps of a restored process, in which CPython does not know yet that it is another one.
-fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: FileId) -> Started {
+fn go_on(
+    py: Python<'_>,
+    changes: &[(OsString, Option<OsString>)],
+    of_kernel: &kernel_state::Changes,
+    file_id: FileId,
+) -> Started {
     draw_canary();
     file_id.renew();
+    of_kernel.make();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
     if let Some(Ok(process)) = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -68,9 +68,12 @@ pub fn read(adapters: &Bound<'_, PyModule>, kind: Kind) -> PyResult<Read> {
         names.extend(all.iter().filter(|name| !DIFFERENT_EVERYWHERE.contains(&name.as_str())).cloned());
     }
     names.extend(all.iter().filter(is_compared).cloned());
+    // A copy of the whole environment has these as well.
+    let is_copied = names.contains(EVERY);
     names.retain(|name| {
         let later = if kind == Kind::Imports { READ_WITH_FUNCTION } else { &[] };
-        !READ_AGAIN.iter().chain(later).any(|own| own == name)
+        let is_own = READ_AGAIN.iter().chain(later).any(|own| own == name);
+        !is_own || is_copied && all.contains(name) && !DIFFERENT_EVERYWHERE.contains(&name.as_str())
     });
     let value = |name: &String| initial.get(OsStr::new(name));
     let not_text = |name: &String| value(name).filter(|value| value.to_str().is_none()).map(|value| value.as_bytes().to_vec());
