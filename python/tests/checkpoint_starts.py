@@ -1,14 +1,14 @@
 """Whether each function of a suite was started from a checkpoint, where `make checkpoint-suites` runs the suite.
 
-`WHIPSNAKE_FROM_CHECKPOINT`: the kind of the checkpoints, `imports` or `init`. The bootstrap is then `whipsnake from-checkpoint`,
+`WHIPSNAKE_FROM_CHECKPOINT`: the kind of the checkpoints, `imports` or `init`. The bootstrap is `whipsnake from-checkpoint`,
 which makes a checkpoint for each start. A function that starts without one fails its test, unless the test is marked:
 
 - `@pytest.mark.ordinary_start(reason, kinds=["init"])`: some of the test's functions start without their checkpoint, by design.
   The test has to pass nevertheless, and fails if all of them were restored.
 - `@pytest.mark.not_from_checkpoint(reason, kinds=["init"])`: the test measures something that a checkpoint changes by design.
 
-Without `kinds`, the mark is for both. Two refusals of the packer need no mark, because a user sees them when packing: of a wrapper
-script, and of an import that fails, as long as the test's functions do not serve an event.
+Without `kinds`, the mark is for both. Two refusals of the packer need no mark, because a user sees them when packing: a wrapper
+script, and an import that fails, as long as the test's functions do not serve an event.
 """
 
 import os

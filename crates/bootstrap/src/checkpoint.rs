@@ -11,6 +11,7 @@
 
 mod descriptors;
 mod fork_point;
+mod heap;
 mod kernel_state;
 mod loaded_libraries;
 mod modules;
@@ -100,6 +101,7 @@ pub fn prepare() {
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();
     kernel_state::note();
+    heap::detach_from_break();
 }
 
 /// Initializes the function in a running interpreter and dumps the process.

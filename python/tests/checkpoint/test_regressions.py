@@ -59,3 +59,62 @@ def test_a_variable_that_is_not_utf_8_is_compared_by_its_bytes(from_checkpoint: 
     """
     run = from_checkpoint(app, kind, environment={"SETTING": b"caf\xe9"})
     assert run.response == [r"'caf\udce9'", [*b"caf\xe9"]]
+
+
+def test_four_threads_at_import_and_in_the_handler(from_checkpoint: FromCheckpoint) -> None:
+    """Each thread has an arena of `malloc`, and the kernel may have merged one with the dump's own memory."""
+    app = """
+        import threading
+
+        def work(kept):
+            kept.extend(bytes(number) for number in range(600, 3000, 7))
+
+        def four():
+            kept = [[] for _ in range(4)]
+            threads = [threading.Thread(target=work, args=[one]) for one in kept]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            return kept
+
+        at_import = four()
+        def handler(event, context):
+            now = four()
+            return [sum(map(len, one)) for one in (*at_import, *now)] == [sum(range(600, 3000, 7))] * 8
+    """
+    assert from_checkpoint(app, events=[1, 2, 3]).responses == [True] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_heap_goes_on_where_memory_was_used_up(from_checkpoint: FromCheckpoint, kind: Kind) -> None:
+    """The process's break is at another address than when it was dumped."""
+    app = """
+        import gc, resource
+        at_import = [bytes(60_000) for _ in range(50)]
+
+        def handler(event, context):
+            size = int(open("/proc/self/statm").read().split()[0]) * 4096 + (20 << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (size, -1))
+            kept = []
+            try:
+                while True: kept.append(bytearray(60_000))
+            except MemoryError:
+                count = len(kept)
+                kept.clear()
+            gc.collect()
+            again = [bytearray(60_000) for _ in range(count // 2)]
+            resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+            return [count > 100, len(again) == count // 2, {len(one) for one in at_import} == {60_000}]
+    """
+    assert from_checkpoint(app, kind, events=[1, 2, 3]).responses == [[True, True, True]] * 3
+
+
+def test_a_thread_that_its_library_starts_again_is_no_obstacle(from_checkpoint: FromCheckpoint) -> None:
+    """Sentry's monitor and its sender of sessions start again when they see another process id."""
+    monitor = """
+        import threading, time
+        def run(): time.sleep(1000)
+        threading.Thread(target=run, daemon=True).start()
+    """
+    app = "import sentry_sdk.monitor, threading\ndef handler(event, context): return threading.active_count()\n"
+    run = from_checkpoint(app, files={"sentry_sdk/__init__.py": "", "sentry_sdk/monitor.py": monitor})
+    assert run.response == 1

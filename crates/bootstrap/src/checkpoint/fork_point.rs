@@ -6,7 +6,7 @@
 
 use super::loaded_libraries::FileId;
 use super::restored::{self, Origin, Started};
-use super::{Refused, descriptors, kernel_state, thread, variables};
+use super::{Refused, descriptors, heap, kernel_state, thread, variables};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;
@@ -233,20 +233,7 @@ extern "C" fn in_child() {
     }
     // SAFETY: `write_memory` ends this process. Where the call returns, the restorer has mapped the memory that was written.
     unsafe { freeze(RESUME_POINT.0.get(), write_memory) };
-    renew_break();
-}
-
-/// Tells the C library where this process's heap can grow. It remembers the end of the dumped process's heap, takes any larger answer of the
-/// kernel for success, and would use memory behind that end that is not there. Where the kernel's answer is smaller, the C library sees
-/// that its heap cannot grow, and maps memory instead.
-fn renew_break() {
-    // SAFETY: asks for both ends, and sets the C library's to what the kernel has. The heap itself stays as it is.
-    unsafe {
-        let (remembered, actual) = (libc::sbrk(0) as i64, libc::syscall(libc::SYS_brk, 0));
-        if actual > remembered {
-            libc::brk(actual as *mut libc::c_void);
-        }
-    }
+    heap::renew_break();
 }
 
 /// Notes where the process is and calls `write`, which does not return. Returns in a process that was restored from what `write` wrote.
