@@ -181,9 +181,9 @@ ecosystem: build venv packages ## Runs the tools that people run on Lambda, from
 QUICK_GROUPS = http_clients databases grpc
 CHECKPOINT_PINS = $(if $(QUICK),$(QUICK_GROUPS:%=$(CHECKPOINT_PACKAGES)/requirements/%.txt),$(wildcard $(CHECKPOINT_PACKAGES)/requirements/*.txt))
 
-checkpoint-packages: build venv packages ## Starts functions with real packages from checkpoints of both kinds (QUICK=1: a dozen of them)
+checkpoint-packages: build venv packages ## Starts functions with real packages from checkpoints of both kinds (QUICK=1: a dozen of them, PACKED=1)
 	@$(MAKE) --no-print-directory packages PINS="$(CHECKPOINT_PINS)" PACKAGES=$(TARGET)/checkpoint-packages
-	WHIPSNAKE_QUICK=$(QUICK) WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CHECKPOINT_PACKAGES=$(TARGET)/checkpoint-packages $(PYTEST) $(CHECKPOINT_PACKAGES)
+	WHIPSNAKE_QUICK=$(QUICK) WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CHECKPOINT_PACKAGES=$(TARGET)/checkpoint-packages $(PYTEST) $(CHECKPOINT_PACKAGES)
 
 PIN = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make pins"
 

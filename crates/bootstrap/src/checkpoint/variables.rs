@@ -76,7 +76,8 @@ pub fn read(adapters: &Bound<'_, PyModule>, kind: Kind) -> PyResult<Read> {
         !is_own || is_copied && all.contains(name) && !DIFFERENT_EVERYWHERE.contains(&name.as_str())
     });
     let value = |name: &String| initial.get(OsStr::new(name));
-    let not_text = |name: &String| value(name).filter(|value| value.to_str().is_none()).map(|value| value.as_bytes().to_vec());
+    let not_text =
+        |name: &String| value(name).filter(|value| value.to_str().is_none()).map(|value| value.as_bytes().to_vec());
     let values_in_bytes = names.iter().filter_map(|name| Some((name.clone(), not_text(name)?))).collect();
     let text = |name: &String| value(name).map(|value| value.to_string_lossy().into_owned());
     let variables = names.into_iter().map(|name| (name.clone(), text(&name))).collect();
