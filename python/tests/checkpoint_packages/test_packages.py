@@ -83,7 +83,7 @@ def assert_same_when_packed(
         environment = {**program.environment, **server.variables}
         variables = {**lambda_variables(target, play.runtime_directory, program.handler), **environment}
         named = [
-            f"--env={name}={value}" for name, value in variables.items() if name not in GIVEN_BY_PACK and value is not None
+            f"--env={name}={value!s}" for name, value in variables.items() if name not in GIVEN_BY_PACK and value is not None
         ]
         command: list[str | Path] = [cli, "pack", play.task_root, "--python", sys.executable, "--handler", program.handler]
         command += [f"--checkpoint={kind}", "--here", "--unpacked", target, *named]

@@ -390,10 +390,10 @@ def count():
 """
 
 
-COUNTS = pytest.mark.not_from_checkpoint("counts forks and imports, of which a checkpoint needs more")
+COUNTS_STARTS = pytest.mark.not_from_checkpoint("counts forks and imports, of which a checkpoint needs more")
 
 
-@COUNTS
+@COUNTS_STARTS
 @pytest.mark.parametrize(
     ("kind", "source"),
     [
@@ -501,7 +501,7 @@ def test_when_one_gives_up_to_ask_a_worker_that_hangs_has_time_until_its_deadlin
     assert 3_000_000 < run.ended_at_us < 9_000_000
 
 
-@COUNTS
+@COUNTS_STARTS
 @pytest.mark.parametrize("kind", ["processes", "isolated"])
 def test_sigterm_ends_an_environment_without_workers(play: PlayFunction, kind: str) -> None:
     """While none of them can be started."""
