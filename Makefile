@@ -1,7 +1,7 @@
 # Whipsnake's verbs. Each does its own set-up; what they fetch or build lies in target/ and ~/.cache/whipsnake.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance checkpoint-conformance faults recordings ecosystem checkpoint-packages checkpoint-arm64 pins soak \
+.PHONY: help run build pack wheel wheel-test layer layer-test examples test test-rust test-python conformance checkpoint-suites faults recordings ecosystem checkpoint-packages checkpoint-arm64 pins soak \
 	fuzz sanitize lint deny format docs site site-test bench bench-report bench-concurrency bounds order clean cli python venv layer-venv wheel-venv \
 	site-venv packages bench-tools checkpoint-restores layer-test-here layer-test-arm64 test-concurrency
 
@@ -134,11 +134,16 @@ conformance: build venv ## Runs every behaviour beside awslambdaric (REFERENCE=r
 # imports or init: of which kind the checkpoints are.
 KIND ?= imports
 
-checkpoint-conformance: FROM = $(TARGET)/from-checkpoint
-checkpoint-conformance: build venv ## Runs every behaviour with each function started from a checkpoint (KIND=init)
+# Which suites run through checkpoints: conformance, functions, faults, ecosystem.
+SUITES ?= conformance functions faults ecosystem
+
+checkpoint-suites: FROM = $(TARGET)/from-checkpoint-$(KIND)
+checkpoint-suites: build venv ## Runs the suites with each function started from a checkpoint (KIND=init, SUITES="functions faults")
 	@printf '#!/bin/sh\nexec env -u PWD -u OLDPWD -u SHLVL -u _ "%s" from-checkpoint "%s" "%s" "$$@"\n' \
-		$(WHIPSNAKE) $(KIND) $(TARGET)/release/bootstrap > $(TARGET)/from-checkpoint && chmod +x $(TARGET)/from-checkpoint
-	WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_FROM_CHECKPOINT=$(KIND) $(PYTEST) python/tests/conformance/test_conformance.py
+		$(WHIPSNAKE) $(KIND) $(TARGET)/release/bootstrap > $(FROM) && chmod +x $(FROM)
+	$(if $(filter ecosystem,$(SUITES)),@$(MAKE) --no-print-directory packages)
+	WHIPSNAKE_REFERENCE=recorded WHIPSNAKE_FROM_CHECKPOINT=$(KIND) WHIPSNAKE_PACKAGES=$(PACKAGES) \
+		$(PYTEST) $(foreach suite,$(SUITES),python/tests/$(suite:conformance=conformance/test_conformance.py))
 
 # For how many seconds a process is stopped; 0.3 where empty.
 FREEZE ?=
@@ -214,9 +219,9 @@ ecosystem: build venv packages ## Runs the tools that people run on Lambda, from
 QUICK_GROUPS = http_clients databases grpc
 CHECKPOINT_PINS = $(if $(QUICK),$(QUICK_GROUPS:%=$(CHECKPOINT_PACKAGES)/requirements/%.txt),$(wildcard $(CHECKPOINT_PACKAGES)/requirements/*.txt))
 
-checkpoint-packages: build venv packages ## Starts functions with real packages from checkpoints of both kinds (QUICK=1: a dozen of them)
+checkpoint-packages: build venv packages ## Starts functions with real packages from checkpoints of both kinds (QUICK=1: a dozen of them, PACKED=1)
 	@$(MAKE) --no-print-directory packages PINS="$(CHECKPOINT_PINS)" PACKAGES=$(TARGET)/checkpoint-packages
-	WHIPSNAKE_QUICK=$(QUICK) WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CHECKPOINT_PACKAGES=$(TARGET)/checkpoint-packages $(PYTEST) $(CHECKPOINT_PACKAGES)
+	WHIPSNAKE_QUICK=$(QUICK) WHIPSNAKE_PACKED=$(PACKED) WHIPSNAKE_PACKAGES=$(PACKAGES) WHIPSNAKE_CHECKPOINT_PACKAGES=$(TARGET)/checkpoint-packages $(PYTEST) $(CHECKPOINT_PACKAGES)
 
 PIN = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make pins"
 

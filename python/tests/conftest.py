@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import pytest
 
+import checkpoint_starts
 from conformance.sections import SECTIONS
 from conformance.summary import Summary
 from playing import Files, Play, Player, Run, Runtime, write_files
@@ -47,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"{_program(variable)} does not exist: run `make build`, or say where it is with {variable}"
             )
     config.pluginmanager.register(Summary(SECTIONS))
+    checkpoint_starts.register(config)
 
 
 @pytest.hookimpl(optionalhook=True)

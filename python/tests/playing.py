@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 type Files = Mapping[str, str | bytes]
 """The function's files by name. Text is dedented; what starts with `#!` is executable."""
@@ -235,8 +235,21 @@ class Run:
 ENDED_AFTER_THE_LAST_EVENT = "signal 9"
 
 
+class Watcher(Protocol):
+    """Looks at every play."""
+
+    def environment(self, runtime: Runtime) -> Mapping[str, str]:
+        """Variables that the runtime's process has on top of the play's."""
+
+    def played(self, runtime: Runtime, run: Run) -> None:
+        """Called when a play is over."""
+
+
 class Player:
     """Plays scripts with the `whipsnake` command."""
+
+    watchers: ClassVar[list[Watcher]] = []
+    """These look at the plays of all players."""
 
     def __init__(self, command: Path) -> None:
         self._command = command
@@ -244,6 +257,9 @@ class Player:
     def play(self, play: Play, runtimes: Sequence[Runtime]) -> list[Run]:
         """The same under each of the runtimes, one after the other."""
         scripts = [play.script_for(runtime) for runtime in runtimes]
+        for runtime, one in zip(runtimes, scripts, strict=True):
+            for watcher in self.watchers:
+                one["environment"].update(watcher.environment(runtime))
         script = json.dumps(scripts)
         # The command ends a play at its own time-out; this is for a command that does not.
         seconds = 6 * max(one["timeout_ms"] for one in scripts) / 1000
@@ -253,6 +269,8 @@ class Player:
         assert played.returncode == 0, f"the script could not be played: {played.stderr.decode()}\n{script}"
         runs = [_run(recording) for recording in json.loads(played.stdout)]
         for runtime, run in zip(runtimes, runs, strict=True):
+            for watcher in self.watchers:
+                watcher.played(runtime, run)
             assert not run.timed_out, f"{runtime.name} was still busy when its time was over: {run.story()}"
         return runs
 

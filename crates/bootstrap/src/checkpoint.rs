@@ -16,6 +16,7 @@ mod descriptors;
 mod executable;
 mod fork_point;
 mod heap;
+mod kernel_state;
 mod loaded_libraries;
 mod memory_map;
 mod modules;
@@ -86,6 +87,8 @@ pub fn prepare() -> Result<(), Refused> {
     // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();
+    kernel_state::note();
+    heap::detach_from_break();
     Ok(())
 }
 
@@ -150,7 +153,8 @@ fn initialize(py: Python<'_>, environment: &Environment, request: &Request) -> R
     process.files = modules::files(py).map_err(raised)?;
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;
-    process.variables = variables::read(&adapters, request.kind).map_err(raised)?;
+    let read = variables::read(&adapters, request.kind).map_err(raised)?;
+    (process.variables, process.values_in_bytes) = (read.variables, read.values_in_bytes);
     gc::freeze(py).map_err(raised)?;
     Ok((prepared, process))
 }

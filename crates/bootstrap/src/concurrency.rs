@@ -26,6 +26,7 @@ use crate::invoke::startup::{self, Start};
 use crate::invoke::worker::Worker;
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
+use crate::start::origin::origin;
 use context_copies::ContextAtImport;
 use fork_safety::Descriptors;
 use mode::Mode;
@@ -49,15 +50,20 @@ impl Concurrency {
         start: Start,
     ) -> Result<ExitReason, ExitReason> {
         let (worker, imported) = startup::start(py, environment, client, start)?;
+        let descriptors = Descriptors::before_import();
+        startup::complete_restore(py, worker, environment)?;
         let import = |worker| startup::ready_handler(py, worker, imported.as_ref(), environment);
         disarm_timers_at_exit(py)?;
         let pool = WorkerPool::new(self.invocations, environment);
         if self.mode == Some(Mode::Isolated) {
+            // Modules in the checkpoint were imported before the fork.
+            if origin().is_some() {
+                self.start_again_if_shared(py, &descriptors, Mode::Isolated)?;
+            }
             let worker = pool.fork(py, worker)?;
             let handler = import(worker)?;
             return serve_alone(py, worker, handler);
         }
-        let descriptors = Descriptors::now();
         let handler = import(worker)?;
         let mode = self.mode.map_or_else(|| Mode::fit_for(py, worker, &handler), Ok)?;
         tracing::debug!(?mode, invocations = self.invocations, "several invocations at once");
@@ -65,14 +71,20 @@ impl Concurrency {
             Mode::Tasks => threads::serve_on_loop(py, worker, &handler, environment, self.invocations),
             Mode::Threads => threads::serve(py, worker, &handler, environment, self.invocations),
             Mode::Processes | Mode::Isolated => {
-                if let Some(obstacle) = fork_safety::obstacle(py, &descriptors) {
-                    tracing::info!("the worker processes import the function themselves: {obstacle}");
-                    return Err(fork_safety::start_again(py, &descriptors, &self.variables));
-                }
+                self.start_again_if_shared(py, &descriptors, mode)?;
                 let worker = pool.fork(py, worker)?;
                 serve_alone(py, worker, handler)
             }
         }
+    }
+}
+
+impl Concurrency {
+    /// Starts the process again, to fork before the import, if the import has left something that workers must not share.
+    fn start_again_if_shared(&self, py: Python<'_>, before: &Descriptors, mode: Mode) -> Result<(), ExitReason> {
+        let Some(obstacle) = fork_safety::obstacle(py, before) else { return Ok(()) };
+        tracing::info!("the worker processes import the function themselves: {obstacle}");
+        Err(fork_safety::start_again(py, before, mode, &self.variables))
     }
 }
 

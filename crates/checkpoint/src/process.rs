@@ -89,6 +89,8 @@ pub struct Process {
     pub descriptors: Vec<Descriptor>,
     /// The variables it has read, with their values; `None` for one that was not set.
     pub variables: BTreeMap<String, Option<String>>,
+    /// The values among them that are not UTF-8, by name. [`Self::variables`] has them with replacement characters, for people.
+    pub values_in_bytes: BTreeMap<String, Vec<u8>>,
     /// Where its code has looked at the whole environment: file and line.
     pub looked_at_all_variables: Vec<String>,
     /// The files of the modules it has imported, and others that its memory depends on.

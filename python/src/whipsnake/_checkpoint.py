@@ -32,6 +32,9 @@ _run_after_restore = None
 # Set in a run that explains why there is no checkpoint.
 _origins = None
 
+# `os.environ` as it was before the function was imported.
+_environment = None
+
 # Where code has looked at every variable: file and line.
 _looked_at_all: list[str] = []
 
@@ -91,7 +94,9 @@ def _note_all(frame):
 
 def record() -> None:
     """Begins to record which variables are read, and what has to be renewed after a restore."""
-    os.environ.__class__ = _RecordingEnvironment
+    global _environment
+    _environment = os.environ
+    _environment.__class__ = _RecordingEnvironment
     _checkpoint_adapters.record()
 
 
@@ -156,7 +161,9 @@ def before() -> None:
             function, arguments, keywords = hooks.pop()
             _finish(function(*arguments, **keywords))
     _checkpoint_adapters.before()
-    os.environ.__class__ = _RecordingEnvironment.__base__
+    # A function may have put something of its own in its place.
+    if _environment is not None:
+        _environment.__class__ = _RecordingEnvironment.__base__
     # What is pending would be written by every copy.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

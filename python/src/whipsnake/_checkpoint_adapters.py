@@ -188,8 +188,9 @@ def _stop_sentry_worker():
             worker.kill()
 
 
-# Whose background threads a hook for `os.register_at_fork` starts again, by the module of what the thread runs.
-_STARTS_THREADS_AGAIN = ("opentelemetry.sdk.",)
+# Whose background threads start again in a forked process, by the module of what the thread runs. A hook for
+# `os.register_at_fork` starts them, or the library itself when it is used and sees another process id.
+_STARTS_THREADS_AGAIN = ("opentelemetry.sdk.", "sentry_sdk.monitor", "sentry_sdk.sessions")
 
 
 def threads_started_again() -> list[int]:

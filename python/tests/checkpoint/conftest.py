@@ -180,6 +180,7 @@ class FromCheckpoint(Protocol):
         kind: str = ...,
         *,
         files: Files = ...,
+        before: Sequence[str] = ...,
         events: Sequence[object] = ...,
         environment: Mapping[str, str | bytes | None] = ...,
         **script: object,
@@ -188,8 +189,8 @@ class FromCheckpoint(Protocol):
 
 @pytest.fixture(scope="session")
 def from_checkpoint(play: PlayFunction, cli: Path, bootstrap: Path) -> FromCheckpoint:
-    def run(app: str, kind: str = "init", *, files: Files = NONE, **fields: object) -> Run:
-        command = [str(cli), "from-checkpoint", kind, str(bootstrap)]
+    def run(app: str, kind: str = "init", *, files: Files = NONE, before: Sequence[str] = (), **fields: object) -> Run:
+        command = [*before, str(cli), "from-checkpoint", kind, str(bootstrap)]
         whole: dict[str, Any] = {"events": [{}], **fields}
         run = play({"app.py": app, **files}, command=command, **whole)
         assert is_restored(run), run.story()

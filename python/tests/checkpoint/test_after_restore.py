@@ -462,3 +462,29 @@ def test_what_was_printed_at_import_is_printed_once(from_checkpoint: FromCheckpo
     assert run.stdout == "half a line, the other half\n, the other half\n"
     assert run.stderr.startswith("to stderr")
     assert run.stderr.count("to stderr") == 1
+
+
+def test_what_the_import_has_changed_of_the_process_is_as_it_was(from_checkpoint: FromCheckpoint) -> None:
+    """The kernel keeps these, so they are not in the memory that was saved."""
+    app = """
+        import os, resource
+        os.makedirs("sub", exist_ok=True)
+        os.chdir("sub")
+        os.umask(0o027)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (123, 456))
+
+        def handler(event, context):
+            mask = os.umask(0)
+            os.umask(mask)
+            return [os.path.basename(os.getcwd()), oct(mask), resource.getrlimit(resource.RLIMIT_NOFILE)]
+    """
+    assert from_checkpoint(app).response == ["sub", "0o27", [123, 456]]
+
+
+def test_a_function_may_put_its_own_environment_in_the_place_of_pythons(from_checkpoint: FromCheckpoint) -> None:
+    app = """
+        import os
+        os.environ = dict(os.environ, NEW="1")
+        def handler(event, context): return [type(os.environ).__name__, os.environ["NEW"]]
+    """
+    assert from_checkpoint(app).response == ["dict", "1"]

@@ -3,15 +3,19 @@
 import difflib
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checkpoint.conftest import GIVEN_BY_PACK
 from checkpoint_packages import installed
 from checkpoint_packages.programs import FUNCTIONS, PROGRAMS, Program
-from playing import Play, Player, Run, Runtime
+from playing import Play, Player, Run, Runtime, lambda_variables
 
 KINDS = ("init", "imports")
 
@@ -29,6 +33,8 @@ MASKS = [
 ]
 
 QUICK = bool(os.environ.get("WHIPSNAKE_QUICK"))
+PACKED = bool(os.environ.get("WHIPSNAKE_PACKED"))
+"""Whether each function goes through `whipsnake pack`, as one for Lambda does."""
 
 
 CHOSEN = [pytest.param(program, id=program.function) for program in PROGRAMS if program.is_quick or not QUICK]
@@ -48,6 +54,9 @@ def test_a_function_restored_from_a_checkpoint_works_as_after_an_ordinary_start(
     ordinary, _ = run(player, play, program, Runtime("ordinary", [str(bootstrap)]))
     assert len(ordinary["responses"]) == len(program.events), ordinary
     for kind in KINDS:
+        if PACKED:
+            assert_same_when_packed(program, player, play, cli, kind, tmp_path / f"packed-{kind}", ordinary)
+            continue
         log = tmp_path / f"{kind}.log"
         scratch = tmp_path / kind
         scratch.mkdir()
@@ -66,6 +75,41 @@ def test_a_function_restored_from_a_checkpoint_works_as_after_an_ordinary_start(
             pytest.fail(f"{kind}: {difference(ordinary, restored)}\n{played.story()}")
 
 
+def assert_same_when_packed(
+    program: Program, player: Player, play: Play, cli: Path, kind: str, target: Path, ordinary: dict[str, Any]
+) -> None:
+    """The same with the package's own checkpoint, which is packed while the function's servers run."""
+    with program.server() as server:
+        environment = {**program.environment, **server.variables}
+        variables = {**lambda_variables(target, play.runtime_directory, program.handler), **environment}
+        named = [
+            f"--env={name}={value!s}" for name, value in variables.items() if name not in GIVEN_BY_PACK and value is not None
+        ]
+        command: list[str | Path] = [cli, "pack", play.task_root, "--python", sys.executable, "--handler", program.handler]
+        command += [f"--checkpoint={kind}", "--here", "--unpacked", target, *named]
+        command += ["--allow-links", installed.folder_of(program.folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if refusal := program.refused.get(kind):
+            assert done.returncode != 0, f"{kind}: {done.stdout}"
+            assert refusal in done.stderr, f"{kind}: {done.stderr}"
+            return
+        assert done.returncode == 0, f"{kind}: {done.stderr}"
+        sent_before = len(server.sent())
+        packed = replace(play, task_root=target, environment=environment)
+        (played,) = player.play(packed, [Runtime(kind, [str(target / "bootstrap")])])
+        assert is_restored(played), f"{kind}: {played.story()}"
+        restored = seen(program, played, server.sent()[sent_before:])
+    if kind == "init":
+        # The import was where the checkpoint was made.
+        for output in ("stdout", "stderr"):
+            restored[output] = ordinary[output] if ordinary[output].endswith(restored[output]) else restored[output]
+        restored["sent"] = (
+            ordinary["sent"] if ordinary["sent"][-len(restored["sent"]) or None :] == restored["sent"] else restored["sent"]
+        )
+    if restored != ordinary:
+        pytest.fail(f"{kind}: {difference(ordinary, restored)}\n{played.story()}")
+
+
 def make_task(program: Program, folder: Path) -> Path:
     """The function's folder, with the packages beside the function."""
     folder.mkdir()
@@ -81,12 +125,17 @@ def run(player: Player, play: Play, program: Program, runtime: Runtime) -> tuple
     with program.server() as server:
         play = replace(play, environment={**program.environment, **server.variables})
         (played,) = player.play(play, [runtime])
-        return {
-            "responses": [masked(answer.body.decode()) for answer in played.answers.values()],
-            "stdout": masked(program.log(played.stdout)),
-            "stderr": masked(played.stderr),
-            "sent": [masked(sent) for sent in server.sent()],
-        }, played
+        return seen(program, played, server.sent()), played
+
+
+def seen(program: Program, played: Run, sent: Sequence[str]) -> dict[str, Any]:
+    """What can be compared of a run."""
+    return {
+        "responses": [masked(answer.body.decode()) for answer in played.answers.values()],
+        "stdout": masked(program.log(played.stdout)),
+        "stderr": masked(played.stderr),
+        "sent": [masked(one) for one in sent],
+    }
 
 
 def difference(ordinary: dict[str, Any], restored: dict[str, Any]) -> str:

@@ -49,6 +49,7 @@ def test_a_forked_process_of_a_stream_answers_nothing(play: PlayFunction) -> Non
     assert run.stderr == CAME_BACK
 
 
+@pytest.mark.ordinary_start("ctypes leaves the file of libffi open, so each worker has to import the function")
 def test_a_forked_process_of_a_worker_answers_nothing(play: PlayFunction) -> None:
     run = play(
         misbehaves("if os.fork(): os.wait()", ""),
@@ -69,6 +70,7 @@ IN_THE_CHILD_OF_A_TASK = {
 }
 
 
+@pytest.mark.not_from_checkpoint("the function keeps the process id that it had when it was imported", kinds=["init"])
 @pytest.mark.parametrize("line", IN_THE_CHILD_OF_A_TASK.values(), ids=IN_THE_CHILD_OF_A_TASK)
 def test_a_forked_process_of_a_task_ends_when_it_comes_back_to_the_event_loop(play: PlayFunction, line: str) -> None:
     """It has its parent's event loop, with all the other tasks that are ready to run."""

@@ -1,5 +1,7 @@
 """Nothing that a function says becomes a header, or a request, of its own."""
 
+import pytest
+
 from conftest import PlayFunction
 from http_events import function_url
 from playing import Run
@@ -93,6 +95,7 @@ def test_by_an_application(play: PlayFunction) -> None:
             assert b"\r\nX-Injected" not in answer.body
 
 
+@pytest.mark.ordinary_start("the import of the second function fails", kinds=["init"])
 def test_the_name_of_a_class_makes_no_endless_header(play: PlayFunction) -> None:
     """The report has the whole name; headers and trailers have its beginning."""
     name = "E" * 2_000_000

@@ -198,7 +198,11 @@ def handler(event, context):
         assert sorted(run.responses) == events
 
 
-KINDS = ["one at a time", "threads", "processes"]
+PROCESSES = pytest.param(
+    "processes",
+    marks=pytest.mark.ordinary_start("ctypes leaves the file of libffi open, so each worker has to import the function"),
+)
+KINDS = ["one at a time", "threads", PROCESSES]
 
 
 def served_as(kind: str) -> dict[str, str]:
@@ -244,7 +248,7 @@ def handler(event, context):
     assert (run.stderr, run.ending) == ("", "signal 15")
 
 
-@pytest.mark.parametrize("kind", ["one at a time", "processes"])
+@pytest.mark.parametrize("kind", ["one at a time", PROCESSES])
 def test_what_c_code_keeps_of_the_environment_never_becomes_another_invocations(play: PlayFunction, kind: str) -> None:
     """A pointer that `getenv` returned shows its own text, or none any more."""
     source = """

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from checkpoint_starts import SECONDS_TO_MAKE
 from conftest import CompareBoth, PlayFunction
 from playing import Files, Run, event, payload, step, when_asked_by
 
@@ -353,7 +354,16 @@ def test_a_worker_that_dies_fails_its_invocation_and_is_replaced(
     assert [(record["requestId"], record["errorType"]) for record in records(run)] == [("rid-3", "Runtime.ExitError")]
 
 
-@pytest.mark.parametrize("ignored", ["by the import", "when the process is started"])
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        "by the import",
+        pytest.param(
+            "when the process is started",
+            marks=pytest.mark.not_from_checkpoint("the shell script that starts the bootstrap there resets SIGCHLD"),
+        ),
+    ],
+)
 @pytest.mark.parametrize("kind", ["processes", "isolated"])
 def test_workers_are_replaced_and_end_where_sigchld_is_ignored(
     play: PlayFunction, bootstrap: Path, kind: str, ignored: str
@@ -380,6 +390,10 @@ def count():
 """
 
 
+COUNTS_STARTS = pytest.mark.not_from_checkpoint("counts forks and imports, of which a checkpoint needs more")
+
+
+@COUNTS_STARTS
 @pytest.mark.parametrize(
     ("kind", "source"),
     [
@@ -487,6 +501,7 @@ def test_when_one_gives_up_to_ask_a_worker_that_hangs_has_time_until_its_deadlin
     assert 3_000_000 < run.ended_at_us < 9_000_000
 
 
+@COUNTS_STARTS
 @pytest.mark.parametrize("kind", ["processes", "isolated"])
 def test_sigterm_ends_an_environment_without_workers(play: PlayFunction, kind: str) -> None:
     """While none of them can be started."""
@@ -525,6 +540,7 @@ import random
     assert len({process for process, _ in run.responses}) == len({number for _, number in run.responses}) == 4
 
 
+@pytest.mark.ordinary_start("each worker has to import the function, which is in the checkpoint", kinds=["init"])
 @pytest.mark.parametrize(
     ("import_time", "reason"),
     [
@@ -612,7 +628,10 @@ def test_sigterm_ends_a_process_whose_threads_are_being_started(play: PlayFuncti
     ("limit", "message"),
     [
         ("RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) + 30, 100)", "Too many open files"),
-        ("RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096 + 40_000_000, -1)", "can't start new thread"),
+        pytest.param(
+            *("RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096 + 40_000_000, -1)", "can't start new thread"),
+            marks=pytest.mark.ordinary_start("no memory is left for the dump", kinds=["init"]),
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["tasks", "threads"])
@@ -649,6 +668,7 @@ def test_a_failed_init_phase_is_reported(play: PlayFunction, kind: str) -> None:
     assert run.stderr == ""
 
 
+@pytest.mark.ordinary_start("the import ends the process that is to be dumped", kinds=["init"])
 def test_an_import_that_exits_ends_the_environment_with_its_code(play: PlayFunction) -> None:
     assert several(play, "sys.exit(3)", [1], kind="isolated").ending == "exit code 3"
 
@@ -684,7 +704,7 @@ def test_an_answer_that_lambda_refuses_ends_nothing(play: PlayFunction, kind: st
 
 
 def deadline(seconds: float) -> dict[str, str]:
-    return {"lambda-runtime-deadline-ms": str(int((time.time() + seconds) * 1000))}
+    return {"lambda-runtime-deadline-ms": str(int((time.time() + SECONDS_TO_MAKE + seconds) * 1000))}
 
 
 def test_a_task_that_never_ends_is_cancelled_at_the_deadline(play: PlayFunction) -> None:
@@ -748,7 +768,18 @@ def test_one_at_once_is_served_by_the_same_rules(play: PlayFunction, kind: str) 
     assert run.responses == [1, 2]
 
 
-@pytest.mark.parametrize("kind", ["processes", "isolated"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "processes",
+        pytest.param(
+            "isolated",
+            marks=pytest.mark.not_from_checkpoint(
+                "the function is in the checkpoint, and no worker imports it", kinds=["init"]
+            ),
+        ),
+    ],
+)
 def test_each_worker_writes_to_connections_of_its_own(play: PlayFunction, tmp_path: Path, kind: str) -> None:
     """Two: what becomes standard output, and what becomes standard error."""
     address = str(tmp_path / "provider")

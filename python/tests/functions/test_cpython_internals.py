@@ -49,6 +49,10 @@ def test_site_is_left_out_unless_there_are_files_for_it(files_for_site: list[str
     assert state["exit"] == "Quitter"
 
 
+MADE_WITH_MODULES = pytest.mark.not_from_checkpoint("a dump imports modules that an ordinary start does without")
+
+
+@MADE_WITH_MODULES
 def test_no_module_is_imported_that_the_function_does_not_import(files_for_site: list[str], state: dict[str, Any]) -> None:
     of_site = {"_collections_abc", "_sitebuiltins", "abc", "genericpath", "io", "os", "posixpath", "site", "stat"}
     unwanted = {"abc", "collections", "io", "json", "logging", "os", "re", "site", "traceback", "typing"}
@@ -67,6 +71,7 @@ def test_zipimport_is_the_stand_in_unless_site_has_files_to_read(files_for_site:
     assert (state["zipimport"] == "StandIn") is not bool(files_for_site)
 
 
+@pytest.mark.not_from_checkpoint("what finds the imports of the function has imported ast", kinds=["imports"])
 def test_the_import_system_compiles_without_the_classes_of_ast(state: dict[str, Any]) -> None:
     assert state["compile"] == "builtin_function_or_method"
     assert state["ast"] == []
@@ -85,6 +90,7 @@ IMP = """
 """
 
 
+@MADE_WITH_MODULES
 def test_cpython_starts_without_collections_unless_site_has_files_to_read(
     play: PlayFunction, embedded_python: EmbeddedPython, files_for_site: list[str], state: dict[str, Any]
 ) -> None:

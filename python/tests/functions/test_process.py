@@ -127,6 +127,10 @@ NAMES = "import os\ndef handler(event, context): return [os.environ['_HANDLER'],
 IN_AN_IMAGE: dict[str, str | None] = {"_HANDLER": None, "LAMBDA_TASK_ROOT": None}
 
 
+IMAGE = pytest.mark.ordinary_start("a container image names the handler on the command line, and has no checkpoint")
+
+
+@IMAGE
 @pytest.mark.parametrize(
     "environment",
     [
@@ -155,6 +159,7 @@ def test_a_file_is_a_script_and_an_option_one_of_pythons(play: PlayFunction, boo
     assert play(files, command=[str(bootstrap), "-c", "print('a command')"]).stdout == "a command\n"
 
 
+@IMAGE
 def test_a_handler_on_the_command_line_that_is_not_there_is_reported(play: PlayFunction, bootstrap: Path) -> None:
     run = play({}, command=[str(bootstrap), "app.handler"], environment=IN_AN_IMAGE)
     assert run.init_error["errorType"] == "Runtime.ImportModuleError"

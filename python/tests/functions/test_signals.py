@@ -53,6 +53,7 @@ def test_sigterm_does_not_take_the_interpreter_apart(timed: Callable[..., tuple[
     assert seconds < SOON
 
 
+@pytest.mark.ordinary_start("the import starts a thread", kinds=["init"])
 def test_sigterm_beside_a_daemon_thread_that_prints_without_pause_is_no_crash(timed: Callable[..., tuple[Run, float]]) -> None:
     run, seconds = timed(PRINTS_WITHOUT_PAUSE)
     assert (run.stdout, run.ending) == ("at exit\n", "signal 15")
@@ -67,7 +68,18 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("name", ENDLESS)
+FLUSHES = pytest.mark.not_from_checkpoint("standard output is flushed before the dump, which takes as long", kinds=["init"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "an exit function",
+        "an exit function in C",
+        pytest.param("a thread", marks=pytest.mark.ordinary_start("the import starts a thread", kinds=["init"])),
+        pytest.param("a flush", marks=FLUSHES),
+    ],
+)
 def test_there_is_a_limit_for_what_a_function_does_at_sigterm(timed: Callable[..., tuple[Run, float]], name: str) -> None:
     run, seconds = timed(ENDLESS[name] + "def handler(event, context): return event\n")
     assert run.ending == "signal 15"

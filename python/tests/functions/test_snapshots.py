@@ -6,7 +6,12 @@ from conftest import PlayFunction
 
 SNAP_START = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 
+FOR_THE_CHECKPOINT = pytest.mark.not_from_checkpoint(
+    "the hooks run for the checkpoint, before SnapStart's snapshot", kinds=["init"]
+)
 
+
+@FOR_THE_CHECKPOINT
 def test_a_hook_may_be_a_coroutine_function(play: PlayFunction) -> None:
     app = """
         import asyncio
@@ -30,6 +35,7 @@ def test_a_hook_may_be_a_coroutine_function(play: PlayFunction) -> None:
     assert (run.stdout, run.stderr) == ("closed\nconnected\n", "")
 
 
+@FOR_THE_CHECKPOINT
 @pytest.mark.parametrize("where", ["before_snapshot", "after_restore"])
 def test_a_coroutine_that_raises_fails_as_any_hook_does(play: PlayFunction, where: str) -> None:
     app = f"""
@@ -58,6 +64,7 @@ def test_connections_that_were_open_in_the_snapshot_are_not_used_after_it(play: 
     assert restored.connection not in {request.connection for request in following}
 
 
+@FOR_THE_CHECKPOINT
 def test_an_application_has_started_in_the_snapshot(play: PlayFunction) -> None:
     app = """
         from snapshot_restore_py import register_before_snapshot

@@ -54,6 +54,7 @@ def test_unfinished_text_of_a_helper_thread_is_out_with_several_invocations_at_o
     assert (run.stdout, run.ending) == ("half", "exit code 7")
 
 
+@pytest.mark.not_from_checkpoint("standard output is flushed before the dump, which takes as long", kinds=["init"])
 def test_a_flush_of_the_functions_own_does_not_delay_the_response(play: PlayFunction) -> None:
     files = {
         "app.py": """

@@ -10,7 +10,8 @@ use super::loaded_libraries::FileId;
 use super::memory_map::{Region, write_all};
 use super::refused::Refused;
 use super::restored::{self, Started};
-use super::{descriptors, heap, thread, variables};
+use super::{descriptors, heap, kernel_state, thread, variables};
+use crate::start::origin::Origin;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;
@@ -21,7 +22,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::{fs, ptr};
+use std::{fs, mem, ptr};
 use whipsnake_checkpoint::process::{MAPS, PAGES, Process};
 use whipsnake_checkpoint_format::image::Handover;
 
@@ -71,6 +72,7 @@ pub fn register() {
 pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Refused> {
     let files = Files::create(folder).map_err(Refused::doing("creating the files of the dump"))?;
     let changes = variables::changes();
+    let of_kernel = kernel_state::Changes::find();
     let file_id = FileId::find().map_err(Refused::because)?;
     let canary = Canary::find().map_err(Refused::because)?;
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(process));
@@ -81,7 +83,10 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
         IS_ARMED.store(true, Ordering::SeqCst);
         let child = libc::fork();
         if child == 0 {
-            return Ok(Side::Restored(Box::new(go_on(py, &changes, file_id, &canary))));
+            // Neither is this process's: where the memory was, the kernel may have mapped something else, such as the vDSO, and the
+            // descriptors may be others.
+            mem::forget(files);
+            return Ok(Side::Restored(Box::new(go_on(py, &changes, &of_kernel, file_id, &canary))));
         }
         IS_ARMED.store(false, Ordering::SeqCst);
         ffi::PyOS_AfterFork_Parent();
@@ -103,12 +108,22 @@ pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Ref
 }
 
 /// The first steps of a restored process, in which CPython does not know yet that it is another one.
-fn go_on(py: Python<'_>, changes: &[(OsString, Option<OsString>)], file_id: FileId, canary: &Canary) -> Started {
+fn go_on(
+    py: Python<'_>,
+    changes: &[(OsString, Option<OsString>)],
+    of_kernel: &kernel_state::Changes,
+    file_id: FileId,
+    canary: &Canary,
+) -> Started {
     // All frames that would check the old one are gone by now: `fork` has returned.
     canary.draw();
     file_id.renew();
+    of_kernel.make();
     // SAFETY: the restorer has written it before it continued here.
     let handover = unsafe { *HANDOVER.0.get() };
+    if let Some(Ok(process)) = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Origin::note(&process, &handover);
+    }
     let started = restored::take_over_environment(py, &handover, changes);
     // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
     unsafe { ffi::PyOS_AfterFork_Child() };
@@ -215,20 +230,7 @@ extern "C" fn in_child() {
     }
     // SAFETY: `write_memory` ends this process. Where the call returns, the restorer has mapped the memory that was written.
     unsafe { freeze(RESUME_POINT.0.get(), write_memory) };
-    renew_break();
-}
-
-/// Tells the C library where this process's heap can grow. It remembers the end of the dumped process's heap, takes any larger answer of the
-/// kernel for success, and would use memory behind that end that is not there. Where the kernel's answer is smaller, the C library sees
-/// that its heap cannot grow, and maps memory instead.
-fn renew_break() {
-    // SAFETY: asks for both ends, and sets the C library's to what the kernel has. The heap itself stays as it is.
-    unsafe {
-        let (remembered, actual) = (libc::sbrk(0) as i64, libc::syscall(libc::SYS_brk, 0));
-        if actual > remembered {
-            libc::brk(actual as *mut libc::c_void);
-        }
-    }
+    heap::renew_break();
 }
 
 /// Notes where the process is and calls `write`, which does not return. Returns in a process that was restored from what `write` wrote.

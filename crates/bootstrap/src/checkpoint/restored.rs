@@ -40,12 +40,6 @@ pub fn take_over_environment(py: Python<'_>, handover: &Handover, changes: &[(Os
     // SAFETY: one thread; the restorer's list lives as long as the process. The C library copies it before it changes it.
     unsafe {
         environ = handover.environment as *const *const c_char;
-        for (name, value) in changes {
-            match value {
-                Some(value) => env::set_var(name, value),
-                None => env::remove_var(name),
-            }
-        }
     }
     let environment = Environment::read();
     let concurrency = Concurrency::asked_for(&environment);
@@ -53,6 +47,15 @@ pub fn take_over_environment(py: Python<'_>, handover: &Handover, changes: &[(Os
     let one_thread = unsafe { OneThread::assume() };
     environment.complete(&one_thread);
     environment.withhold(&one_thread);
+    for (name, value) in changes {
+        // SAFETY: one thread.
+        unsafe {
+            match value {
+                Some(value) => env::set_var(name, value),
+                None => env::remove_var(name),
+            }
+        }
+    }
     if let Err(error) = replace_environment_of_python(py) {
         error.print(py);
     }

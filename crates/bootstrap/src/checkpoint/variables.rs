@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use whipsnake_checkpoint::process::{COMPARED_PATTERNS, DIFFERENT_EVERYWHERE, DUMP_ONLY, EVERY, Kind};
@@ -33,8 +34,13 @@ static ASKED_FOR: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// The environment that the process was started with.
 static INITIAL: OnceLock<Variables> = OnceLock::new();
 
-/// Variables by name. `None` stands for one that is not set.
-pub type Read = BTreeMap<String, Option<String>>;
+/// What was read.
+pub struct Read {
+    /// Variables by name. `None` stands for one that is not set.
+    pub variables: BTreeMap<String, Option<String>>,
+    /// The values that are not UTF-8, by name.
+    pub values_in_bytes: BTreeMap<String, Vec<u8>>,
+}
 
 type Variables = BTreeMap<OsString, OsString>;
 
@@ -62,12 +68,20 @@ pub fn read(adapters: &Bound<'_, PyModule>, kind: Kind) -> PyResult<Read> {
         names.extend(all.iter().filter(|name| !DIFFERENT_EVERYWHERE.contains(&name.as_str())).cloned());
     }
     names.extend(all.iter().filter(is_compared).cloned());
+    // A copy of the whole environment has these as well.
+    let is_copied = names.contains(EVERY);
     names.retain(|name| {
         let later = if kind == Kind::Imports { READ_WITH_FUNCTION } else { &[] };
-        !READ_AGAIN.iter().chain(later).any(|own| own == name)
+        let is_own = READ_AGAIN.iter().chain(later).any(|own| own == name);
+        !is_own || is_copied && all.contains(name) && !DIFFERENT_EVERYWHERE.contains(&name.as_str())
     });
-    let value = |name: &String| initial.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned());
-    Ok(names.into_iter().map(|name| (name.clone(), value(&name))).collect())
+    let value = |name: &String| initial.get(OsStr::new(name));
+    let not_text =
+        |name: &String| value(name).filter(|value| value.to_str().is_none()).map(|value| value.as_bytes().to_vec());
+    let values_in_bytes = names.iter().filter_map(|name| Some((name.clone(), not_text(name)?))).collect();
+    let text = |name: &String| value(name).map(|value| value.to_string_lossy().into_owned());
+    let variables = names.into_iter().map(|name| (name.clone(), text(&name))).collect();
+    Ok(Read { variables, values_in_bytes })
 }
 
 /// What this process has changed in the environment since it was started: the variables that a restored process has to set, or to remove.

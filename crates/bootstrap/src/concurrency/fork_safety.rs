@@ -7,6 +7,7 @@
 use super::mode::Mode;
 use crate::report::stdio;
 use crate::shutdown::ExitReason;
+use crate::start::origin::{Origin, origin};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::env;
@@ -20,7 +21,16 @@ use std::process::Command;
 pub struct Descriptors(BTreeMap<i32, PathBuf>);
 
 impl Descriptors {
-    pub fn now() -> Self {
+    /// What is open now, without what modules in the checkpoint have left open, which this process was restored from.
+    pub fn before_import() -> Self {
+        let mut descriptors = Self::now();
+        if let Some(origin) = origin() {
+            descriptors.0.retain(|number, _| !origin.descriptors().contains(number));
+        }
+        descriptors
+    }
+
+    fn now() -> Self {
         let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
         let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
         let open = entries.filter_map(|entry| Some((number(&entry.path())?, fs::read_link(entry.path()).ok()?)));
@@ -66,15 +76,26 @@ fn count_threads_when_forked() -> usize {
 }
 
 /// Starts this program again with the same arguments, so that it forks before the import. Returns only if that fails.
-pub fn start_again(py: Python<'_>, before: &Descriptors, variables: &[(OsString, OsString)]) -> ExitReason {
+///
+/// A restored process is restored again only if that can help: not if it was to fork before the import already, nor if the checkpoint
+/// itself has what workers must not share.
+pub fn start_again(py: Python<'_>, before: &Descriptors, mode: Mode, variables: &[(OsString, OsString)]) -> ExitReason {
     stdio::flush(py);
     for (number, _) in before.opened_since() {
         // SAFETY: sets a flag of a descriptor; the kernel refuses one that was closed meanwhile.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
+    let mut command = origin().map_or_else(this_command, Origin::command);
+    command.env_clear().envs(variables.iter().cloned()).env("WHIPSNAKE_CONCURRENCY", Mode::ISOLATED);
+    if origin().is_some_and(|origin| origin.has_state() || mode == Mode::Isolated) {
+        command.env("WHIPSNAKE_CHECKPOINT", "off");
+    }
+    ExitReason::Raised(command.exec().into())
+}
+
+fn this_command() -> Command {
     let mut arguments = env::args_os();
     let mut command = Command::new("/proc/self/exe");
     command.arg0(arguments.next().unwrap_or_default()).args(arguments);
-    command.env_clear().envs(variables.iter().cloned()).env("WHIPSNAKE_CONCURRENCY", Mode::ISOLATED);
-    ExitReason::Raised(command.exec().into())
+    command
 }

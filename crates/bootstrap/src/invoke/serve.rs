@@ -29,6 +29,7 @@ fn try_to_serve(
     start: Start,
 ) -> Result<Infallible, ExitReason> {
     let (worker, imported) = startup::start(py, environment, client, start)?;
+    startup::complete_restore(py, worker, environment)?;
     let handler = startup::ready_handler(py, worker, imported.as_ref(), environment)?;
     if environment.graceful_shutdown.as_deref() == Some("1") {
         ask_for_notice(py, worker)?;

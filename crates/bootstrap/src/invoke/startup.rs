@@ -9,6 +9,7 @@ use crate::report::notices::notice;
 use crate::report::traceback::{self, Failure};
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
+use crate::start::origin::origin;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::{Client, Fault};
@@ -39,18 +40,18 @@ pub fn start(
         runtime_object::register(py, worker)?;
         Ok((worker, handler))
     };
-    let (worker, handler) = prepare().map_err(|error| {
+    prepare().map_err(|error| {
         notice("could not prepare the process for the function:");
         ExitReason::Raised(error)
-    })?;
-    if is_restored {
-        complete_restore(py, worker, environment)?;
-    }
-    Ok((worker, handler))
+    })
 }
 
-/// Renews what the copies of a checkpoint must not share. If a hook of the function's raises, the init phase has failed.
-fn complete_restore(py: Python<'_>, worker: &Worker, environment: &Environment) -> Result<(), ExitReason> {
+/// Renews what the copies of a checkpoint must not share, if this process is one. If a hook of the function's raises, the init phase has
+/// failed.
+pub fn complete_restore(py: Python<'_>, worker: &Worker, environment: &Environment) -> Result<(), ExitReason> {
+    if origin().is_none() {
+        return Ok(());
+    }
     worker.log.get().reopen(environment);
     init::complete_restore(py).map_err(|error| fail(py, worker, traceback::failure(py, error)))
 }

@@ -183,7 +183,8 @@ fn variables(dump: &Dump, strings: &mut Strings) -> Vec<Variable> {
     for (name, value) in read.iter().filter(|(name, _)| *name != EVERY) {
         match value {
             Some(value) => {
-                add(name, hash(value.as_bytes()), Expectation::Equal);
+                let bytes = dump.process.values_in_bytes.get(name).map_or(value.as_bytes(), Vec::as_slice);
+                add(name, hash(bytes), Expectation::Equal);
                 for (_, folder) in OF_MANAGED_RUNTIMES.iter().filter(|(variable, _)| variable == name) {
                     let other = value.strip_prefix(folder).map_or_else(|| format!("{folder}{value}"), str::to_owned);
                     add(name, hash(other.as_bytes()), Expectation::Equal);
