@@ -5,7 +5,6 @@
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
 use super::canary::Canary;
-#[cfg(target_arch = "x86_64")]
 use super::executable;
 use super::loaded_libraries::FileId;
 use super::refused::Refused;
