@@ -84,6 +84,8 @@ pub fn prepare() -> Result<(), Refused> {
     arm64::prepare()?;
     variables::record();
     thread::note_emulators();
+    #[cfg(target_arch = "aarch64")]
+    arm64::refuse_emulator(thread::is_emulated())?;
     // SAFETY: what the caller has left open is nothing of the function's. Nothing of this process is open yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     fork_point::register();

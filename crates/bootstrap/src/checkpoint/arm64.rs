@@ -27,6 +27,16 @@ pub fn prepare() -> Result<(), Refused> {
     }
 }
 
+/// Refuses a process of qemu-user: no dump of one was ever restored on arm64.
+pub fn refuse_emulator(is_emulated: bool) -> Result<(), Refused> {
+    if is_emulated {
+        return Err(Refused::because(
+            "an emulator of single programs runs this process, which is not supported for arm64: pack on an arm64 machine or in an emulated one",
+        ));
+    }
+    Ok(())
+}
+
 /// Which memory the processor only branches into at landing pads (BTI): start and length. The memory map does not say it.
 pub fn guarded() -> Vec<(u64, u64)> {
     guarded_in(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default())
