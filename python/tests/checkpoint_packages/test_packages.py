@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from checkpoint.conftest import GIVEN_BY_PACK
+from checkpoint.conftest import GIVEN_BY_PACK, LIBRARY_PATH
 from checkpoint_packages import installed
 from checkpoint_packages.programs import FUNCTIONS, PROGRAMS, Program
 from playing import Play, Player, Run, Runtime, lambda_variables
@@ -80,7 +80,8 @@ def assert_same_when_packed(
 ) -> None:
     """The same with the package's own checkpoint, which is packed while the function's servers run."""
     with program.server() as server:
-        environment = {**program.environment, **server.variables}
+        # The packer gives the function the one of Lambda.
+        environment = {"LD_LIBRARY_PATH": LIBRARY_PATH, **program.environment, **server.variables}
         variables = {**lambda_variables(target, play.runtime_directory, program.handler), **environment}
         named = [
             f"--env={name}={value!s}" for name, value in variables.items() if name not in GIVEN_BY_PACK and value is not None
