@@ -37,22 +37,51 @@ APP = """
 """
 
 
-@pytest.fixture
-def packed(cli: Path, layer_zip: Path, layer_python: Path, tmp_path: Path) -> Callable[..., Path]:
-    """The folder that Lambda would make of a function's zip with a checkpoint."""
+Pack = Callable[..., subprocess.CompletedProcess[str]]
 
-    def pack(*options: str | Path, layer: Path = layer_zip) -> Path:
+
+@pytest.fixture
+def pack(cli: Path, layer_zip: Path, layer_python: Path, tmp_path: Path) -> Pack:
+    """Packs the function into `function.zip`."""
+
+    def pack(*options: str | Path, layer: Path = layer_zip) -> subprocess.CompletedProcess[str]:
         write_files(tmp_path / "function", {"app.py": APP, **INSTALLED})
-        output = tmp_path / "function.zip"
         command: list[str | Path] = [cli, "pack", tmp_path / "function", "--python", layer_python, "--handler", "app.handler"]
-        command += ["--layer", layer, "--output", output, *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr
-        assert "start here" in done.stdout
-        unpack(output, tmp_path / "task")
-        return tmp_path / "task"
+        command += ["--layer", layer, "--output", tmp_path / "function.zip", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
     return pack
+
+
+@pytest.fixture
+def packed(pack: Pack, free_threaded: bool, tmp_path: Path) -> Callable[..., Path]:
+    """The folder that Lambda would make of a function's zip with a checkpoint."""
+    if free_threaded:
+        pytest.skip("a free-threaded CPython has no checkpoints, which a test of its own shows")
+
+    def unpacked(*options: str | Path, **layer: Path) -> Path:
+        done = pack(*options, **layer)
+        assert done.returncode == 0, done.stderr
+        assert "start here" in done.stdout
+        unpack(tmp_path / "function.zip", tmp_path / "task")
+        return tmp_path / "task"
+
+    return unpacked
+
+
+@pytest.fixture
+def free_threaded(layer_python: Path) -> bool:
+    asked = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
+    told = subprocess.run([layer_python, "-c", asked], capture_output=True, text=True, check=True).stdout
+    return told.strip() == "1"
+
+
+def test_a_free_threaded_cpython_is_refused(pack: Pack, free_threaded: bool) -> None:
+    if not free_threaded:
+        pytest.skip("this Python has a GIL")
+    done = pack("--checkpoint")
+    assert done.returncode == 1
+    assert "no checkpoint can be made: this CPython is free-threaded" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["imports", "init"])
