@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import checkpoint_starts
 from conftest import PlayFunction
 from playing import Files, Play, Player, Run, Runtime
 
@@ -50,7 +51,7 @@ def task_root(tool: Path, tmp_path: Path) -> Path:
 PACKED = bool(os.environ.get("WHIPSNAKE_PACKED"))
 
 
-@pytest.fixture(params=["whipsnake"] if PACKED else ["awslambdaric", "whipsnake"])
+@pytest.fixture(params=["whipsnake"] if PACKED or checkpoint_starts.KIND else ["awslambdaric", "whipsnake"])
 def runtime(request: pytest.FixtureRequest, bootstrap: Path) -> Runtime:
     """Each of the two, so that a tool's test says the same of both."""
     if request.param == "whipsnake":
