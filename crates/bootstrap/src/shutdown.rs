@@ -23,7 +23,7 @@ pub const LIMIT: Duration = Duration::from_secs(2);
 /// Python's own exit code for "could not flush standard output".
 const FLUSH_FAILED: i32 = 120;
 
-/// Makes a panic write one line and exit with code 1. A panic is a bug of ours, or the function has closed something that we need, such as
+/// Makes a panic write one line and exit with code 1. A panic is a bug in whipsnake, or the function has closed something that we need, such as
 /// our descriptors.
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {

@@ -12,7 +12,7 @@ pub const MAPS: &str = "maps";
 /// Its memory: runs of pages, each behind its address and its length in bytes, two 64-bit numbers.
 pub const PAGES: &str = "pages";
 
-/// Variables that are compared whoever reads them: the C library and CPython read them by themselves. A restored process must not have one
+/// Variables that are always compared, because the C library and CPython read them. A restored process must not have one
 /// that the dumped process had not.
 pub const COMPARED_PATTERNS: &[&str] =
     &["LC_*", "LD_*", "MALLOC_*", "GLIBC_*", "PYTHON*", "TZ*", "LANG*", "LOCPATH*", "NLSPATH*", "RES_OPTIONS*"];

@@ -27,7 +27,7 @@ use crate::{failure::Failure, status_line};
 /// How long programs may take to clean up themselves, before they are killed.
 const TIME_TO_END: Duration = Duration::from_secs(5);
 
-/// How long another thread of ours may go on writing into a folder that is being removed.
+/// How long another thread may go on writing into a folder that is being removed.
 const TIME_TO_STOP_WRITING: Duration = Duration::from_secs(5);
 
 /// Only the user of the command may look into a temporary folder.

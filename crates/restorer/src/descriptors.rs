@@ -39,7 +39,7 @@ fn make_one(image: &Image<'static>, kind: DescriptorKind, descriptor: &Descripto
     let wait = u64::from(descriptor.flags & NONBLOCK);
     let (first, second, third) =
         (u64::from(descriptor.first), u64::from(descriptor.second), u64::from(descriptor.third));
-    // SAFETY: none of these calls touches memory of ours, but for the pair that `connection` reads.
+    // SAFETY: none of these calls touches the restorer's memory, except the pair that `connection` reads.
     let made = unsafe {
         match kind {
             DescriptorKind::File => return open(image, descriptor),

@@ -145,7 +145,7 @@ pub fn map(at: Mapping, protection: u32, source: Source) -> Result<(), Errno> {
         Source::Zero => (PRIVATE | FIXED_NOREPLACE | ANONYMOUS | NORESERVE, u64::MAX, 0),
         Source::File(file, offset) => (PRIVATE | FIXED_NOREPLACE, file.0, offset),
     };
-    // SAFETY: nothing of ours is at the place, or the kernel refuses.
+    // SAFETY: nothing of the restorer's is at that address, or the kernel refuses.
     let got = unsafe { call(number::MMAP, [at.start, at.length, u64::from(protection), flags, file, offset]) }?;
     // A kernel that does not know the flag takes the address for a wish.
     if got == at.start { Ok(()) } else { Err(Errno(EEXIST)) }

@@ -112,9 +112,9 @@ impl Client {
     /// Any error here means that there was no snapshot.
     pub async fn restored(&self) -> Result<(), Error> {
         let request = self.request(Request::get(format!("{VERSION}/restore/next")));
-        let Answered { parts, body: complaint, .. } = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
+        let Answered { parts, body: error_body, .. } = self.ask(Call::RestoreNext, request, Bytes::new()).await?;
         if parts.status != StatusCode::OK {
-            return Err(Error::refused(Call::RestoreNext, parts.status, &complaint, 0));
+            return Err(Error::refused(Call::RestoreNext, parts.status, &error_body, 0));
         }
         self.connection.forget();
         Ok(())
@@ -143,11 +143,11 @@ impl Client {
 
     async fn post(&self, call: Call, request: Builder, body: Bytes) -> Result<(), Error> {
         let sent = body.len();
-        let Answered { parts, body: complaint, again } = self.ask(call, request, body).await?;
+        let Answered { parts, body: error_body, again } = self.ask(call, request, body).await?;
         if parts.status.is_success() {
             return Ok(());
         }
-        let mut error = Error::refused(call, parts.status, &complaint, sent);
+        let mut error = Error::refused(call, parts.status, &error_body, sent);
         if let Kind::Status { sent_again, .. } = &mut error.kind {
             *sent_again = again;
         }

@@ -21,9 +21,9 @@ impl Client {
     pub async fn register_extension(&self, name: &'static str) -> Result<(), Error> {
         let request = self.request(Request::post(format!("{VERSION}/register"))).header(NAME, name);
         let body = Bytes::from_static(br#"{"events": []}"#);
-        let Answered { parts, body: complaint, .. } = self.ask(Call::Register, request, body).await?;
+        let Answered { parts, body: error_body, .. } = self.ask(Call::Register, request, body).await?;
         if parts.status != StatusCode::OK {
-            return Err(Error::refused(Call::Register, parts.status, &complaint, 0));
+            return Err(Error::refused(Call::Register, parts.status, &error_body, 0));
         }
         let identifier =
             parts.headers.get(IDENTIFIER).ok_or(Error { call: Call::Register, kind: Kind::NoIdentifier })?;

@@ -94,11 +94,11 @@ impl StreamedResponse {
     }
 
     async fn settle(&mut self) -> Result<(), Error> {
-        let (parts, complaint) = (&mut self.answer).await.map_err(lost)?;
+        let (parts, error_body) = (&mut self.answer).await.map_err(lost)?;
         if parts.status.is_success() {
             Ok(())
         } else {
-            Err(Error::refused(Call::Stream, parts.status, &complaint, self.sent))
+            Err(Error::refused(Call::Stream, parts.status, &error_body, self.sent))
         }
     }
 }
@@ -133,7 +133,7 @@ impl AsRef<[u8]> for Piece {
 fn early(answer: Result<(Parts, Bytes), BoxError>, sent: usize) -> Error {
     match answer {
         Ok((parts, _)) if parts.status.is_success() => Error { call: Call::Stream, kind: Kind::Early },
-        Ok((parts, complaint)) => Error::refused(Call::Stream, parts.status, &complaint, sent),
+        Ok((parts, error_body)) => Error::refused(Call::Stream, parts.status, &error_body, sent),
         Err(source) => lost(source),
     }
 }

@@ -68,7 +68,7 @@ _DEFAULT = Encoder.default
 
 
 def _has_own_default(encoder):
-    """Whether the function has a `default` of its own: on the instance, in a subclass, or in the place of ours."""
+    """Whether the function has its own `default`: on the instance, in a subclass, or in place of this one."""
     return getattr(getattr(encoder, "default", None), "__func__", None) is not _DEFAULT
 
 

@@ -45,7 +45,7 @@ class _OwnModules:
 
     def find_spec(self, name, path=None, target=None):  # noqa: ARG002
         if name in self._names:
-            raise ImportError(f"{name} is a module of the function's own, and is not in the checkpoint", name=name)
+            raise ImportError(f"{name} is one of the function's own modules, which are not in the checkpoint", name=name)
 
 
 class Installed:

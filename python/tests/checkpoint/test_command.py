@@ -22,7 +22,7 @@ type Unpacked = Callable[..., Path]
 
 @pytest.fixture
 def whipsnake(cli: Path, tmp_path: Path) -> Whipsnake:
-    """Runs the command, whose bootstrap is beside it."""
+    """Runs the command, whose bootstrap is in the same folder."""
 
     def run(*arguments: str | Path, expected: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([cli, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)

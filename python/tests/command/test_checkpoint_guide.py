@@ -1,6 +1,6 @@
 """The terminal captures of docs/guides/checkpoints.md come from real runs.
 
-`WHIPSNAKE_WRITE_DOCS` writes them anew. Otherwise they are compared, without what differs from run to run.
+`WHIPSNAKE_WRITE_DOCS` writes them again. Otherwise they are compared, without what differs from run to run.
 """
 
 import importlib.metadata

@@ -20,7 +20,7 @@ def pack(cli: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def options_of_the_layer() -> list[str]:
-    """What `make layer-test` was told about the layer."""
+    """The options of `make layer-test` for the layer."""
     told = {"--libpython": os.environ.get("WHIPSNAKE_LIBPYTHON"), "--libc": os.environ.get("WHIPSNAKE_LIBC")}
     return [word for option, value in told.items() if value for word in (option, value)]
 

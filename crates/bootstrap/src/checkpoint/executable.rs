@@ -2,7 +2,7 @@
 //!
 //! The process of a checkpoint for other processors is run by an emulator. qemu before version 8.2 makes the list from the kernel's, and for the
 //! kernel nothing is executable there: the emulator translates code and never runs it. Code that a library has generated, such as numba's, then
-//! looks like the data beside it. So the process tries: a return instruction on a page either returns, or is a segmentation fault. For files
+//! looks like the data next to it. So the process tries: a return instruction on a page either returns, or is a segmentation fault. For files
 //! the command knows it from their headers.
 
 use super::memory_map::{Region, write_all};
@@ -177,7 +177,7 @@ mod tests {
             // SAFETY: this test's own memory.
             assert_eq!(unsafe { libc::mprotect(start as *mut _, length, protection) }, 0);
         };
-        // SAFETY: a new mapping. The process is a child that ends, because the handler is for such a one.
+        // SAFETY: a new mapping. The process is a child that ends; the signal handler is for such a child only.
         unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let memory = libc::mmap(ptr::null_mut(), LENGTH, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);

@@ -358,7 +358,7 @@ impl Supervisor<'_, '_> {
                 unsafe { libc::signal(signal, libc::SIG_DFL) };
                 die_of(signal)
             }
-            // SAFETY: ends the process, with nothing of ours to clean up.
+            // SAFETY: ends the process. There is nothing to clean up.
             None => unsafe { libc::_exit(status.code().unwrap_or(1)) },
         }
     }

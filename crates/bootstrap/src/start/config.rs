@@ -56,7 +56,7 @@ fn check(doing: &'static str, status: ffi::PyStatus) -> Result<(), StartError> {
 pub fn preconfigure(environment: &Environment, options: Option<&CStrings>) -> Result<(), StartError> {
     // SAFETY: filled by the next call before anything reads it.
     let mut preconfig: ffi::PyPreConfig = unsafe { std::mem::zeroed() };
-    // SAFETY: a valid pointer to a configuration of ours, here and below.
+    // SAFETY: a valid pointer to our own configuration, here and below.
     unsafe { ffi::PyPreConfig_InitPythonConfig(&raw mut preconfig) };
     if environment.python_utf8.is_none() {
         preconfig.utf8_mode = 1;
@@ -83,7 +83,7 @@ impl Config {
     pub fn new() -> Self {
         // SAFETY: filled by the next call before anything reads it.
         let mut config = Self(unsafe { std::mem::zeroed() });
-        // SAFETY: a valid pointer to a configuration of ours.
+        // SAFETY: a valid pointer to our own configuration.
         unsafe { ffi::PyConfig_InitPythonConfig(&raw mut config.0) };
         config
     }

@@ -39,7 +39,7 @@ pub fn provide(_: &BeforePython) {
     unsafe { PyObject_SetArenaAllocator(&raw mut allocator) };
 }
 
-/// The addresses of the arena that CPython got last. None where it has none: then it was told to use another allocator.
+/// The addresses of the arena that CPython got last. `None` if it has none, because another allocator was chosen.
 pub fn newest() -> Option<Range<usize>> {
     let start = NEWEST.load(Ordering::Relaxed) as usize;
     (start != 0).then(|| start..start + ARENA)

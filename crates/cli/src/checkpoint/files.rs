@@ -6,7 +6,7 @@ use whipsnake_checkpoint_format::{BOOTSTRAP, FOLDER};
 
 use crate::failure::Failure;
 
-/// The name of the restorer in a package. Lambda starts a `bootstrap` of the function's own before the layer's.
+/// The name of the restorer in a package. Lambda prefers the function's `bootstrap` to the layer's.
 pub const RESTORER: &str = "bootstrap";
 
 /// A file of the package.

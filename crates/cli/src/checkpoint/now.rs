@@ -62,7 +62,7 @@ impl FromNow {
         Err(Failure::new(format!("starting {}: {error}", program.display())))
     }
 
-    /// The restorer, with a checkpoint beside it.
+    /// The restorer, with a checkpoint in its folder.
     fn make(&self) -> Result<PathBuf, Failure> {
         let failed = |doing: &'static str| move |error: io::Error| Failure::new(format!("{doing}: {error}"));
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir();

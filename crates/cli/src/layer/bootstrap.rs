@@ -126,7 +126,7 @@ pub fn build(
     Ok(bootstrap)
 }
 
-/// Checks that the linker did what it was told: a bootstrap that loads a part of Lambda's C library and a part of its own fails there.
+/// Checks what the linker did: a bootstrap that loads a part of Lambda's C library and a part of its own fails there.
 fn check(bootstrap: &Path, architecture: Architecture, c_library: &CLibrary) -> Result<(), Failure> {
     let Some(family) = c_library.own() else { return Ok(()) };
     let wrong =

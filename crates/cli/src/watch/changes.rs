@@ -103,7 +103,7 @@ impl Changes {
         while files.is_empty() {
             self.saves.end();
             self.wait(None)?;
-            // Before the events are read: whoever asks meanwhile must see either them or this.
+            // Before the events are read: a request that arrives meanwhile must see either them or this.
             self.saves.begin();
             self.read(&mut files)?;
         }

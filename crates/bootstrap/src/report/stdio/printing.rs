@@ -153,7 +153,7 @@ struct Pieces<'a, 'py> {
 }
 
 impl Pieces<'_, '_> {
-    /// Writes the pieces, with one call if the stream is one of ours.
+    /// Writes the pieces, with one call if the stream is this module's.
     fn write(&mut self) -> PyResult<()> {
         let texts = std::mem::take(&mut self.texts);
         let Call { stream, streams, .. } = self.call;
