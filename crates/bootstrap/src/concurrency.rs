@@ -60,18 +60,25 @@ impl Concurrency {
             if origin().is_some() {
                 self.start_again_if_shared(py, &descriptors, Mode::Isolated)?;
             }
+            self.log_mode(Mode::Isolated);
             let worker = pool.fork(py, worker)?;
             let handler = import(worker)?;
             return serve_alone(py, worker, handler);
         }
         let handler = import(worker)?;
         let mode = self.mode.map_or_else(|| Mode::fit_for(py, worker, &handler), Ok)?;
-        tracing::debug!(?mode, invocations = self.invocations, "several invocations at once");
         match mode {
-            Mode::Tasks => threads::serve_on_loop(py, worker, &handler, environment, self.invocations),
-            Mode::Threads => threads::serve(py, worker, &handler, environment, self.invocations),
+            Mode::Tasks => {
+                self.log_mode(mode);
+                threads::serve_on_loop(py, worker, &handler, environment, self.invocations)
+            }
+            Mode::Threads => {
+                self.log_mode(mode);
+                threads::serve(py, worker, &handler, environment, self.invocations)
+            }
             Mode::Processes | Mode::Isolated => {
                 self.start_again_if_shared(py, &descriptors, mode)?;
+                self.log_mode(mode);
                 let worker = pool.fork(py, worker)?;
                 serve_alone(py, worker, handler)
             }
@@ -80,6 +87,11 @@ impl Concurrency {
 }
 
 impl Concurrency {
+    /// Tells a person who asks with `WHIPSNAKE_LOG` what serves the function.
+    fn log_mode(&self, mode: Mode) {
+        tracing::info!("serving up to {} invocations at once with {mode}", self.invocations);
+    }
+
     /// Starts the process again, to fork before the import, if the import has left something that workers must not share.
     fn start_again_if_shared(&self, py: Python<'_>, before: &Descriptors, mode: Mode) -> Result<(), ExitReason> {
         let Some(obstacle) = fork_safety::obstacle(py, before) else { return Ok(()) };

@@ -566,6 +566,21 @@ os.environ["SET_AT_IMPORT"] = str(int(os.environ.get("SET_AT_IMPORT", "0")) + 1)
     assert re.search(f"import the function themselves: its import (left|started) .*{reason}", run.stderr)
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("tasks", "tasks of one event loop"),
+        ("threads", "threads"),
+        ("processes", "worker processes, forked after the import"),
+        ("isolated", "worker processes that each import the function"),
+    ],
+)
+def test_the_diagnostic_log_names_the_mode(play: PlayFunction, kind: str, mode: str) -> None:
+    source = KINDS[kind].format(seconds=0.1, result="event")
+    run = several(play, source, when_asked_by(2, range(2)), at_once=2, kind=kind, environment={"WHIPSNAKE_LOG": "info"})
+    assert run.stderr.count(f"serving up to 2 invocations at once with {mode}\n") == 1, run.story()
+
+
 @pytest.mark.parametrize("kind", ["processes", "isolated"])
 def test_workers_and_their_supervisor_end_in_order(play: PlayFunction, kind: str) -> None:
     source = f"""

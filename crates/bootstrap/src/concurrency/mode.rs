@@ -31,6 +31,17 @@ pub enum Mode {
     Isolated,
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tasks => "tasks of one event loop",
+            Self::Threads => "threads",
+            Self::Processes => "worker processes, forked after the import",
+            Self::Isolated => "worker processes that each import the function",
+        })
+    }
+}
+
 /// A variable with a value that is not allowed.
 #[derive(Debug)]
 pub struct InvalidVariable {
