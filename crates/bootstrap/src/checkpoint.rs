@@ -9,6 +9,7 @@
 //! cold start:              restorer ─► the child goes on ─► new environment ─► hooks ─► Runtime API
 //! ```
 
+mod after_restore;
 #[cfg(target_arch = "aarch64")]
 mod arm64;
 mod canary;
@@ -20,21 +21,20 @@ mod kernel_state;
 mod loaded_libraries;
 mod memory_map;
 mod modules;
-mod origins;
-mod refused;
-mod restored;
+mod obstacle_origins;
+pub mod recorded_variables;
+mod refusal;
 mod thread;
-pub mod variables;
 
 use crate::init::{self, Prepared};
 use crate::report::traceback::Failure;
 use crate::start::environment::Environment;
 use crate::start::gc;
 use crate::start::interpreter::Interpreter;
+pub use after_restore::{Restored, Started};
 use fork_point::Side;
 use pyo3::prelude::*;
-use refused::Refused;
-pub use restored::{Restored, Started};
+use refusal::Refused;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ pub enum Outcome {
 pub fn prepare() -> Result<(), Refused> {
     #[cfg(target_arch = "aarch64")]
     arm64::prepare()?;
-    variables::record();
+    recorded_variables::record();
     thread::note_emulators();
     #[cfg(target_arch = "aarch64")]
     arm64::refuse_emulator(thread::is_emulated())?;
@@ -148,14 +148,14 @@ fn initialize(py: Python<'_>, environment: &Environment, request: &Request) -> R
         Kind::Imports => modules::import(py, environment, &mut process)?,
     }
     adapters.call_method0("before").map_err(raised)?;
-    process.shared_memory = origins::take(&adapters).map_err(raised)?;
+    process.shared_memory = obstacle_origins::take(&adapters).map_err(raised)?;
     let started_again = adapters.call_method0("threads_started_again").and_then(|threads| threads.extract());
     let names = adapters.call_method0("thread_names").and_then(|names| names.extract());
     thread::expect(started_again.map_err(raised)?, names.map_err(raised)?);
     process.files = modules::files(py).map_err(raised)?;
     let looked_at_all = adapters.call_method0("looked_at_all_variables").and_then(|places| places.extract());
     process.looked_at_all_variables = looked_at_all.map_err(raised)?;
-    let read = variables::read(&adapters, request.kind).map_err(raised)?;
+    let read = recorded_variables::read(&adapters, request.kind).map_err(raised)?;
     (process.variables, process.values_in_bytes) = (read.variables, read.values_in_bytes);
     gc::freeze(py).map_err(raised)?;
     Ok((prepared, process))

@@ -26,7 +26,7 @@ use crate::invoke::startup::{self, Start};
 use crate::invoke::worker::Worker;
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
-use crate::start::origin::origin;
+use crate::start::restored_from::origin;
 use context_copies::ContextAtImport;
 use fork_safety::Descriptors;
 use mode::Mode;

@@ -5,17 +5,17 @@ pub mod awslambdaric;
 pub mod caller;
 pub mod compile;
 pub mod context;
-pub mod env_vars;
 pub mod handler;
 pub mod meta_path;
+pub mod os_environ;
 pub mod stdlib_paths;
 pub mod web_app;
 
 use crate::build_info::BUILD;
+use crate::imported_modules::sys;
 use crate::init::context::ContextFactory;
 use crate::init::handler::Handler;
 use crate::init::stdlib_paths::StdlibPaths;
-use crate::modules::sys;
 use crate::report::log::Log;
 use crate::report::stdio;
 use crate::report::traceback::{self, Failure};
@@ -122,7 +122,7 @@ fn set_up_paths(py: Python<'_>, environment: &Environment, paths: &StdlibPaths) 
             path.insert(0, folder)?;
         }
         if let Some(runtime_dir) = &environment.runtime_dir {
-            env_vars::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
+            os_environ::set(py, intern!(py, "PYTHONPATH"), Some(runtime_dir))?;
         }
     } else {
         // Not found if PYTHONHOME names another standard library.

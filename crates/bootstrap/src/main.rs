@@ -1,22 +1,23 @@
 //! The process that Lambda starts: from its environment variables to the last invocation.
 //!
 //! ```text
-//! environment ─► (wrapper) ─► interpreter ─► init phase ─► invoke phase ─► shutdown
+//! environment ─► (exec wrapper) ─► interpreter ─► init phase ─┬► invoke phase ─► shutdown
+//!                          restored from a checkpoint ─────────┘
 //! ```
 //!
-//! This is C's `main`, without what Rust does before its own `main`. Rust reads the memory map of the process to detect stack overflows,
-//! which CPython does itself, and installs signal handlers, while a function may want the defaults.
+//! This is C's `main`, without what Rust does before its own `main`. Rust's startup reads the memory map of the process to detect stack
+//! overflows, which CPython detects itself. It also installs signal handlers, and a function may want the defaults.
 
 #![cfg_attr(not(test), no_main)]
-// They panic if standard output or error is broken. `notices` does not.
+// `print!` and `eprint!` panic if the stream is broken. `notice` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod build_info;
 mod checkpoint;
 mod concurrency;
+mod imported_modules;
 mod init;
 mod invoke;
-mod modules;
 #[cfg(libpython_static)]
 mod older_functions;
 mod report;
@@ -65,7 +66,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     })
 }
 
-/// Serves the function. The process ends in here, or with the error that is returned.
+/// Starts CPython and serves the function. The process ends in here. An error means that it could not start, or that the Runtime API failed.
 fn serve(role: &Role, before: BeforePython) -> Result<Infallible, Box<dyn Error>> {
     shutdown::end_on_panic();
     if let Role::RuntimeOf(handler) = role {
@@ -73,6 +74,7 @@ fn serve(role: &Role, before: BeforePython) -> Result<Infallible, Box<dyn Error>
     }
     let environment = &Environment::read();
     trace_if_asked(environment);
+    // Keeps a copy of the environment, so it comes before anything is changed.
     let concurrency = Concurrency::asked_for(environment)?;
     environment.complete(&before);
     if let (Some(wrapper), Role::Runtime | Role::RuntimeOf(_)) = (&environment.exec_wrapper, role) {

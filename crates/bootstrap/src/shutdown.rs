@@ -1,6 +1,6 @@
 //! How the process ends, and with which exit code.
 
-use crate::modules::imported;
+use crate::imported_modules::imported;
 use crate::report::notices::notice;
 use crate::report::stdio;
 use crate::start::interpreter::Interpreter;

@@ -8,7 +8,7 @@ pub mod frozen_modules;
 pub mod gc;
 pub mod huge_pages;
 pub mod interpreter;
-pub mod origin;
 pub mod proofs;
+pub mod restored_from;
 pub mod site;
 pub mod user_agent;

@@ -6,7 +6,7 @@ use imports::{Crate, Module};
 
 /// The layers of `crates/bootstrap/src`, lowest first. A file imports from its own layer and from lower ones.
 const LAYERS: &[&[&str]] = &[
-    &["build_info", "modules", "older_functions"],
+    &["build_info", "imported_modules", "older_functions"],
     &["start"],
     &["report"],
     &["shutdown"],

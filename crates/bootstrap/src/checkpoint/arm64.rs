@@ -1,6 +1,6 @@
 //! What a process needs on arm64 so that it can be dumped.
 
-use super::refused::Refused;
+use super::refusal::Refused;
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;

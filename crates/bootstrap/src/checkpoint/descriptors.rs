@@ -1,6 +1,6 @@
 //! The descriptors that the initialized function has open: each is described so that the restorer can make it again, or refused.
 
-use super::origins;
+use super::obstacle_origins;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -45,7 +45,7 @@ pub fn find(own: &[RawFd]) -> Result<Vec<Descriptor>, String> {
             refuse(number, target, "is a second one of the same end of a pair");
         }
     }
-    if refused.is_empty() { Ok(found) } else { Err(reasons.join("; ") + &origins::of_descriptors(&refused)) }
+    if refused.is_empty() { Ok(found) } else { Err(reasons.join("; ") + &obstacle_origins::of_descriptors(&refused)) }
 }
 
 /// Refuses an epoll instance that watches a connection. Its owner has requests or timers of that connection in memory, and sees it end at

@@ -4,14 +4,14 @@
 //! and CPython run in a forked child are therefore still to come, and run after every restore: they renew locks, threads and random
 //! numbers. The parent waits in its own handler until the dump is complete, because what it does afterwards could change what the two share.
 
+use super::after_restore::{self, Started};
 use super::canary::Canary;
 use super::executable;
 use super::loaded_libraries::FileId;
 use super::memory_map::{Region, write_all};
-use super::refused::Refused;
-use super::restored::{self, Started};
-use super::{descriptors, heap, kernel_state, thread, variables};
-use crate::start::origin::Origin;
+use super::refusal::Refused;
+use super::{descriptors, heap, kernel_state, recorded_variables, thread};
+use crate::start::restored_from::Origin;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::arch::naked_asm;
@@ -71,7 +71,7 @@ pub fn register() {
 /// Forks, and has the child dumped into `folder`.
 pub fn fork(py: Python<'_>, process: Process, folder: &Path) -> Result<Side, Refused> {
     let files = Files::create(folder).map_err(Refused::doing("creating the files of the dump"))?;
-    let changes = variables::changes();
+    let changes = recorded_variables::changes();
     let of_kernel = kernel_state::Changes::find();
     let file_id = FileId::find().map_err(Refused::because)?;
     let canary = Canary::find().map_err(Refused::because)?;
@@ -124,7 +124,7 @@ fn go_on(
     if let Some(Ok(process)) = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Origin::note(&process, &handover);
     }
-    let started = restored::take_over_environment(py, &handover, changes);
+    let started = after_restore::take_over_environment(py, &handover, changes);
     // SAFETY: attached, in the child of a fork, as the handler of `PyOS_BeforeFork` expects.
     unsafe { ffi::PyOS_AfterFork_Child() };
     started

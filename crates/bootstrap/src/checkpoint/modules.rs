@@ -1,6 +1,6 @@
 //! The modules in a checkpoint.
 
-use super::refused::Refused;
+use super::refusal::Refused;
 use crate::init::stdlib_paths::StdlibPaths;
 use crate::start::environment::Environment;
 use pyo3::prelude::*;

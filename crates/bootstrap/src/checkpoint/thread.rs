@@ -1,6 +1,6 @@
 //! What the kernel keeps for the main thread, which a restored process has to tell it again.
 
-use super::origins;
+use super::obstacle_origins;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub fn refuse_others() -> Result<(), String> {
         if waited >= TIME_TO_END {
             let names: Vec<String> = others.iter().map(|(id, name)| format!("{name} ({id})")).collect();
             let ids: Vec<u64> = others.iter().map(|(id, _)| *id).collect();
-            return Err(format!("threads are running: {}{}", names.join(", "), origins::of_threads(&ids)));
+            return Err(format!("threads are running: {}{}", names.join(", "), obstacle_origins::of_threads(&ids)));
         }
         sleep(Duration::from_millis(10));
         waited += Duration::from_millis(10);

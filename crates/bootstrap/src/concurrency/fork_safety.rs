@@ -7,7 +7,7 @@
 use super::mode::Mode;
 use crate::report::stdio;
 use crate::shutdown::ExitReason;
-use crate::start::origin::{Origin, origin};
+use crate::start::restored_from::{Origin, origin};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::env;

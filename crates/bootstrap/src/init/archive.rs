@@ -5,15 +5,15 @@
 //! everything that the archive does not know. So the order of `sys.path`, resources, tracebacks and code that inspects finders and loaders
 //! work as always.
 
-mod archives;
 mod finder;
 mod listing;
 mod loader;
+mod mapped_archives;
 
 use crate::build_info::BUILD;
 use crate::start::environment::Environment;
-use archives::{Archives, Place};
 use finder::FolderHook;
+use mapped_archives::{Archives, Place};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 

@@ -1,6 +1,7 @@
-//! Context objects, and the trace id in the environment.
+//! Context objects, and the trace id in the environment. `whipsnake-runtime-api` reads the deadline from its header; the Python class
+//! `LambdaContext` computes the remaining time.
 
-use crate::init::env_vars;
+use crate::init::os_environ;
 use crate::report::log::Log;
 use crate::report::notices::notice;
 use crate::report::traceback::{self, Failure};
@@ -42,7 +43,7 @@ impl ContextFactory {
 
 /// Sets `_X_AMZN_TRACE_ID`, which X-Ray, botocore and child processes read.
 pub fn trace(py: Python<'_>, trace_id: Option<&str>) {
-    if let Err(error) = env_vars::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
+    if let Err(error) = os_environ::set(py, intern!(py, "_X_AMZN_TRACE_ID"), trace_id) {
         notice(format_args!("could not set _X_AMZN_TRACE_ID, because os.environ refused it: {error}"));
     }
 }

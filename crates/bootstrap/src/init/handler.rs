@@ -1,4 +1,5 @@
-//! Finds the function `module.function`, by the managed runtime's rules and with its messages.
+//! Imports the module of `module.function` and finds the function, by the managed runtime's rules. A failed import gets the managed
+//! runtime's error type and message here.
 
 use crate::init::caller::{self, Caller};
 use crate::report::traceback::{self, Failure};

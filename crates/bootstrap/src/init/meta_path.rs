@@ -11,9 +11,9 @@
 //! Conversely, some modules are built into this CPython and files in the managed runtime's, where the function's own file has precedence.
 //! It has precedence here too.
 
+use crate::imported_modules::imported;
 use crate::init::handler::BUILT_IN;
 use crate::init::stdlib_paths::StdlibPaths;
-use crate::modules::imported;
 use crate::report::log::{self, Log};
 use crate::start::site;
 use pyo3::exceptions::PyAttributeError;

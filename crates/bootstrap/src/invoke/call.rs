@@ -1,7 +1,7 @@
 //! Calls the handler for one invocation: from the payload to the response.
 
 use crate::init::handler::Handler;
-use crate::invoke::streaming::Stream;
+use crate::invoke::chunks::Stream;
 use crate::invoke::worker::{HandlerResponse, Worker};
 use crate::report::traceback::{self, Failure};
 use pyo3::prelude::*;

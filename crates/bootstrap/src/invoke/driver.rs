@@ -7,7 +7,7 @@
 //! `signal.signal` replaces it.
 
 use crate::invoke::event_loop::EventLoop;
-use crate::invoke::forked;
+use crate::invoke::forked_children;
 use crate::invoke::signal_mask::SignalMask;
 use crate::invoke::sigterm;
 use crate::shutdown::{self, ExitReason};
@@ -90,7 +90,7 @@ impl Driver {
     /// Installs the signal handlers. Call this after CPython has started and before the function's code runs.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let mut driver = Self::without_signals(py)?;
-        driver.busy = forked::take_charge();
+        driver.busy = forked_children::take_charge();
         driver.action = Some(sigterm::watch(&driver.busy, &driver.terminated, &driver.sender)?);
         // CPython keeps this option until the function `set_wakeup_fd` is called again.
         let options = PyDict::new(py);
@@ -140,7 +140,7 @@ impl Driver {
         F: Future + Send,
         F::Output: Send,
     {
-        forked::leave_forked_process(py);
+        forked_children::leave_forked_process(py);
         self.check_exit()?;
         let mut future = pin!(future);
         let cannot_be_woken = self.cannot_be_woken();
@@ -185,7 +185,7 @@ impl Driver {
         F: Future + Send,
         F::Output: Send,
     {
-        forked::leave_forked_process(py);
+        forked_children::leave_forked_process(py);
         let mut future = pin!(future);
         let at_once = py.detach(|| {
             self.tokio.block_on(async {
@@ -260,7 +260,7 @@ impl Driver {
         F: Future + Send,
         F::Output: Send,
     {
-        forked::leave_forked_process(py);
+        forked_children::leave_forked_process(py);
         let mut future = pin!(future);
         let _wakeup_fd = self.take_wakeup_fd(py, ForeignFd::Kept);
         let _idle = self.idle();

@@ -3,7 +3,7 @@
 //! The loop is asyncio's or the one that the function chose, and runs on this thread (python/src/whipsnake/_event_loop.py). It also runs
 //! while the runtime waits for Lambda, so that background tasks continue between invocations; see `Driver`.
 
-use crate::invoke::forked;
+use crate::invoke::forked_children;
 use crate::report::traceback::{self, Failure};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -87,7 +87,7 @@ impl EventLoop {
         let make = || {
             let module = py.import("whipsnake._event_loop")?;
             let leave = PyCFunction::new_closure(py, Some(c"leave_forked_process"), None, |arguments, _| {
-                forked::leave_forked_process(arguments.py());
+                forked_children::leave_forked_process(arguments.py());
             })?;
             Ok::<_, PyErr>(module.call_method1("EventLoop", (self.wakeup_fd, leave))?.unbind())
         };

@@ -5,12 +5,12 @@
 //! `awslambdaric.bootstrap.handle_event_request` and the client's methods as they are at that time. The original ones end in the same code
 //! that serves all other functions.
 
+use crate::imported_modules::imported;
 use crate::init::awslambdaric::bootstrap;
 use crate::init::handler::Handler;
 use crate::invoke::fault_exception::raised;
 use crate::invoke::runtime_object::OpenStream;
 use crate::invoke::worker::{HandlerResponse, Worker};
-use crate::modules::imported;
 use crate::report::log::Log;
 use crate::report::traceback::{self, Failure};
 use crate::shutdown::ExitReason;

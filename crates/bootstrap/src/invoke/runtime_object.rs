@@ -1,8 +1,8 @@
 //! The runtime as Python code sees it: the object that `whipsnake.running()` returns.
 
 use crate::init::handler::Handler;
+use crate::invoke::chunks::Stream;
 use crate::invoke::fault_exception::raised;
-use crate::invoke::streaming::Stream;
 use crate::invoke::worker::Worker;
 use crate::report::log::Log;
 use crate::report::traceback::{self, Failure};

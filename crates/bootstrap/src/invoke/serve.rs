@@ -7,7 +7,7 @@ use crate::invoke::call::{self, InvocationRefs};
 use crate::invoke::driver::Interruption;
 use crate::invoke::startup::{self, Start};
 use crate::invoke::worker::Worker;
-use crate::invoke::{injected, replaced_names, snapshot};
+use crate::invoke::{injected_exceptions, replaced_names, snapshot};
 use crate::report::notices::notice;
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
@@ -78,10 +78,10 @@ pub fn serve_by(
 
 /// Serves one invocation: asks for it, calls the handler and responds.
 pub fn serve_one(py: Python<'_>, worker: &Worker, handler: &Handler) -> Result<(), ExitReason> {
-    injected::drop_late(py)?;
+    injected_exceptions::drop_late(py)?;
     let is_imported = || awslambdaric::is_imported(worker.modules(py));
     let mut invocation = if is_imported() { replaced_names::next(py, worker)? } else { worker.next(py)? };
-    injected::drop_late(py)?;
+    injected_exceptions::drop_late(py)?;
     begin(py, worker, &invocation)?;
     if is_imported() {
         return replaced_names::serve(py, handler, &invocation, &worker.log)

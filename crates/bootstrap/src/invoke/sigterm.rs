@@ -1,6 +1,6 @@
 //! SIGTERM where the function has no handler for it.
 
-use crate::invoke::forked;
+use crate::invoke::forked_children;
 use crate::shutdown;
 use signal_hook::SigId;
 use signal_hook::consts::SIGTERM;
@@ -46,7 +46,7 @@ pub fn watch(busy: &Arc<AtomicBool>, terminated: &Arc<AtomicBool>, wakeup: &Unix
     };
     // SAFETY: the action stores to atomics and makes system calls, which is allowed in a signal handler, and cannot panic.
     let action = unsafe { signal_hook::low_level::register(SIGTERM, action)? };
-    forked::watch();
+    forked_children::watch();
     Ok(action)
 }
 

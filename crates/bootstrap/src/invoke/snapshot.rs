@@ -1,9 +1,9 @@
 //! SnapStart: runs the function's hooks, waits while Lambda takes a snapshot of the process, and runs the hooks after a restore.
 
+use crate::imported_modules::imported;
 use crate::init::awslambdaric;
 use crate::invoke::replaced_names;
 use crate::invoke::worker::Worker;
-use crate::modules::imported;
 use crate::report::traceback;
 use crate::shutdown::ExitReason;
 use pyo3::exceptions::PyBaseException;

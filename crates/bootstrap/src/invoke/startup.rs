@@ -9,7 +9,7 @@ use crate::report::notices::notice;
 use crate::report::traceback::{self, Failure};
 use crate::shutdown::ExitReason;
 use crate::start::environment::Environment;
-use crate::start::origin::origin;
+use crate::start::restored_from::origin;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use whipsnake_runtime_api::{Client, Fault};

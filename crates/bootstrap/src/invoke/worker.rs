@@ -1,10 +1,10 @@
 //! What serves invocations: waits for the next one, and responds to it.
 
 use crate::init::context::ContextFactory;
+use crate::invoke::chunks::Stream;
 use crate::invoke::driver::{Driver, Interruption};
-use crate::invoke::forked;
+use crate::invoke::forked_children;
 use crate::invoke::slot::WorkerSlot;
-use crate::invoke::streaming::Stream;
 use crate::report::log::Log;
 use crate::report::notices::notice;
 use crate::report::stdio;
@@ -208,7 +208,7 @@ impl Worker {
     /// Cancels the tasks that async handlers have left, and closes their event loop.
     pub fn close(&self, py: Python<'_>) {
         // In a forked process the event loop is its parent's.
-        if forked::is_forked() {
+        if forked_children::is_forked() {
             return;
         }
         if let Err(error) = self.driver.event_loop.close(py) {

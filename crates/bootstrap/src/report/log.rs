@@ -3,7 +3,7 @@
 //! The log handler is Python (python/src/whipsnake/_logging.py). It is installed when the function imports `logging`, because that import
 //! costs more than the rest of a cold start. This file decides where lines go.
 
-use crate::modules::sys;
+use crate::imported_modules::sys;
 use crate::report::notices::notice;
 use crate::report::stdio;
 use crate::report::traceback;

@@ -3,7 +3,7 @@
 mod printing;
 mod stream;
 
-use crate::modules::sys;
+use crate::imported_modules::sys;
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! Python exceptions as faults. A `PyErr` never leaves the bootstrap: this file turns it into something to report.
 
-use crate::modules::imported;
+use crate::imported_modules::imported;
 use pyo3::exceptions::{PyBaseException, PyBaseExceptionGroup, PyException, PyImportError};
 use pyo3::intern;
 use pyo3::prelude::*;

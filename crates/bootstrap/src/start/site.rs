@@ -6,7 +6,7 @@
 //! that imports `site` always gets the real module.
 
 use crate::build_info::BUILD;
-use crate::modules::imported;
+use crate::imported_modules::imported;
 use crate::start::environment::Environment;
 use crate::start::frozen_modules;
 use crate::start::proofs::BeforeImports;

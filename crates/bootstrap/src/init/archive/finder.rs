@@ -3,9 +3,9 @@
 //! `FileFinder` takes some 50,000 instructions for a module that it does not have, and more for one that it has. This finder handles what
 //! the archive and the folder's list of names can decide. Everything else goes to the `FileFinder`.
 
-use super::archives::Archives;
 use super::listing::{Kind, Listing};
 use super::loader::SourceLoader;
+use super::mapped_archives::Archives;
 use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -1,6 +1,6 @@
 //! Loads modules' code from the archive.
 
-use super::archives::Archives;
+use super::mapped_archives::Archives;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -5,7 +5,7 @@
 //! written first, so that all output has the order that it has on the managed runtime.
 
 use super::stream::{StandardStream, give_to_python};
-use crate::modules::sys;
+use crate::imported_modules::sys;
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -1,6 +1,6 @@
-//! The environment variables that the function sees once CPython runs.
+//! Sets environment variables where the function sees them: in `os.environ`, if it is imported, and in the process.
 
-use crate::modules::imported;
+use crate::imported_modules::imported;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

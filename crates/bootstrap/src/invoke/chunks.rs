@@ -1,10 +1,11 @@
-//! Streamed responses: the items of a handler's iterator are sent as the iterator yields them.
+//! Streamed responses: makes chunks of the items that a handler's iterator yields. [`Worker::stream`](crate::invoke::worker::Worker) sends
+//! them.
 //!
 //! An iterator is anything with `__next__` or `__anext__`: generators of both kinds, `map` objects, the function's own classes. The managed
 //! runtime cannot serialize any of them. Values that it can serialize are no streams.
 
+use crate::imported_modules::imported;
 use crate::invoke::event_loop::EventLoop;
-use crate::modules::imported;
 use crate::report::traceback::{self, Failure};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;

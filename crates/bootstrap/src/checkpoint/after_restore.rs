@@ -1,4 +1,4 @@
-//! The first steps of a process that was restored.
+//! The first steps of a process that was restored: it gets the environment that it was started with.
 
 use crate::concurrency::{Concurrency, InvalidVariable};
 use crate::init::Prepared;
