@@ -53,4 +53,4 @@ def test_the_captures_are_those_of_real_runs(run: Callable[[str], str], reposito
         (tmp_path / "work" / name / "app.py").write_text(module)
     for package in PACKAGES:
         install(package, tmp_path / "work/shop")
-    check(guide, run, 5)
+    check(guide, run, 6)
