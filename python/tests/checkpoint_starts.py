@@ -8,7 +8,7 @@ which makes a checkpoint for each start. A function that starts without one fail
 - `@pytest.mark.not_from_checkpoint(reason, kinds=["init"])`: the test measures something that a checkpoint changes by design.
 
 Without `kinds`, the mark is for both. Two refusals of the packer need no mark, because a user sees them when packing: a wrapper
-script, and an import that fails, as long as the test's functions do not serve an event.
+script, and an import that fails or ends the process, so that no process of the test asks for an event.
 """
 
 import os
@@ -27,7 +27,6 @@ SECONDS_TO_MAKE = 6 if KIND else 0
 LOG = "WHIPSNAKE_CHECKPOINT_LOG"
 RESTORED = "restored"
 WRAPPER = "whipsnake: AWS_LAMBDA_EXEC_WRAPPER is set, "
-FAILED_IMPORT = "whipsnake: the function could not be imported: "
 MARKS = {
     "ordinary_start(reason, kinds=...)": "in checkpoint suites: functions of the test start without a checkpoint",
     "not_from_checkpoint(reason, kinds=...)": "in checkpoint suites: the test does not run",
@@ -87,8 +86,8 @@ class CheckpointStarts:
         """A line for each start without one."""
         lines = [line for line in self._log.read_text().splitlines() if line != RESTORED]
         requests = [request for run in self._runs for request in run.requests]
-        refused = (WRAPPER,) if any(request.call == "GET next" for request in requests) else (WRAPPER, FAILED_IMPORT)
-        if lines and all(line.startswith(refused) for line in lines):
+        is_imported = any(request.call == "GET next" for request in requests)
+        if lines and (not is_imported or all(line.startswith(WRAPPER) for line in lines)):
             return []
         agents = {request.header("User-Agent") or "" for request in requests}
         ordinary = sorted(agent for agent in agents if not agent.endswith("(restored)"))

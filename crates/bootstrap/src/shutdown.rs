@@ -3,6 +3,7 @@
 use crate::imported_modules::imported;
 use crate::report::notices::notice;
 use crate::report::stdio;
+use crate::start::gc;
 use crate::start::interpreter::Interpreter;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -85,6 +86,7 @@ impl ExitReason {
     /// Ends the process. `atexit` functions run and threads are joined, as at the end of any Python program. On SIGTERM that may take as
     /// long as [`LIMIT`].
     pub fn exit(self, interpreter: Interpreter) -> Result<Infallible, Box<dyn std::error::Error>> {
+        interpreter.run(gc::unfreeze);
         match self {
             Self::InitFailed => finish(interpreter, 1),
             Self::SnapshotFailed => finish(interpreter, 64),

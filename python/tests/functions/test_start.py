@@ -231,6 +231,7 @@ def test_archives_on_the_path_are_read_as_ever(both: CompareBoth, look: str, fir
     assert isinstance(both({"app.py": source}, events=[{}]).whipsnake.response, str)
 
 
+@pytest.mark.not_from_checkpoint("the objects of a checkpoint are frozen, and gc.get_freeze_count() counts them")
 def test_collections_are_what_python_makes_them(both: CompareBoth) -> None:
     files = {
         "app.py": """
@@ -243,6 +244,7 @@ def test_collections_are_what_python_makes_them(both: CompareBoth) -> None:
     both(files, events=[{}])
 
 
+@pytest.mark.not_from_checkpoint("the objects of a checkpoint are frozen, and gc.get_freeze_count() counts them")
 def test_the_functions_own_wishes_for_collections_stand(both: CompareBoth) -> None:
     for wish in ("gc.set_threshold(50_000, 20, 100)", "gc.disable()", "gc.collect(); gc.freeze()", "gc.set_threshold(0)"):
         files = {

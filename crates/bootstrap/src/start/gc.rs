@@ -62,6 +62,15 @@ pub fn freeze(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Lets the last collection find the objects of a checkpoint, so that CPython's end runs their finalizers. Call this before CPython ends.
+pub fn unfreeze(py: Python<'_>) {
+    if IS_FROZEN.swap(false, Ordering::Relaxed)
+        && let Err(error) = py.import("gc").and_then(|gc| gc.call_method0("unfreeze"))
+    {
+        error.write_unraisable(py, None);
+    }
+}
+
 /// The threshold while collections are deferred, in new containers. Few imports make as many. If an import makes garbage all the time,
 /// memory stays bounded. A function can multiply this number by a thousand and still get one that fits a C int.
 const DEFERRED_THRESHOLD: i32 = 100_000;
