@@ -33,7 +33,7 @@ GIVEN_BY_PACK = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKE
 class Pack(Protocol):
     """Runs `whipsnake pack --checkpoint=KIND --here`.
 
-    `variables` are the function's, `environment` is the packer's. `command` is another `whipsnake`, with its bootstrap in its folder.
+    `variables` are the function's, `environment` is the packer's. `command` is another `whipsnake` with its bootstrap.
     """
 
     def __call__(
