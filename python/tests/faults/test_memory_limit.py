@@ -110,6 +110,7 @@ def outcome(event):
     assert group.killed == 1
 
 
+@pytest.mark.not_from_checkpoint("a restored process takes less memory, so what is too much for an ordinary one may fit")
 def test_what_does_not_fit_at_once_is_told_of_each_and_nothing_is_answered_wrongly(
     play: PlayFunction, bootstrap: Path, group: MemoryGroup
 ) -> None:
