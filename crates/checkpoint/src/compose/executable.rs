@@ -7,7 +7,7 @@ use super::address_space::inside;
 use super::maps::Region;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use whipsnake_checkpoint_format::PAGE;
 use whipsnake_checkpoint_format::image::Mapping;
 
@@ -26,7 +26,10 @@ pub fn split(region: &Region, root: &Path) -> Vec<Region> {
     }
     let mut pieces = Vec::new();
     let mut rest = region.clone();
-    for (from, to) in code(&inside(root, &region.name)) {
+    // A private root has the machine's own libraries mounted, and only while a process runs in it.
+    let in_root = inside(root, &region.name);
+    let file = if in_root.exists() { in_root } else { PathBuf::from(&region.name) };
+    for (from, to) in code(&file) {
         let end = rest.offset + rest.mapping.length;
         let (from, to) = (from.clamp(rest.offset, end), to.clamp(rest.offset, end));
         if from < to {

@@ -77,14 +77,23 @@ impl Start {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(failed(error)),
             }
-            let has_ended = start.child.try_wait().map_err(failed)?.is_some();
-            if has_ended || began.elapsed() > LIMIT {
-                break;
+            if let Some(status) = start.child.try_wait().map_err(failed)? {
+                return Err(Failure::new(format!(
+                    "the process ended with {status} before it asked for an invocation: {}",
+                    start.output()
+                )));
+            }
+            if began.elapsed() > LIMIT {
+                let seconds = LIMIT.as_secs();
+                return Err(Failure::new(format!(
+                    "the function did not ask for an invocation within {seconds} seconds: {}",
+                    start.output()
+                )));
             }
             std::thread::sleep(PAUSE);
         }
         if start.request.is_empty() {
-            return Err(Failure::new(format!("the function did not ask for an invocation: {}", start.output())));
+            return Err(Failure::new(format!("the process sent no request to the Runtime API: {}", start.output())));
         }
         Ok(start)
     }
