@@ -69,13 +69,15 @@ def unpacked_size(layer: Path) -> int:
         return sum(member.file_size for member in members.infolist())
 
 
-def test_the_layer_is_small(layer_zip: Path, layers: Path) -> None:
+def test_the_layer_is_small(layer_zip: Path) -> None:
     with zipfile.ZipFile(layer_zip) as layer:
         own = "whipsnake/lib/libc.so.6" in layer.namelist()
     # A C library and its licences.
     zipped, unpacked = (2, 4) if own else (0, 0)
     assert layer_zip.stat().st_size <= (16 + zipped) * MEGABYTE
-    assert unpacked_size(layer_zip) <= (42 + unpacked) * MEGABYTE
+    # CPython 3.15's library is larger.
+    of_python = 43 if "-cp315-" in layer_zip.name else 42
+    assert unpacked_size(layer_zip) <= (of_python + unpacked) * MEGABYTE
     assert sum(path.stat().st_size for path in layers.glob("*.zip")) <= (35 + zipped) * MEGABYTE
 
 

@@ -46,9 +46,12 @@ fn relocate_text(text: &str, mut prefixes: Vec<String>) -> String {
             .iter()
             .find(|prefix| path.strip_prefix(prefix.as_str()).is_some_and(|after| !after.starts_with(is_in_name)));
         let replaced = match known {
-            _ if !begins_path(&relocated) || is_time_zones(path) => None,
-            Some(prefix) => Some((home.as_str(), prefix.len())),
-            None => elsewhere(path).map(|length| (ELSEWHERE, length)),
+            _ if is_time_zones(path) => None,
+            Some(prefix) if begins_path(&relocated) || is_after_a_dot(&relocated) => {
+                Some((home.as_str(), prefix.len()))
+            }
+            None if begins_path(&relocated) => elsewhere(path).map(|length| (ELSEWHERE, length)),
+            _ => None,
         };
         if let Some((new, length)) = replaced {
             relocated.push_str(new);
@@ -93,6 +96,11 @@ fn begins_path(before: &str) -> bool {
     }
 }
 
+/// Whether the text ends with a dot that is a path of its own: CPython's Makefile has paths such as `./$(prefix)/lib`.
+fn is_after_a_dot(before: &str) -> bool {
+    before.strip_suffix('.').is_some_and(|before| !before.ends_with(is_in_path))
+}
+
 fn is_in_name(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '+' | '~' | '@' | '%')
 }
@@ -125,6 +133,7 @@ mod tests {
             ("-I/home/ann/python/include -L/home/ann/python/lib", "-I/opt/whipsnake/include -L/opt/whipsnake/lib"),
             ("-Wl,-rpath,/home/ann/python/exec/lib", "-Wl,-rpath,/opt/whipsnake/lib"),
             ("A=/home/ann/python:/home/ann/python/bin", "A=/opt/whipsnake:/opt/whipsnake/bin"),
+            ("'WASM_STDLIB': './home/ann/python/lib/os.py'", "'WASM_STDLIB': './opt/whipsnake/lib/os.py'"),
         ] {
             assert_eq!(relocated(before), after);
         }
@@ -150,6 +159,7 @@ mod tests {
             "'SHELL': '/bin/sh -e'",
             "'../Modules/_hacl -I../Modules/_hacl/include Modules/home/ann'",
             "https://home/ann/python/x",
+            "./tmp/x",
             "'n/a' '/' -DX=a/b $(srcdir)/tmp/x ${prefix}/lib s/tmp/x/",
         ] {
             assert_eq!(relocated(text), text);
