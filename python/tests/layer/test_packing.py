@@ -69,7 +69,7 @@ def unpacked_size(layer: Path) -> int:
         return sum(member.file_size for member in members.infolist())
 
 
-def test_the_layer_is_small(layer_zip: Path) -> None:
+def test_the_layer_is_small(layer_zip: Path, layers: Path) -> None:
     with zipfile.ZipFile(layer_zip) as layer:
         own = "whipsnake/lib/libc.so.6" in layer.namelist()
     # A C library and its licences.
