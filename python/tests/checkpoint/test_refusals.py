@@ -240,5 +240,5 @@ def test_a_free_threaded_python_is_refused(pack: Pack, embedded_python: Embedded
     if not embedded_python.standard_library.endswith("t"):
         pytest.skip("this CPython is not free-threaded")
     packed = pack({"app.py": HELLO}, "imports")
-    assert packed.exit_code == 1
+    assert packed.exit_code == 2
     assert "no checkpoint can be made: this CPython is free-threaded" in packed.stderr

@@ -80,7 +80,7 @@ def test_a_free_threaded_cpython_is_refused(pack: Pack, free_threaded: bool) -> 
     if not free_threaded:
         pytest.skip("this Python has a GIL")
     done = pack("--checkpoint")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no checkpoint can be made: this CPython is free-threaded" in done.stderr
 
 
