@@ -215,7 +215,11 @@ class Late(Exception): pass
 def inject(thread, seconds):
     time.sleep(seconds)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Late))
-def limit(seconds): threading.Thread(target=inject, args=[threading.get_ident(), seconds]).start()
+kept = []
+def limit(seconds):
+    # Without the GIL, a thread's object may be destroyed in the main thread, which would get the exception there and ignore it.
+    kept.append(threading.Thread(target=inject, args=[threading.get_ident(), seconds]))
+    kept[-1].start()
 """
 DROPPED = "whipsnake: dropped Late, which was raised in this thread when its invocation had ended already\n"
 
