@@ -683,7 +683,6 @@ def test_a_failed_init_phase_is_reported(play: PlayFunction, kind: str) -> None:
     assert run.stderr == ""
 
 
-@pytest.mark.ordinary_start("the import ends the process that is to be dumped", kinds=["init"])
 def test_an_import_that_exits_ends_the_environment_with_its_code(play: PlayFunction) -> None:
     assert several(play, "sys.exit(3)", [1], kind="isolated").ending == "exit code 3"
 
