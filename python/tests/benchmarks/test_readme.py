@@ -24,15 +24,22 @@ def readme(repository: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def medians(repository: Path) -> dict[tuple[str, str], str]:
-    """Of the page's tables, by function or event and by who ran it."""
-    found, case = {}, ""
+def rows(repository: Path) -> list[tuple[str, str]]:
+    """The rows of the page's tables, each with the function or event that the table is about."""
+    found, case = [], ""
     for line in (repository / "docs/benchmarks.md").read_text().splitlines():
         if head := re.match(r"\| \*\*(.*?)\*\* \|", line):
             case = head[1]
-        elif row := re.match(r"\| (.+?) \| ([\d.]+ ms) \|", line):
-            found[case, row[1]] = row[2]
+        else:
+            found.append((case, line))
     return found
+
+
+@pytest.fixture(scope="module")
+def medians(rows: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Of the page's tables, by function or event and by who ran it."""
+    matches = ((case, re.match(r"\| (.+?) \| ([\d.]+ ms) \|", line)) for case, line in rows)
+    return {(case, row[1]): row[2] for case, row in matches if row}
 
 
 def figures(readme: str, row: str) -> list[str]:
@@ -47,13 +54,11 @@ def test_the_claim_is_what_the_page_says(readme: str, medians: dict[tuple[str, s
 
 
 @pytest.fixture(scope="module")
-def ratios(repository: Path) -> dict[tuple[str, str], str]:
+def ratios(rows: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The page's ratios of cold starts, by function and runtime, and those of checkpoints, by function and kind."""
-    found, case = {}, ""
-    for line in (repository / "docs/benchmarks.md").read_text().splitlines():
-        if head := re.match(r"\| \*\*(.*?)\*\* \|", line):
-            case = head[1]
-        elif row := re.match(r"\| (.+?) \| [\d.]+ ms \| ([\d.]+) \|", line):
+    found: dict[tuple[str, str], str] = {}
+    for case, line in rows:
+        if row := re.match(r"\| (.+?) \| [\d.]+ ms \| ([\d.]+) \|", line):
             found[case, row[1]] = row[2]
         elif row := re.match(r"\| (.+?) \| ([\d.]+) \| [\d.]+ to [\d.]+ \| ([\d.]+) \|", line):
             found.setdefault((row[1], "imports"), row[2])
